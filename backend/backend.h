@@ -1,0 +1,75 @@
+/* What the rest of vitqc sees of the backend: targets, compilation to files, the JIT. Only files of backend/ include llvm-c. */
+#ifndef VQ_BACKEND_BACKEND_H
+#define VQ_BACKEND_BACKEND_H
+
+#include "ir/exec.h"
+#include "ir/ir.h"
+
+#include <stdio.h>
+
+typedef enum vq_float_abi { VQ_FLOAT_ABI_DEFAULT, VQ_FLOAT_ABI_HARD, VQ_FLOAT_ABI_SOFTFP } vq_float_abi;
+
+/* As given on the command line; NULL = not given. */
+typedef struct vq_target_request {
+	const char *target; /* short name, triple or "native" */
+	const char *cpu;    /* -mcpu */
+	const char *attr;   /* -mattr "+dotprod,-neon" */
+	const char *abi;    /* -mabi (RISC-V) */
+	vq_float_abi float_abi;
+} vq_target_request;
+
+typedef struct vq_target vq_target; /* resolved: backend/target.h */
+
+/* NULL after errors (unknown names come with the nearest valid ones) in diag. Lives in arena. */
+const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_target_request *request);
+void vq_print_targets(FILE *out);
+void vq_print_cpus(FILE *out, const vq_target *t); /* -mcpu=help */
+const char *vq_target_triple(const vq_target *t);
+
+typedef struct vq_emit_options {
+	const vq_target *target;
+	const char *prefix;      /* a C identifier */
+	const char *scheme;      /* for <prefix>_info: "w8a8", "none" */
+	const char *tool;        /* "vitqc 0.1.0" */
+	uint64_t model_hash;
+	bool instrument;         /* observer calls */
+	bool strict;             /* contract arithmetic; false only for -quant=none: FMA and any order */
+} vq_emit_options;
+
+/* Lines of the plan for the report and for tests: one per kernel call. */
+typedef struct vq_plan_line {
+	const char *kernel;      /* symbol of the local function, "gemm_s8_3" */
+	const char *kind;        /* "gemm", "attention", "layernorm" … */
+	const char *node;        /* source node name or NULL */
+	int64_t macs;
+	bool integer;
+	uint64_t weight_bytes;
+	uint32_t tasks;
+} vq_plan_line;
+
+/* A compiled model in memory. */
+typedef struct vq_object {
+	vq_arena *arena;
+	const void *elf; size_t elf_bytes;      /* relocatable object, self-checked */
+	const char *header;                     /* text of the generated header, NUL-terminated */
+	uint64_t workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
+	vq_plan_line *line; uint32_t n_lines;
+} vq_object;
+
+typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM } vq_artifact;
+
+/*
+ * Compiles g (float or integer form, verified). OBJECT fills o->elf and o->header; ASM and LLVM give their text as o->elf bytes.
+ * false after errors in g->diag. Deterministic.
+ */
+bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o);
+
+/*
+ * The JIT as an executor, for the host's own CPU (all its vector features, contract arithmetic). NULL if LLVM was built without a backend for the host;
+ * reason, if not NULL, then says so.
+ */
+const vq_executor *vq_jit(const char **reason);
+
+const char *vq_llvm_version(void);
+
+#endif

@@ -1,0 +1,104 @@
+/* Building LLVM IR: one context struct, small helpers, and the kernel builders' entry points. */
+#ifndef VQ_BACKEND_CODEGEN_H
+#define VQ_BACKEND_CODEGEN_H
+
+#include "backend/plan.h"
+
+#include <llvm-c/Core.h>
+
+/* Everything a builder needs. One per compilation; no globals. */
+typedef struct vq_codegen {
+	LLVMContextRef context;
+	LLVMModuleRef module;
+	LLVMBuilderRef b;
+	const vq_target *target;
+	const vq_plan *plan;
+	bool strict;             /* no contraction, no reassociation */
+	LLVMTypeRef void_, i1, i8, i16, i32, i64, f32, ptr;
+	LLVMTypeRef word;        /* i32 or i64: as wide as a pointer */
+	uint32_t lanes;          /* f32 lanes of one vector register, at least 4 */
+	LLVMValueRef function;   /* being built */
+} vq_codegen;
+
+typedef LLVMValueRef vq_ll; /* shorter in expressions */
+
+/* ---- values ---- */
+vq_ll vq_ci32(vq_codegen *c, int64_t v);
+vq_ll vq_cword(vq_codegen *c, int64_t v);
+vq_ll vq_cf32(vq_codegen *c, float v);              /* exact bits */
+vq_ll vq_splat(vq_codegen *c, vq_ll scalar, uint32_t lanes);      /* lanes == 1: the scalar itself */
+vq_ll vq_splat_f32(vq_codegen *c, float v, uint32_t lanes);
+LLVMTypeRef vq_vec(LLVMTypeRef e, uint32_t lanes);  /* lanes == 1: e */
+vq_ll vq_shuffle(vq_codegen *c, vq_ll v, uint32_t first, uint32_t count); /* lanes first … first + count - 1 */
+vq_ll vq_offset(vq_codegen *c, vq_ll p, vq_ll bytes); /* byte offset, inbounds */
+vq_ll vq_offset_const(vq_codegen *c, vq_ll p, int64_t bytes);
+vq_ll vq_load(vq_codegen *c, LLVMTypeRef t, vq_ll p, uint32_t align);
+void vq_store_to(vq_codegen *c, vq_ll v, vq_ll p, uint32_t align);
+/* An LLVM intrinsic by name and overload types: looked up, checked, arguments bitcast to the declared types (they differ between LLVM versions). */
+vq_ll vq_intrinsic(vq_codegen *c, const char *name, LLVMTypeRef *overload, uint32_t n_overload, vq_ll *arg, uint32_t n_arg);
+
+/* ---- loops: for (i = from; i < to; i += step); i is a word. from < to must hold on entry unless may_be_empty. ---- */
+typedef struct vq_loop {
+	LLVMBasicBlockRef before, body, after;
+	vq_ll i;
+	vq_ll to, step;
+	uint32_t n_carried;
+	vq_ll phi[8];   /* carried values inside the body */
+	vq_ll next[8];  /* set by the body before vq_loop_end */
+} vq_loop;
+/* carried: initial values of n loop-carried values (may be 0) */
+void vq_loop_begin(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n);
+/* afterwards l->phi[k] holds the final value of carried value k, valid after the loop */
+void vq_loop_end(vq_codegen *c, vq_loop *l);
+
+/* ---- arithmetic of the contract on f32 scalars or vectors (docs/arithmetic.md); backend/arith.c ---- */
+vq_ll vq_fadd(vq_codegen *c, vq_ll a, vq_ll b);
+vq_ll vq_fsub(vq_codegen *c, vq_ll a, vq_ll b);
+vq_ll vq_fmul(vq_codegen *c, vq_ll a, vq_ll b);
+vq_ll vq_fmin_const(vq_codegen *c, vq_ll a, float k);   /* a < k ? a : k */
+vq_ll vq_fmax_const(vq_codegen *c, vq_ll a, float k);   /* a > k ? a : k */
+vq_ll vq_flush(vq_codegen *c, vq_ll a);                 /* |a| < 2^-100 ? +0 : a */
+vq_ll vq_sanitize(vq_codegen *c, vq_ll a);              /* a == a ? a : 0 */
+/* rne(clamp(v, lo - zero, hi - zero)) + zero as i32 lanes; bounded as in vq_epilogue */
+vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, bool bounded);
+/* i32 code lanes (already in [lo, hi]) to bytes; u8: ^ 0x80 */
+vq_ll vq_narrow_codes(vq_codegen *c, vq_ll codes, bool u8);
+/* unary f32 operator of ops.def (NEG … FLOOR) on n vectors in lockstep, in place */
+void vq_unary(vq_codegen *c, vq_op op, vq_ll *v, uint32_t n);
+/* binary f32 operator (ADD … MAX, POW excluded: POW only with the exponents docs/arithmetic.md lists) */
+vq_ll vq_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b);
+/* 255 * 2^y on n vectors in lockstep, in place, not rounded: see attention in docs/ir.md */
+void vq_exp2_u8(vq_codegen *c, vq_ll *y, uint32_t n);
+
+/* ---- the elementwise program; backend/kernels/epilogue.c ---- */
+/*
+ * Where the elements of v are: extra k is at extra_ptr[k]; element offsets of v[0] are full (linear index in the result),
+ * column (in the last dimension); v[i] holds `lanes` consecutive elements starting i * lanes further.
+ */
+typedef struct vq_place { const vq_ll *extra_ptr; vq_ll full, column; uint32_t lanes; } vq_place;
+/* Runs e's operators on n vectors in lockstep, in place. */
+void vq_epilogue_apply(vq_codegen *c, const vq_epilogue *e, const vq_place *at, vq_ll *v, uint32_t n);
+/* Stores v[n] (after apply) to consecutive elements of the result from pointer `to`, quantizing as e says. */
+void vq_epilogue_store(vq_codegen *c, const vq_epilogue *e, vq_ll *v, uint32_t n, uint32_t lanes, vq_ll to);
+
+/* ---- kernels: each builds the body of `void k(ptr args, i32 task, i32 worker)`; backend/kernels/<kind>.c ---- */
+typedef struct vq_kernel_args {
+	vq_ll arg[VQ_MAX_ARGS];  /* loaded pointers */
+	vq_ll task;              /* word */
+	vq_ll scratch;           /* this worker's scratch, 64-byte aligned, or undefined if the kernel needs none */
+} vq_kernel_args;
+void vq_build_gemm(vq_codegen *c, const vq_gemm *d, vq_kernel_args *a);
+void vq_build_pack(vq_codegen *c, const vq_pack *d, vq_kernel_args *a);
+void vq_build_attention(vq_codegen *c, const vq_attention *d, vq_kernel_args *a);
+void vq_build_layernorm(vq_codegen *c, const vq_layernorm *d, vq_kernel_args *a);
+void vq_build_softmax(vq_codegen *c, const vq_softmax *d, vq_kernel_args *a);
+void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args *a);
+void vq_build_reduce(vq_codegen *c, const vq_reduce *d, vq_kernel_args *a);
+void vq_build_gather(vq_codegen *c, const vq_gather *d, vq_kernel_args *a);
+/* number of tasks a kernel splits into; a step's tasks equal it */
+uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t);
+
+/* ---- the module: kernels, run function, weights, info; backend/module.c. Returns false after an error in diag. ---- */
+bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_diag *diag);
+
+#endif

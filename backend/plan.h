@@ -1,0 +1,225 @@
+/*
+ * The plan: a graph as a list of steps, each one call of a kernel on buffers. Layouts and lifetimes are decided here; kernels are
+ * described by plain data, so that equal descriptors share one function (code size depends on distinct shapes, not on layers).
+ */
+#ifndef VQ_BACKEND_PLAN_H
+#define VQ_BACKEND_PLAN_H
+
+#include "backend/target.h"
+
+/* Where an argument lives. Kernels get plain pointers; only the run function and this know where weights are. */
+typedef enum vq_ref_kind { VQ_REF_NONE, VQ_REF_INPUT, VQ_REF_OUTPUT, VQ_REF_WEIGHT, VQ_REF_BUFFER } vq_ref_kind;
+
+typedef struct vq_ref {
+	vq_ref_kind kind;
+	uint32_t index;  /* of input, output, or buffer */
+	uint64_t offset; /* bytes from its start; for VQ_REF_WEIGHT from the weights' base */
+} vq_ref;
+
+/* A block of workspace, live from step first to step last inclusive. */
+typedef struct vq_buffer {
+	uint64_t bytes;
+	uint32_t first, last;
+	uint64_t offset;   /* in the workspace, by the memory planner */
+} vq_buffer;
+
+enum { VQ_MAX_ARGS = 16, VQ_MAX_EXTRAS = 6, VQ_MAX_EOPS = 12 };
+
+/* ---- the elementwise program: epilogue of products and norms, body of elementwise kernels ---- */
+
+/*
+ * How an extra operand is indexed by the element (row, column) or, in elementwise kernels, by the element's coordinates.
+ * FULL: same linear index as the result. COLUMN: by the last dimension. SCALAR: one element. STRIDED: elementwise kernels only.
+ */
+typedef enum vq_extra_index { VQ_X_FULL, VQ_X_COLUMN, VQ_X_SCALAR, VQ_X_STRIDED } vq_extra_index;
+
+typedef struct vq_extra {
+	vq_elem elem;              /* VQ_F32, or VQ_S8/VQ_U8/VQ_I32… converted on load */
+	vq_extra_index index;
+	bool codes;                /* VQ_S8 with scale: loaded as float(code - zero) * scale */
+	bool stored_u8;            /* codes are stored ^ 0x80 */
+	bool sanitize;             /* may hold NaN from the caller: v == v ? v : 0 */
+	float scale;
+	int32_t zero;
+	int64_t stride[VQ_MAX_RANK]; /* STRIDED: elements per iteration dimension; 0 repeats */
+} vq_extra;
+
+/* v = op(v), v = op(v, extra) or v = op(extra, v) on f32. op is any f32 ELT operator of ops.def. */
+typedef struct vq_eop {
+	uint8_t op;       /* vq_op */
+	int8_t extra;     /* index of the second operand in vq_epilogue.extra; -1: unary; -2: the immediate */
+	uint8_t swapped;  /* v is the second operand */
+	uint8_t third;    /* where: index + 1 of the else operand */
+	float imm;
+	uint8_t flush;    /* the operator's f32 result is flushed (it was an f32 value of the graph) */
+	uint8_t pad[3];
+} vq_eop;
+
+typedef enum vq_store { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8 /* code ^ 0x80 */, VQ_STORE_I32, VQ_STORE_RAW /* bytes moved unchanged */ } vq_store;
+
+typedef struct vq_epilogue {
+	uint32_t n_eops, n_extras;
+	vq_eop eop[VQ_MAX_EOPS];
+	vq_extra extra[VQ_MAX_EXTRAS];
+	vq_store store;
+	bool flush;        /* the stored f32 is flushed */
+	bool scaled;       /* S8/U8: v * inv before rounding; false: v is already in units of codes */
+	bool bounded;      /* |v| < 2^31 is proved and v is never NaN: convert, then saturate is allowed */
+	float inv;         /* f32(1/scale), per tensor */
+	int32_t lo, hi, zero; /* of the result's entry */
+} vq_epilogue;
+
+/* ---- kernels ---- */
+
+typedef enum vq_kernel_kind {
+	VQ_KERNEL_GEMM, VQ_KERNEL_ATTENTION, VQ_KERNEL_PACK, VQ_KERNEL_LAYERNORM, VQ_KERNEL_SOFTMAX, VQ_KERNEL_ELEMENTWISE,
+	VQ_KERNEL_REDUCE, VQ_KERNEL_GATHER, VQ_KERNEL_CONV,
+} vq_kernel_kind;
+
+/*
+ * C[b] = epilogue(A[b] · B[b]), b over the batch. Arguments: 0 A, 1 packed B, 2 column parameters (f32: bias f32[Np];
+ * s8: initial accumulator s32[Np], multiplier f32[Np], addend f32[Np]; Np = N rounded up to NR), 3 C, 4 … extras of the epilogue.
+ * Packed B: panels [Np/NR][Kp/KR][NR][KR], Kp = K rounded up to KA, zero padded (see vq_tile).
+ */
+typedef struct vq_gemm {
+	bool f32;
+	bool wide;           /* both operands may hold -128: tile without 16-bit pair sums */
+	bool a_u8;           /* A is stored as code ^ 0x80 */
+	uint32_t batch[2];   /* outer, inner batch counts (1 if none) */
+	uint32_t m, n, k;
+	int64_t a_row;       /* bytes between rows of A; elements of a row are contiguous */
+	int64_t a_batch[2], b_batch[2], p_batch[2], c_batch[2]; /* bytes between batch elements of A, B, parameters, C */
+	int64_t c_row;       /* bytes between rows of C */
+	bool row_zero;       /* B has zero points (imports): acc -= zb * row sum of A; args[2] then starts with s32[1]: zb */
+	int32_t b_zero;
+	int32_t a_zero;      /* zero point of A when B is packed at run time: the pack step puts -a_zero * column sums in its comp */
+	vq_epilogue epilogue;
+	uint32_t row_block, col_block; /* rows and panels per task */
+} vq_gemm;
+
+/*
+ * Packs an activation as the B operand of GEMM or attention: result panels as above, then s32[Np] column sums per batch element.
+ * Arguments: 0 source, 1 result.
+ */
+typedef struct vq_pack {
+	bool f32;
+	bool wide;
+	uint32_t batch[2];
+	uint32_t n, k;
+	int64_t n_stride, k_stride; /* elements between source elements */
+	int64_t batch_stride[2];    /* elements */
+	int64_t batch_bytes;        /* between results; inner batch varies fastest */
+	int32_t add;                /* VQ_KERNEL_PACK for s8: column sums are multiplied by this: s32 = add * sum (initial accumulator) */
+} vq_pack;
+
+/*
+ * Fused attention on packed K and V. Arguments: 0 q, 1 packed k, 2 packed v, 3 head parameters (s8: f32[heads] c, f32[heads] v scale),
+ * 4 result, 5 additive bias or none.
+ */
+typedef struct vq_attention {
+	bool f32;
+	bool q_u8;                /* q is stored as code ^ 0x80 */
+	uint32_t batch, heads, n, m, d, e; /* N queries, M keys, head dimensions of q/k and of v */
+	int64_t q_row, q_head, q_batch;    /* bytes */
+	int64_t o_row, o_head, o_batch;    /* bytes */
+	int64_t bias_stride[4];            /* elements per batch, head, query, key; all 0 and has_bias false: none */
+	bool has_bias;
+	float scale;                       /* f32 form */
+	vq_epilogue epilogue;              /* store, lo, hi, zero; no extras */
+	uint32_t row_block;                /* queries per task */
+} vq_attention;
+
+/* Arguments: 0 x, 1 gamma f32[n], 2 beta f32[n] (divided by the result's scale if it is quantized), 3 result. Rows contiguous. */
+typedef struct vq_layernorm { uint32_t rows, n; float epsilon; int64_t x_row; vq_epilogue epilogue; uint32_t row_block; } vq_layernorm;
+
+/* Last axis, contiguous rows. Arguments: 0 x, 1 result, 2 … extras applied to x before (scale, bias). */
+typedef struct vq_softmax { uint32_t rows, n; vq_epilogue prologue, epilogue; uint32_t row_block; } vq_softmax;
+
+/*
+ * result[i] = epilogue(extra[0][i]) over an iteration space of rank <= 8; extra 0 is the first operand, all are STRIDED.
+ * The result is written with strides out_stride (elements). Arguments: 0 result, 1 … extras. Copies are this with VQ_STORE_RAW.
+ */
+typedef struct vq_elementwise {
+	uint32_t rank;
+	int64_t dim[VQ_MAX_RANK], out_stride[VQ_MAX_RANK];
+	uint32_t raw_bytes;   /* VQ_STORE_RAW: bytes per element */
+	vq_epilogue epilogue;
+	uint32_t tasks;       /* the outermost dimension is split evenly */
+} vq_elementwise;
+
+/* Sum, mean, max or min over the inner `n` elements (strides in elements); outer iteration as in elementwise. Arguments: 0 result, 1 x. */
+typedef struct vq_reduce {
+	vq_op op;
+	uint32_t outer_rank, inner_rank;
+	int64_t dim[VQ_MAX_RANK], stride[VQ_MAX_RANK]; /* outer dimensions, then inner */
+	vq_epilogue epilogue; /* extra 0 describes x's element */
+} vq_reduce;
+
+/* Arguments: 0 data, 1 indices, 2 result. data is [outer][axis][inner bytes]. */
+typedef struct vq_gather { uint32_t outer, axis, n; uint64_t inner_bytes; vq_elem index; } vq_gather;
+
+/* All padding bytes zero: descriptors are compared with memcmp. */
+typedef struct vq_kernel {
+	vq_kernel_kind kind;
+	union {
+		vq_gemm gemm;
+		vq_pack pack;
+		vq_attention attention;
+		vq_layernorm layernorm;
+		vq_softmax softmax;
+		vq_elementwise elementwise;
+		vq_reduce reduce;
+		vq_gather gather;
+	} u;
+} vq_kernel;
+
+typedef struct vq_step {
+	uint32_t kernel;        /* index into vq_plan.kernel */
+	uint32_t n_args;
+	vq_ref arg[VQ_MAX_ARGS];
+	uint32_t tasks;
+	vq_node node;           /* the node whose value it completes, for names and the report */
+	int64_t macs;
+	bool integer;
+} vq_step;
+
+/* A value shown to the observer after a step (instrumented objects and the JIT). */
+typedef struct vq_watch {
+	uint32_t step;          /* after which */
+	vq_value value;
+	vq_ref at;
+	bool u8;                /* stored as code ^ 0x80: converted into a bounce buffer first */
+	vq_ref bounce;
+} vq_watch;
+
+typedef struct vq_plan {
+	vq_arena *arena;
+	const vq_graph *g;
+	const vq_target *target;
+	bool strict;
+	vq_kernel *kernel; uint32_t n_kernels, cap_kernels;
+	vq_step *step;     uint32_t n_steps, cap_steps;
+	vq_buffer *buffer; uint32_t n_buffers, cap_buffers;
+	vq_watch *watch;   uint32_t n_watches, cap_watches;
+	unsigned char *weights; uint64_t weight_bytes, cap_weights; /* the one read-only section, execution order, 64-byte aligned pieces */
+	uint64_t buffer_bytes;  /* workspace without worker scratch, by the memory planner */
+	uint64_t scratch_bytes; /* per worker, a multiple of 64; follows the buffers: scratch of worker w at buffer_bytes + w * scratch_bytes */
+} vq_plan;
+
+/* watched[n]: values to observe; or all materialised ones with all = true. false after errors in g->diag. */
+bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict,
+	const vq_value *watched, uint32_t n, bool all);
+
+/* Gives every buffer its offset; sets buffer_bytes to the exact peak. backend/memory.c */
+void vq_plan_memory(vq_plan *p);
+
+/* Bytes of scratch one worker needs for the kernel. backend/kernels/scratch.c */
+uint64_t vq_kernel_scratch(const vq_kernel *k, const vq_target *t);
+
+/* Packing of constants. Append to p->weights, aligned to 64, return the reference. backend/pack.c */
+vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes);
+/* w[n][k] s8 codes -> panels; sums[n] (of Np) receives the column sums if not NULL */
+vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_t n, uint32_t k, int64_t *sums);
+vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_t n, uint32_t k);
+
+#endif

@@ -1,0 +1,12 @@
+# Writes the lines of IN as a C array of string literals (one string would exceed what C11 promises for its length).
+file(READ ${IN} text)
+string(REPLACE "\\" "\\\\" text "${text}")
+string(REPLACE "\"" "\\\"" text "${text}")
+string(REPLACE ";" "\\x3b" text "${text}")
+string(REPLACE "\n" ";" lines "${text}")
+set(out "static const char *const vitq_text[] = {\n")
+foreach(line IN LISTS lines)
+	string(REPLACE "\\x3b" "\;" line "${line}")
+	string(APPEND out "\t\"${line}\\n\",\n")
+endforeach()
+file(WRITE ${OUT} "${out}\t0\n};\n")
