@@ -90,9 +90,14 @@ typedef struct vq_gemm {
 	int64_t a_row;       /* bytes between rows of A; elements of a row are contiguous */
 	int64_t a_batch[2], b_batch[2], p_batch[2], c_batch[2]; /* bytes between batch elements of A, B, parameters, C */
 	int64_t c_row;       /* bytes between rows of C */
-	bool row_zero;       /* B has zero points (imports): acc -= zb * row sum of A; args[2] then starts with s32[1]: zb */
+	/*
+	 * B packed at run time by VQ_KERNEL_PACK: the initial accumulators s32[Np] follow the panels of each batch element of B
+	 * (at Np * Kp bytes), and arguments 2 holds only the multipliers and addends. False: all three are in argument 2.
+	 */
+	bool comp_with_b;
+	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
 	int32_t b_zero;
-	int32_t a_zero;      /* zero point of A when B is packed at run time: the pack step puts -a_zero * column sums in its comp */
+	int32_t a_zero;
 	vq_epilogue epilogue;
 	uint32_t row_block, col_block; /* rows and panels per task */
 } vq_gemm;
@@ -109,7 +114,12 @@ typedef struct vq_pack {
 	int64_t n_stride, k_stride; /* elements between source elements */
 	int64_t batch_stride[2];    /* elements */
 	int64_t batch_bytes;        /* between results; inner batch varies fastest */
-	int32_t add;                /* VQ_KERNEL_PACK for s8: column sums are multiplied by this: s32 = add * sum (initial accumulator) */
+	/*
+	 * s8: the s32[Np] after the panels are add * column sum, the initial accumulators of the product. The planner sets, with the
+	 * tile's A code: matmul -(a_zero + (U8 ? 128 : 0)); attention K (U8 ? -128 : 0); attention V (S8 ? 128 : 0), because
+	 * probabilities are code - 128 where A is S8 and the natural 0..255 where it is U8 or S16.
+	 */
+	int32_t add;
 } vq_pack;
 
 /*
