@@ -1,0 +1,79 @@
+/* Packing of constants into the weights section, in execution order. */
+#include "backend/plan.h"
+
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
+{
+	uint64_t at = (p->weight_bytes + ALIGN - 1) / ALIGN * ALIGN;
+	uint64_t need = at + bytes;
+
+	if (need > p->cap_weights) {
+		uint64_t cap = p->cap_weights ? p->cap_weights : 1 << 16;
+		unsigned char *grown;
+
+		while (cap < need)
+			cap *= 2;
+		grown = vq_alloc(cap);
+		if (p->weight_bytes)
+			memcpy(grown, p->weights, p->weight_bytes);
+		vq_free(p->weights);
+		p->weights = grown;
+		p->cap_weights = cap;
+	}
+	p->weight_bytes = need;
+	*ref = (vq_ref){ .kind = VQ_REF_WEIGHT, .offset = at };
+	return p->weights + at;
+}
+
+vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes)
+{
+	vq_ref ref;
+
+	memcpy(reserve(p, bytes, &ref), data, bytes);
+	return ref;
+}
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_t n, uint32_t k, int64_t *sums)
+{
+	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t));
+	vq_ref ref;
+	unsigned char *out = reserve(p, np * kp, &ref);
+
+	for (uint64_t i = 0; i < n; i++) {
+		unsigned char *panel = out + i / nr * nr * kp + i % nr * t->kr;
+		int64_t sum = 0;
+
+		for (uint64_t j = 0; j < k; j++) {
+			int8_t code = w[i * k + j];
+
+			panel[j / t->kr * nr * t->kr + j % t->kr] = (unsigned char)code;
+			sum += code;
+		}
+		if (sums)
+			sums[i] = sum;
+	}
+	return ref;
+}
+
+vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_t n, uint32_t k)
+{
+	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t));
+	vq_ref ref;
+	unsigned char *out = reserve(p, np * kp * sizeof(float), &ref);
+
+	for (uint64_t i = 0; i < n; i++)
+		for (uint64_t j = 0; j < k; j++) {
+			uint64_t at = i / nr * nr * kp + j / t->kr * nr * t->kr + i % nr * t->kr + j % t->kr;
+
+			memcpy(out + at * sizeof(float), &w[i * k + j], sizeof(float));
+		}
+	return ref;
+}
