@@ -18,7 +18,13 @@ typedef struct vq_codegen {
 	LLVMTypeRef word;        /* i32 or i64: as wide as a pointer */
 	uint32_t lanes;          /* f32 lanes of one vector register, at least 4 */
 	LLVMValueRef function;   /* being built */
+	const char *unknown_intrinsic; /* first name this LLVM does not have: the module is unusable and must be refused */
 } vq_codegen;
+
+/* Fills c (types, lanes, builder); function and plan stay NULL. The caller disposes c->b, module and context. */
+void vq_codegen_init(vq_codegen *c, LLVMContextRef context, LLVMModuleRef module, const vq_target *t, bool strict);
+/* What every function needs: nounwind, no-builtins, CPU and features of the target. */
+void vq_function_attributes(vq_codegen *c, LLVMValueRef f);
 
 typedef LLVMValueRef vq_ll; /* shorter in expressions */
 
@@ -30,6 +36,11 @@ vq_ll vq_splat(vq_codegen *c, vq_ll scalar, uint32_t lanes);      /* lanes == 1:
 vq_ll vq_splat_f32(vq_codegen *c, float v, uint32_t lanes);
 LLVMTypeRef vq_vec(LLVMTypeRef e, uint32_t lanes);  /* lanes == 1: e */
 vq_ll vq_shuffle(vq_codegen *c, vq_ll v, uint32_t first, uint32_t count); /* lanes first … first + count - 1 */
+vq_ll vq_concat(vq_codegen *c, vq_ll a, vq_ll b); /* lanes of a, then those of b (as many) */
+uint32_t vq_lanes_of(vq_ll v); /* 1 for a scalar */
+vq_ll vq_mul_const(vq_codegen *c, vq_ll a, int64_t k);
+vq_ll vq_add_word(vq_codegen *c, vq_ll a, vq_ll b);
+vq_ll vq_min_word(vq_codegen *c, vq_ll a, vq_ll b); /* unsigned */
 vq_ll vq_offset(vq_codegen *c, vq_ll p, vq_ll bytes); /* byte offset, inbounds */
 vq_ll vq_offset_const(vq_codegen *c, vq_ll p, int64_t bytes);
 vq_ll vq_load(vq_codegen *c, LLVMTypeRef t, vq_ll p, uint32_t align);
@@ -37,17 +48,19 @@ void vq_store_to(vq_codegen *c, vq_ll v, vq_ll p, uint32_t align);
 /* An LLVM intrinsic by name and overload types: looked up, checked, arguments bitcast to the declared types (they differ between LLVM versions). */
 vq_ll vq_intrinsic(vq_codegen *c, const char *name, LLVMTypeRef *overload, uint32_t n_overload, vq_ll *arg, uint32_t n_arg);
 
-/* ---- loops: for (i = from; i < to; i += step); i is a word. from < to must hold on entry unless may_be_empty. ---- */
+/* ---- loops: for (i = from; i < to; i += step); i is a word. from < to must hold on entry, except with _maybe. ---- */
 typedef struct vq_loop {
 	LLVMBasicBlockRef before, body, after;
 	vq_ll i;
 	vq_ll to, step;
 	uint32_t n_carried;
 	vq_ll phi[8];   /* carried values inside the body */
-	vq_ll next[8];  /* set by the body before vq_loop_end */
+	vq_ll next[8];  /* set by the body before vq_loop_end; unchanged if not */
+	vq_ll initial[8];
 } vq_loop;
 /* carried: initial values of n loop-carried values (may be 0) */
 void vq_loop_begin(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n);
+void vq_loop_begin_maybe(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n);
 /* afterwards l->phi[k] holds the final value of carried value k, valid after the loop */
 void vq_loop_end(vq_codegen *c, vq_loop *l);
 
