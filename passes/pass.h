@@ -62,6 +62,10 @@ typedef struct vq_stats {
 	vq_value value;      /* in the graph as it was calibrated */
 	uint32_t channels;   /* size of the last axis */
 	float *lo, *hi;      /* [channels], minimum and maximum */
+	double *square;      /* [channels], sum of squares over all rows and samples */
+	uint64_t rows;       /* rows of `channels` elements seen */
+	float scale;         /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
+	int32_t zero;
 	/* for percentile and MSE observers: a histogram of the tensor, see passes/observe.c */
 	struct vq_histogram *histogram;
 } vq_stats;
