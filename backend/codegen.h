@@ -108,8 +108,6 @@ void vq_build_softmax(vq_codegen *c, const vq_softmax *d, vq_kernel_args *a);
 void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args *a);
 void vq_build_reduce(vq_codegen *c, const vq_reduce *d, vq_kernel_args *a);
 void vq_build_gather(vq_codegen *c, const vq_gather *d, vq_kernel_args *a);
-/* number of tasks a kernel splits into; a step's tasks equal it */
-uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t);
 
 /* ---- the module: kernels, run function, weights, info; backend/module.c. Returns false after an error in diag. ---- */
 bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_diag *diag);

@@ -226,6 +226,9 @@ void vq_plan_memory(vq_plan *p);
 /* Bytes of scratch one worker needs for the kernel. backend/kernels/scratch.c */
 uint64_t vq_kernel_scratch(const vq_kernel *k, const vq_target *t);
 
+/* Number of tasks a kernel splits into; a step's tasks equal it. backend/kernels/tasks.c */
+uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t);
+
 /* Packing of constants. Append to p->weights, aligned to 64, return the reference. backend/pack.c */
 vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes);
 /* w[n][k] s8 codes -> panels; sums[n] (of Np) receives the column sums if not NULL */
