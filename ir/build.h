@@ -10,6 +10,11 @@
  * per-axis entry does not survive), the others give f32.
  */
 const char *vq_infer(const vq_graph *g, vq_op op, const vq_type *in, uint32_t n_in, const vq_attr *attr, vq_type *result);
+/*
+ * The same, and adds the result's entry to the table where a movement takes a per-axis entry to another axis or to a part
+ * of its scales; vq_infer reports an error if that entry is not there.
+ */
+const char *vq_infer_add(vq_graph *g, vq_op op, const vq_type *in, uint32_t n_in, const vq_attr *attr, vq_type *result);
 
 /*
  * Adds op(in…) and returns its value; VQ_NO_VALUE after reporting an error at `where` (may be NULL) to g->diag. If all operands

@@ -174,6 +174,8 @@ vq_op vq_def_op(const vq_graph *g, vq_value v);
 const vq_quant *vq_quant_of(const vq_graph *g, const vq_type *t);
 /* Finds an equal entry or adds q (arrays are copied). Returns its id. */
 uint32_t vq_quant_add(vq_graph *g, const vq_quant *q);
+/* Id of an equal entry, 0 if there is none. */
+uint32_t vq_quant_find(const vq_graph *g, const vq_quant *q);
 uint32_t vq_quant_per_tensor(vq_graph *g, float scale, int32_t zero, int32_t lo, int32_t hi);
 
 vq_value vq_add_input(vq_graph *g, const char *name, const vq_type *t);

@@ -100,14 +100,22 @@ static bool same_quant(const vq_quant *a, const vq_quant *b)
 		!memcmp(a->zero, b->zero, a->n * sizeof *a->zero);
 }
 
-uint32_t vq_quant_add(vq_graph *g, const vq_quant *q)
+uint32_t vq_quant_find(const vq_graph *g, const vq_quant *q)
 {
-	float *scale;
-	int32_t *zero;
-
 	for (uint32_t i = 1; i < g->n_quants; i++)
 		if (same_quant(&g->quant[i], q))
 			return i;
+	return 0;
+}
+
+uint32_t vq_quant_add(vq_graph *g, const vq_quant *q)
+{
+	uint32_t old = vq_quant_find(g, q);
+	float *scale;
+	int32_t *zero;
+
+	if (old)
+		return old;
 	scale = VQ_ARRAY(g->arena, q->n, float);
 	zero = VQ_ARRAY(g->arena, q->n, int32_t);
 	memcpy(scale, q->scale, q->n * sizeof *scale);
