@@ -49,14 +49,15 @@ void vq_store_to(vq_codegen *c, vq_ll v, vq_ll p, uint32_t align);
 vq_ll vq_intrinsic(vq_codegen *c, const char *name, LLVMTypeRef *overload, uint32_t n_overload, vq_ll *arg, uint32_t n_arg);
 
 /* ---- loops: for (i = from; i < to; i += step); i is a word. from < to must hold on entry, except with _maybe. ---- */
+enum { VQ_MAX_CARRIED = 64 };
 typedef struct vq_loop {
 	LLVMBasicBlockRef before, body, after;
 	vq_ll i;
 	vq_ll to, step;
 	uint32_t n_carried;
-	vq_ll phi[8];   /* carried values inside the body */
-	vq_ll next[8];  /* set by the body before vq_loop_end; unchanged if not */
-	vq_ll initial[8];
+	vq_ll phi[VQ_MAX_CARRIED];   /* carried values inside the body */
+	vq_ll next[VQ_MAX_CARRIED];  /* set by the body before vq_loop_end; unchanged if not */
+	vq_ll initial[VQ_MAX_CARRIED];
 } vq_loop;
 /* carried: initial values of n loop-carried values (may be 0) */
 void vq_loop_begin(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n);
@@ -68,6 +69,11 @@ void vq_loop_end(vq_codegen *c, vq_loop *l);
 vq_ll vq_fadd(vq_codegen *c, vq_ll a, vq_ll b);
 vq_ll vq_fsub(vq_codegen *c, vq_ll a, vq_ll b);
 vq_ll vq_fmul(vq_codegen *c, vq_ll a, vq_ll b);
+vq_ll vq_to_bits(vq_codegen *c, vq_ll a);               /* f32 lanes as i32 lanes */
+vq_ll vq_from_bits(vq_codegen *c, vq_ll a);
+vq_ll vq_fabs(vq_codegen *c, vq_ll a);                  /* by bits: never flushes */
+vq_ll vq_select(vq_codegen *c, LLVMRealPredicate p, vq_ll a, vq_ll b, vq_ll yes, vq_ll no);
+vq_ll vq_select_true(vq_codegen *c, vq_ll condition, vq_ll yes, vq_ll no); /* condition != 0 ? yes : no */
 vq_ll vq_fmin_const(vq_codegen *c, vq_ll a, float k);   /* a < k ? a : k */
 vq_ll vq_fmax_const(vq_codegen *c, vq_ll a, float k);   /* a > k ? a : k */
 vq_ll vq_flush(vq_codegen *c, vq_ll a);                 /* |a| < 2^-100 ? +0 : a */
