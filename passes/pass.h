@@ -35,6 +35,7 @@ typedef struct vq_settings {
 	const char *stats_in, *stats_out; /* -calib-stats: read instead of running, write after running */
 	vq_progress *progress;
 	void *progress_user;
+	bool verify;              /* check every invariant of the graph after each pass */
 } vq_settings;
 
 /* One line of the report: a site and what was decided there. */
