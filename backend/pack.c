@@ -77,3 +77,10 @@ vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_
 		}
 	return ref;
 }
+
+uint64_t vq_pack_batch_bytes(const vq_tile *t, uint64_t n, uint64_t k, bool f32)
+{
+	uint64_t np = round_up(n, vq_tile_nr(t)), kp = round_up(k, vq_tile_ka(t));
+
+	return round_up(f32 ? np * kp * sizeof(float) : np * kp + np * sizeof(int32_t), ALIGN);
+}

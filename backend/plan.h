@@ -234,6 +234,8 @@ uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t);
 vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes);
 /* w[n][k] s8 codes -> panels; sums[n] (of Np) receives the column sums if not NULL */
 vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_t n, uint32_t k, int64_t *sums);
+/* bytes of one operand packed at run time: panels, and for codes the initial accumulators */
+uint64_t vq_pack_batch_bytes(const vq_tile *t, uint64_t n, uint64_t k, bool f32);
 vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_t n, uint32_t k);
 
 #endif

@@ -1,0 +1,442 @@
+/* Planning of products: linear, matmul of two activations, attention. */
+#include "backend/planner.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+	DIRECT_ROWS = 256, /* rows per task where A is read in place: they and one panel of B share the second-level cache */
+	PACKED_TILES = 8,  /* register tiles of rows per task where A is packed first: B is read once per task */
+	MANY_TASKS = 16,   /* few rows: columns are split into about this many tasks instead */
+};
+
+static uint64_t round_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* rows and panels per task; depends on the shape and the target alone */
+static void split_tasks(vq_gemm *d, const vq_tile *t)
+{
+	uint32_t panels = (d->n + vq_tile_nr(t) - 1) / vq_tile_nr(t);
+	uint32_t most = t->pack_a ? t->mr * PACKED_TILES : DIRECT_ROWS;
+	uint32_t blocks = (d->m + most - 1) / most;
+
+	d->row_block = (uint32_t)round_up((d->m + blocks - 1) / blocks, t->mr);
+	if (d->row_block > d->m)
+		d->row_block = d->m;
+	d->col_block = t->pack_a ? panels : 1;
+	if (t->pack_a && blocks * d->batch[0] * d->batch[1] < 4)
+		d->col_block = (panels + MANY_TASKS / 4 - 1) / (MANY_TASKS / 4);
+}
+
+/*
+ * Operand A as rows with contiguous elements: up to two batch dimensions and one of rows. w must have the elements of a row in its last dimension.
+ */
+static bool as_rows(vq_window w, uint64_t bytes, vq_gemm *d)
+{
+	uint32_t last = w.rank - 1;
+	int64_t k = w.dim[last];
+	vq_window lead = w;
+
+	if (k > 1 && w.stride[last] != 1)
+		return false;
+	lead.rank = last;
+	vq_window_squeeze(&lead);
+	if (lead.rank > 3)
+		return false;
+	d->batch[0] = d->batch[1] = d->m = 1;
+	d->a_row = (int64_t)((uint64_t)k * bytes);
+	d->a_batch[0] = d->a_batch[1] = 0;
+	for (uint32_t i = 0; i < lead.rank; i++) {
+		uint32_t n = (uint32_t)lead.dim[i];
+		int64_t step = lead.stride[i] * (int64_t)bytes;
+
+		if (i + 1 == lead.rank) {
+			d->m = n;
+			d->a_row = step;
+		} else {
+			d->batch[2 - lead.rank + 1 + i] = n;
+			d->a_batch[2 - lead.rank + 1 + i] = step;
+		}
+	}
+	return true;
+}
+
+/* A for a linear: in place if possible, else a dense copy (as f32 if the product is in f32) */
+static vq_ref linear_rows(vq_planner *s, vq_value x, bool f32, vq_gemm *d, vq_node node)
+{
+	const vq_type *t = vq_type_of(s->g, x);
+	uint64_t bytes = f32 ? 4 : 1;
+	vq_window w = vq_planner_window(s, x);
+	vq_home h = vq_planner_home(s, w.root);
+	vq_ref ref;
+
+	s->left[w.root.id]--;
+	d->a_u8 = h.u8;
+	if ((t->elem == VQ_F32) == f32 && as_rows(w, bytes, d))
+		return vq_ref_at(h.ref, w.offset * (int64_t)bytes);
+	ref = vq_planner_dense(s, x, f32, node);
+	d->a_u8 = false;
+	d->batch[0] = d->batch[1] = 1;
+	d->m = (uint32_t)(vq_type_count(t) / d->k);
+	d->a_row = (int64_t)(d->k * bytes);
+	return ref;
+}
+
+static void dense_result(vq_gemm *d)
+{
+	d->c_row = (int64_t)d->n * (d->epilogue.store == VQ_STORE_F32 ? 4 : 1);
+	d->c_batch[1] = d->c_row * d->m;
+	d->c_batch[0] = d->c_batch[1] * d->batch[1];
+}
+
+/* A dead f32 extra of the result's shape gives its place to the result: the residual is updated where it stands. */
+static bool reuse_extra(vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a, vq_value out)
+{
+	if (e->store != VQ_STORE_F32 || s->uses[out.id] == 0)
+		return false;
+	for (uint32_t i = 0; i < s->g->n_outputs; i++)
+		if (vq_same(s->g->output[i].value, out))
+			return false;
+	for (uint32_t i = 1; i < group->n; i++) {
+		const vq_node_info *n = &s->g->node[group->node[i].id];
+
+		for (uint32_t k = 0; k < n->n_in; k++) {
+			vq_window w = vq_window_find(s->g, n->in[k], NULL, NULL);
+			vq_home h = s->home[w.root.id];
+			bool whole = w.offset == 0 && vq_window_contiguous(&w) &&
+				vq_type_count(vq_type_of(s->g, w.root)) == vq_type_count(vq_type_of(s->g, out));
+
+			if (k == group->through[i] || !h.set || h.ref.kind != VQ_REF_BUFFER || !whole || s->left[w.root.id] ||
+				s->watched[w.root.id] || vq_type_of(s->g, w.root)->elem != VQ_F32 ||
+				(a->kind == VQ_REF_BUFFER && a->index == h.ref.index))
+				continue;
+			for (uint32_t j = 0; j < e->n_extras; j++)
+				if (extra[j].kind == VQ_REF_BUFFER && extra[j].index == h.ref.index && e->extra[j].index == VQ_X_FULL) {
+					s->home[out.id] = (vq_home){ .set = true, .ref = h.ref };
+					return true;
+				}
+		}
+	}
+	return false;
+}
+
+static vq_ref product_result(vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a)
+{
+	vq_value out = s->g->node[group->node[group->n - 1].id].out;
+
+	if (reuse_extra(s, group, e, extra, a, out))
+		return s->home[out.id].ref;
+	return vq_planner_result(s, out);
+}
+
+/* ---- linear ---- */
+
+typedef struct columns {
+	int32_t *comp;
+	float *mult, *add;
+	uint32_t np;
+} columns;
+
+static vq_ref pack_columns(vq_planner *s, const columns *c, bool comp)
+{
+	uint32_t n = c->np;
+	unsigned char *block = VQ_ARRAY(s->a, (size_t)n * 12, unsigned char);
+	size_t at = 0;
+
+	if (comp) {
+		memcpy(block, c->comp, n * sizeof *c->comp);
+		at = n * sizeof *c->comp;
+	}
+	memcpy(block + at, c->mult, n * sizeof *c->mult);
+	memcpy(block + at + n * sizeof *c->mult, c->add, n * sizeof *c->add);
+	return vq_pack_bytes(s->p, block, at + n * (sizeof *c->mult + sizeof *c->add));
+}
+
+static columns new_columns(vq_planner *s, uint32_t np)
+{
+	return (columns){
+		.comp = VQ_ARRAY(s->a, np, int32_t), .mult = VQ_ARRAY(s->a, np, float), .add = VQ_ARRAY(s->a, np, float), .np = np,
+	};
+}
+
+/* scale of channel i of n along the last axis */
+static double channel_scale(const vq_quant *q, int64_t i, int64_t n)
+{
+	return q ? (double)q->scale[q->n == 1 ? 0 : i / (n / q->n)] : 1.0;
+}
+
+static vq_tile integer_tile(const vq_planner *s, const vq_quant *qx, const vq_quant *qw)
+{
+	return s->s8.pairs_s16 && qx->lo == -128 && qw->lo == -128 ? s->wide : s->s8;
+}
+
+static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[group->node[0].id];
+	const vq_type *wt = vq_type_of(g, n->in[1]);
+	const vq_quant *qx = vq_quant_of(g, vq_type_of(g, n->in[0])), *qw = vq_quant_of(g, wt), *qo;
+	vq_gemm *d = &kernel->u.gemm;
+	vq_tile t = integer_tile(s, qx, qw);
+	const int8_t *w = g->value[n->in[1].id].data;
+	int64_t *sums = VQ_ARRAY(s->a, d->n, int64_t), n_bias = 0;
+	const float *bias = n->n_in > 2 ? vq_planner_const_f32(s, n->in[2], &n_bias) : NULL;
+	double worst = 0;
+	vq_ref arg[VQ_MAX_ARGS];
+	uint32_t n_args = 4;
+	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
+	int64_t reach = qx->zero[0] - qx->lo > qx->hi - qx->zero[0] ? qx->zero[0] - qx->lo : qx->hi - qx->zero[0];
+
+	if (qw->n > 1)
+		for (uint32_t i = 0; i < qw->n; i++)
+			if (qw->zero[i])
+				return vq_planner_refuse(s, group->node[0], "weights have a scale per channel and zero points other than 0");
+	d->wide = t.pairs_s16 != s->s8.pairs_s16;
+	d->a_zero = qx->zero[0];
+	d->b_zero = qw->zero[0];
+	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
+	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
+	qo = group->n == 1 ? vq_quant_of(g, vq_type_of(g, n->out)) : NULL;
+	for (uint32_t i = 0; i < d->n; i++) {
+		double so = channel_scale(qo, i, d->n), sum = 0;
+
+		c.comp[i] = (int32_t)(uint32_t)(uint64_t)(-(qx->zero[0] + (t.a == VQ_A_U8 ? 128 : 0)) * sums[i]);
+		c.mult[i] = (float)((double)qx->scale[0] * (double)qw->scale[qw->n == 1 ? 0 : i] / so);
+		c.add[i] = bias ? (float)((double)bias[i] / so) : 0.0f;
+		for (uint32_t k = 0; k < d->k; k++)
+			sum += fabs((double)w[(size_t)i * d->k + k] - qw->zero[0]);
+		sum *= (double)reach;
+		if (sum >= 0x1p31)
+			return vq_planner_refuse(s, group->node[0], "the accumulator can exceed 32 bits");
+		worst = fmax(worst, sum * (double)c.mult[i] + fabs((double)c.add[i]));
+	}
+	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
+		return false;
+	d->epilogue.bounded = group->n == 1 && worst < 0x1p30;
+	arg[2] = pack_columns(s, &c, true);
+	split_tasks(d, &t);
+	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	dense_result(d);
+	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[group->n - 1]);
+	step->integer = true;
+	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	return true;
+}
+
+static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[group->node[0].id];
+	vq_gemm *d = &kernel->u.gemm;
+	int64_t count, n_bias = 0;
+	const float *w = vq_planner_const_f32(s, n->in[1], &count);
+	const float *bias = n->n_in > 2 ? vq_planner_const_f32(s, n->in[2], &n_bias) : NULL;
+	uint32_t np = (uint32_t)round_up(d->n, vq_tile_nr(&s->f32)), n_args = 4;
+	float *column = VQ_ARRAY(s->a, np, float);
+	vq_ref arg[VQ_MAX_ARGS];
+
+	if (!w || (n->n_in > 2 && !bias))
+		return vq_planner_refuse(s, group->node[0], "weights or bias are not constant");
+	d->f32 = true;
+	arg[0] = linear_rows(s, n->in[0], true, d, group->node[0]);
+	arg[1] = vq_pack_weights_f32(s->p, &s->f32, w, d->n, d->k);
+	if (bias)
+		memcpy(column, bias, d->n * sizeof *bias);
+	arg[2] = vq_pack_bytes(s->p, column, np * sizeof *column);
+	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
+		return false;
+	if (group->n == 1 && d->epilogue.store != VQ_STORE_F32) { /* columns carry no scale here */
+		const vq_quant *q = vq_quant_of(g, vq_type_of(g, n->out));
+
+		if (q->n != 1)
+			return vq_planner_refuse(s, group->node[0], "an f32 product has a result with a scale per channel");
+		d->epilogue.scaled = true;
+		d->epilogue.inv = (float)(1.0 / (double)q->scale[0]);
+	}
+	split_tasks(d, &s->f32);
+	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	dense_result(d);
+	vq_planner_step(s, kernel, arg, n_args, group->node[group->n - 1])->macs =
+		(int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	return true;
+}
+
+bool vq_plan_linear(vq_planner *s, const vq_group *group)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[group->node[0].id];
+	const vq_type *x = vq_type_of(g, n->in[0]), *w = vq_type_of(g, n->in[1]);
+	vq_kernel kernel;
+
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_GEMM;
+	kernel.u.gemm.n = (uint32_t)w->dim[0];
+	kernel.u.gemm.k = (uint32_t)w->dim[1];
+	if (x->quant && w->quant && vq_is_const(g, n->in[1]))
+		return linear_s8(s, group, &kernel);
+	return linear_f32(s, group, &kernel);
+}
+
+/* ---- matmul of two activations ---- */
+
+static vq_window transposed(vq_window w)
+{
+	int64_t d = w.dim[w.rank - 1], st = w.stride[w.rank - 1];
+
+	w.dim[w.rank - 1] = w.dim[w.rank - 2];
+	w.stride[w.rank - 1] = w.stride[w.rank - 2];
+	w.dim[w.rank - 2] = d;
+	w.stride[w.rank - 2] = st;
+	return w;
+}
+
+/* Batch dimensions of a and b against the result's, merged to at most two. */
+static bool batches(const vq_window *a, const vq_window *b, const vq_type *c, uint32_t batch[2], int64_t sa[2], int64_t sb[2])
+{
+	uint32_t n = 0;
+	int64_t dim[VQ_MAX_RANK] = { 0 }, pa[VQ_MAX_RANK] = { 0 }, pb[VQ_MAX_RANK] = { 0 };
+
+	for (uint32_t i = 0; i + 2 < c->rank; i++) {
+		int64_t la = (int64_t)i - (int64_t)(c->rank - a->rank), lb = (int64_t)i - (int64_t)(c->rank - b->rank);
+		int64_t da = la < 0 || a->dim[la] == 1 ? 0 : a->stride[la], db = lb < 0 || b->dim[lb] == 1 ? 0 : b->stride[lb];
+
+		if (c->dim[i] == 1)
+			continue;
+		if (n && pa[n - 1] == da * c->dim[i] && pb[n - 1] == db * c->dim[i]) {
+			dim[n - 1] *= c->dim[i];
+			pa[n - 1] = da;
+			pb[n - 1] = db;
+			continue;
+		}
+		dim[n] = c->dim[i];
+		pa[n] = da;
+		pb[n++] = db;
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t from = n + i;
+
+		batch[i] = from >= 2 ? (uint32_t)dim[from - 2] : 1;
+		sa[i] = from >= 2 ? pa[from - 2] : 0;
+		sb[i] = from >= 2 ? pb[from - 2] : 0;
+	}
+	return n <= 2;
+}
+
+/* packs window b ([..., K, N] in w's last two dimensions) for the product d; the reference and the bytes per batch element */
+static vq_ref pack_operand(vq_planner *s, const vq_tile *t, bool f32, const vq_ref *from, const uint32_t batch[2],
+	const int64_t stride[2], uint32_t n, int64_t n_stride, uint32_t k, int64_t k_stride, int32_t add, bool wide, vq_node node, int64_t *bytes)
+{
+	vq_kernel kernel;
+	vq_pack *p = &kernel.u.pack;
+	vq_ref arg[2] = { *from };
+
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_PACK;
+	p->f32 = f32;
+	p->wide = wide;
+	p->n = n;
+	p->k = k;
+	p->n_stride = n_stride;
+	p->k_stride = k_stride;
+	p->add = add;
+	for (uint32_t i = 0; i < 2; i++) {
+		p->batch[i] = batch[i];
+		p->batch_stride[i] = stride[i];
+	}
+	p->batch_bytes = (int64_t)vq_pack_batch_bytes(t, n, k, f32);
+	*bytes = p->batch_bytes;
+	arg[1] = vq_planner_buffer(s, (uint64_t)p->batch_bytes * batch[0] * batch[1]);
+	vq_planner_step(s, &kernel, arg, 2, node);
+	return arg[1];
+}
+
+bool vq_plan_matmul(vq_planner *s, const vq_group *group)
+{
+	const vq_graph *g = s->g;
+	const vq_node node = group->node[0];
+	const vq_node_info *n = &g->node[node.id];
+	const vq_type *ct = vq_type_of(g, n->out);
+	const vq_quant *qa = vq_quant_of(g, vq_type_of(g, n->in[0])), *qb = vq_quant_of(g, vq_type_of(g, n->in[1]));
+	const vq_quant *qo = group->n == 1 ? vq_quant_of(g, ct) : NULL;
+	bool f32 = !qa || !qb || qa->n != 1 || qb->n != 1;
+	vq_tile t = f32 ? s->f32 : integer_tile(s, qa, qb);
+	vq_value in[2] = { n->in[0], n->in[1] };
+	vq_window w[2];
+	vq_ref base[2], arg[VQ_MAX_ARGS];
+	uint32_t n_args = 4;
+	vq_kernel kernel;
+	vq_gemm *d = &kernel.u.gemm;
+	int64_t sa[2], sb[2], bytes;
+
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_GEMM;
+	for (int i = 0; i < 2; i++) {
+		vq_home h;
+
+		w[i] = vq_planner_window(s, in[i]);
+		h = vq_planner_home(s, w[i].root);
+		s->left[w[i].root.id]--;
+		if ((vq_type_of(g, in[i])->elem == VQ_F32) != f32 || (i == 1 && h.u8)) {
+			base[i] = vq_planner_dense(s, in[i], f32, node);
+			w[i] = vq_window_of(g, in[i]);
+		} else {
+			base[i] = vq_ref_at(h.ref, w[i].offset * (f32 ? 4 : 1));
+			d->a_u8 = i == 0 ? h.u8 : d->a_u8;
+		}
+		if (i ? n->attr.matmul.trans_b : n->attr.matmul.trans_a)
+			w[i] = transposed(w[i]);
+	}
+	if (w[0].dim[w[0].rank - 1] > 1 && w[0].stride[w[0].rank - 1] != 1) {
+		vq_window a = w[0];
+		vq_ref to = vq_planner_buffer(s, (uint64_t)vq_window_count(&a) * (f32 ? 4 : 1));
+		int64_t step = 1;
+
+		if (n->attr.matmul.trans_a && d->a_u8)
+			return vq_planner_refuse(s, node, "a transposed left operand is stored for another product");
+		a.root = w[0].root;
+		vq_plan_copy(s, &a, f32 && vq_type_of(g, a.root)->elem != VQ_F32, to, NULL, node);
+		for (uint32_t i = w[0].rank; i-- > 0; step *= w[0].dim[i])
+			w[0].stride[i] = step;
+		base[0] = to;
+	}
+	d->f32 = f32;
+	d->wide = !f32 && t.pairs_s16 != s->s8.pairs_s16;
+	d->m = (uint32_t)w[0].dim[w[0].rank - 2];
+	d->k = (uint32_t)w[0].dim[w[0].rank - 1];
+	d->n = (uint32_t)w[1].dim[w[1].rank - 1];
+	d->a_row = w[0].stride[w[0].rank - 2] * (f32 ? 4 : 1);
+	if (!batches(&w[0], &w[1], ct, d->batch, sa, sb))
+		return vq_planner_refuse(s, node, "more than two batch dimensions that do not merge");
+	for (int i = 0; i < 2; i++)
+		d->a_batch[i] = sa[i] * (f32 ? 4 : 1);
+	d->comp_with_b = !f32;
+	d->a_zero = f32 ? 0 : qa->zero[0];
+	d->b_zero = f32 ? 0 : qb->zero[0];
+	arg[0] = base[0];
+	arg[1] = pack_operand(s, &t, f32, &base[1], d->batch, sb, d->n, w[1].stride[w[1].rank - 1], d->k, w[1].stride[w[1].rank - 2],
+		-(d->a_zero + (t.a == VQ_A_U8 ? 128 : 0)), d->wide, node, &bytes);
+	d->b_batch[1] = bytes;
+	d->b_batch[0] = bytes * d->batch[1];
+	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
+	for (uint32_t i = 0; !f32 && i < d->n; i++)
+		c.mult[i] = (float)((double)qa->scale[0] * (double)qb->scale[0] / channel_scale(qo, i, d->n));
+	arg[2] = f32 ? vq_pack_bytes(s->p, c.add, c.np * sizeof *c.add) : pack_columns(s, &c, false);
+	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
+		return false;
+	if (f32 && qo) {
+		d->epilogue.scaled = true;
+		d->epilogue.inv = (float)(1.0 / (double)qo->scale[0]);
+	}
+	d->epilogue.bounded = !f32 && group->n == 1 && 65025.0 * d->k * (double)c.mult[0] < 0x1p30;
+	if (!f32 && 65025.0 * d->k >= 0x1p31)
+		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
+	split_tasks(d, &t);
+	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	dense_result(d);
+	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
+	step->integer = !f32;
+	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	return true;
+}

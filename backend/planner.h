@@ -1,0 +1,76 @@
+/* What the planner's files share (plan.c, plan_group.c, plan_dot.c, plan_other.c). */
+#ifndef VQ_BACKEND_PLANNER_H
+#define VQ_BACKEND_PLANNER_H
+
+#include "backend/plan.h"
+#include "ir/window.h"
+
+/* Where a value's row-major data is. */
+typedef struct vq_home {
+	bool set;
+	bool u8;          /* codes stored ^ 0x80 */
+	vq_ref ref;
+} vq_home;
+
+/* Nodes computed by one kernel: head, then a chain of elementwise nodes each consuming the result of the one before. */
+typedef struct vq_group {
+	uint32_t n;
+	vq_node *node;    /* n of them, execution order; the last one's value is what the kernel stores */
+	uint32_t *through; /* operand of node[i] that is the result of node[i - 1]; [0] unused */
+} vq_group;
+
+typedef struct vq_planner {
+	vq_plan *p;
+	const vq_graph *g;
+	vq_arena *a;
+	vq_tile s8, wide, f32;  /* tiles of the target */
+	uint32_t *uses;         /* by value id */
+	uint32_t *left;         /* by value id: uses by kernels not planned yet, of the value as root of a window */
+	bool *watched;          /* by value id */
+	bool *u8;               /* by value id: to be stored ^ 0x80 */
+	vq_home *home;          /* by value id */
+	vq_group *group;        /* by node id of the last member; n = 0: not a last member */
+} vq_planner;
+
+/* ---- plan.c ---- */
+uint32_t vq_planner_kernel(vq_planner *s, const vq_kernel *k);   /* finds an equal descriptor or adds it */
+vq_step *vq_planner_step(vq_planner *s, const vq_kernel *k, const vq_ref *arg, uint32_t n_args, vq_node node);
+vq_ref vq_planner_buffer(vq_planner *s, uint64_t bytes);
+/* The data of w's root; plans the copy or packing that brings it into being. */
+vq_home vq_planner_home(vq_planner *s, vq_value root);
+/* The window v is, over a root that has or gets a home. */
+vq_window vq_planner_window(vq_planner *s, vq_value v);
+/* Where the group's result goes: a buffer, or the caller's output. */
+vq_ref vq_planner_result(vq_planner *s, vq_value v);
+/* v as f32 or codes without gaps, copying or dequantizing if need be; f32: elem must become f32 */
+vq_ref vq_planner_dense(vq_planner *s, vq_value v, bool f32, vq_node node);
+/* reference moved by a number of bytes */
+static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes) { r.offset += (uint64_t)bytes; return r; }
+/* f32 data of a constant or of dequantize(constant), NULL if v is neither; *n elements */
+const float *vq_planner_const_f32(vq_planner *s, vq_value v, int64_t *n);
+bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what);
+
+/* ---- plan_group.c ---- */
+void vq_plan_groups(vq_planner *s);
+/*
+ * The program of the group's elementwise members from member `first` on, the store, and the arguments of its extras (appended to
+ * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. false after an error.
+ */
+bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
+/* may operand v be an extra of a product with this result shape? */
+bool vq_extra_is_dense(vq_planner *s, vq_value v, const vq_type *result);
+
+/* ---- plan_dot.c, plan_other.c: one per head; false after an error ---- */
+bool vq_plan_linear(vq_planner *s, const vq_group *group);
+bool vq_plan_matmul(vq_planner *s, const vq_group *group);
+bool vq_plan_attention(vq_planner *s, const vq_group *group);
+bool vq_plan_layernorm(vq_planner *s, const vq_group *group);
+bool vq_plan_softmax(vq_planner *s, const vq_group *group);
+bool vq_plan_reduce(vq_planner *s, const vq_group *group);
+bool vq_plan_gather(vq_planner *s, const vq_group *group);
+bool vq_plan_concat(vq_planner *s, const vq_group *group);
+bool vq_plan_elementwise(vq_planner *s, const vq_group *group);
+/* copies window w of elements elem (or dequantizes: f32 = true) to `to` */
+void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const int64_t *to_stride, vq_node node);
+
+#endif
