@@ -26,7 +26,8 @@ struct vq_target {
 	vq_isa isa;
 	const char *name;      /* short name: "aarch64" */
 	const char *triple;    /* canonical, for LLVM */
-	const char *cpu;
+	const char *cpu;       /* for LLVM: generic per architecture, so that every -mcpu of one isa gets the same tested code */
+	const char *model;     /* the CPU asked for ("cortex-a53"), for reports and the info block; only its features count */
 	const char *features;  /* "+neon,+dotprod"; goes to the target machine and on every function */
 	const char *abi;       /* for SetABI and the target-abi flag, NULL if none (RISC-V: "lp64d") */
 	bool softfp;           /* ARM: arguments in core registers */
