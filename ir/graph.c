@@ -1,6 +1,8 @@
 /* The graph: adding, finding, replacing and sweeping values and nodes. */
 #include "ir/ir.h"
 
+#include "ir/attrs.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -126,8 +128,8 @@ vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, c
 		.in = copy_of(g->arena, in, n_in, sizeof *in),
 		.out = out,
 	};
-	if (attr)
-		g->node[id].attr = *attr;
+	/* set here, so that equal attributes compare equal whoever made them */
+	g->node[id].attr = vq_attr_normal(vq_ops[op].attr, attr, n_in ? g->value[in[0].id].type.rank : 0, result->rank);
 	g->n_nodes++;
 	return out;
 }
@@ -267,5 +269,5 @@ const char *vq_where(const vq_graph *g, vq_node n)
 
 	if (i->name && *i->name)
 		return vq_arena_printf(g->diag->arena, "node '%s' (%s)", i->name, i->source ? i->source : vq_ops[i->op].text);
-	return vq_arena_printf(g->diag->arena, "%%%u (%s)", i->out.id, vq_ops[i->op].text);
+	return vq_arena_printf(g->diag->arena, "%%%u (%s)", (unsigned)n.id, vq_ops[i->op].text);
 }

@@ -107,8 +107,7 @@ static const char *check_axis(const rule *r)
 		(unsigned)r->in[0].rank, shape_text(r, 0));
 }
 
-/* every dimension at least 1, at most 2^40 elements; what names the type in messages */
-static const char *check_size(vq_arena *a, const vq_type *t, const char *what)
+const char *vq_size_problem(vq_arena *a, const vq_type *t, const char *what)
 {
 	int64_t n = 1;
 
@@ -208,7 +207,7 @@ static const char *set_dims(const rule *r, uint32_t rank, const int64_t *dim)
 	r->out->rank = rank;
 	for (uint32_t i = 0; i < rank && rank <= VQ_MAX_RANK; i++)
 		r->out->dim[i] = dim[i];
-	return check_size(r->a, r->out, "the result");
+	return vq_size_problem(r->a, r->out, "the result");
 }
 
 static const char *shape_reshape(rule *r)
@@ -571,8 +570,11 @@ static const char *check_operands(const rule *r)
 			(unsigned)info->least, (unsigned)info->most);
 	for (uint32_t i = 0; i < r->n_in; i++) {
 		const vq_type *t = &r->in[i];
-		const char *wrong = check_size(r->a, t, vq_arena_printf(r->a, "operand %u", (unsigned)i + 1));
+		const char *wrong = vq_size_problem(r->a, t, "");
 
+		/* named only now: this runs for every node after every pass */
+		if (wrong)
+			wrong = vq_size_problem(r->a, t, vq_arena_printf(r->a, "operand %u", (unsigned)i + 1));
 		if (!wrong && (uint32_t)t->elem >= VQ_ELEM_COUNT)
 			wrong = vq_arena_printf(r->a, "operand %u has an unknown element type", (unsigned)i + 1);
 		if (!wrong && t->quant && (t->elem != VQ_S8 || t->quant >= r->g->n_quants))
@@ -600,7 +602,7 @@ static const char *infer(const vq_graph *g, vq_op op, const vq_type *in, uint32_
 	if (!wrong)
 		wrong = rules[op](&r);
 	if (!wrong)
-		wrong = check_size(r.a, result, "the result");
+		wrong = vq_size_problem(r.a, result, "the result");
 	if (wrong || vq_ops[op].class_ != VQ_CLASS_MOVE)
 		return wrong;
 	result->elem = in[0].elem;

@@ -14,6 +14,12 @@
 const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_attr *attr, const vq_type *out,
 	const vq_quant *q, vq_quant *to);
 
+/*
+ * What is wrong with the size of t (rank, an empty dimension, more than VQ_MAX_ELEMENTS), NULL if nothing; what names
+ * the type in the message. Text in a.
+ */
+const char *vq_size_problem(vq_arena *a, const vq_type *t, const char *what);
+
 /* Shape as in messages: "3x197x64", "scalar". In a. */
 const char *vq_shape_text(vq_arena *a, const vq_type *t);
 
