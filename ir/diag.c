@@ -26,6 +26,18 @@ bool vq_error(vq_diag *d, const char *where, const char *format, ...)
 	return false;
 }
 
+bool vq_bug(vq_diag *d, const char *where, const char *format, ...)
+{
+	va_list args;
+	const char *text;
+
+	va_start(args, format);
+	text = vq_arena_vprintf(d->arena, format, args);
+	va_end(args);
+	d->bugs++;
+	return vq_error(d, where, "internal error: %s", text);
+}
+
 bool vq_warning(vq_diag *d, const char *where, const char *format, ...)
 {
 	va_list args;

@@ -21,12 +21,15 @@ typedef struct vq_diag {
 	vq_message *item;
 	uint32_t n, cap;
 	uint32_t errors;   /* among them */
+	uint32_t bugs;     /* errors that are vitqc's own fault: exit code 3 */
 } vq_diag;
 
 void vq_diag_init(vq_diag *d, vq_arena *arena, const char *file);
 
 /* where may be NULL. All return false, so that `return vq_error(…);` reads well. */
 bool vq_error(vq_diag *d, const char *where, const char *format, ...) VQ_PRINTF(3, 4);
+/* What cannot happen unless vitqc itself is wrong (verifier, self-checks): an error that starts with "internal error: ". */
+bool vq_bug(vq_diag *d, const char *where, const char *format, ...) VQ_PRINTF(3, 4);
 bool vq_warning(vq_diag *d, const char *where, const char *format, ...) VQ_PRINTF(3, 4);
 bool vq_note(vq_diag *d, const char *format, ...) VQ_PRINTF(2, 3);
 bool vq_hint(vq_diag *d, const char *format, ...) VQ_PRINTF(2, 3);
