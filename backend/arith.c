@@ -121,12 +121,104 @@ vq_ll vq_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b)
 	case VQ_OP_DIV: return LLVMBuildFDiv(c->b, a, b, "");
 	case VQ_OP_MIN: return vq_select(c, LLVMRealOLT, a, b, a, b);
 	case VQ_OP_MAX: return vq_select(c, LLVMRealOGT, a, b, a, b);
-	case VQ_OP_EQUAL: return truth(c, LLVMRealOEQ, a, b);
-	case VQ_OP_LESS: return truth(c, LLVMRealOLT, a, b);
+	/* a denormal must not decide: some targets compare it as 0 */
+	case VQ_OP_EQUAL: return truth(c, LLVMRealOEQ, vq_flush(c, a), vq_flush(c, b));
+	case VQ_OP_LESS: return truth(c, LLVMRealOLT, vq_flush(c, a), vq_flush(c, b));
 	case VQ_OP_AND: return LLVMBuildSelect(c->b, is_true(c, a), vq_select_true(c, b, one, zero), zero, "");
 	case VQ_OP_OR: return LLVMBuildSelect(c->b, is_true(c, a), one, vq_select_true(c, b, one, zero), "");
 	default: break;
 	}
 	assert(!"the planner gives only binary f32 operators");
 	return LLVMGetPoison(LLVMTypeOf(a));
+}
+
+/* Toward 0; out of range: the nearest end; NaN: 0. The greatest f32 below 2^31 is 2^31 - 128. */
+vq_ll vq_to_i32(vq_codegen *c, vq_ll a)
+{
+	uint32_t lanes = vq_lanes_of(a);
+	vq_ll v = vq_fmax_const(c, vq_sanitize(c, a), -0x1p31f);
+
+	v = LLVMBuildFPToSI(c->b, vq_fmin_const(c, v, 0x1p31f - 128.0f), vq_vec(c->i32, lanes), "");
+	return vq_select(c, LLVMRealOGE, a, like(c, a, 0x1p31f), vq_splat(c, vq_ci32(c, INT32_MAX), lanes), v);
+}
+
+/* ---- narrowing ---- */
+
+/* lanes [index * width, …) of the vectors one after the other; width divides their lane count */
+static vq_ll piece(vq_codegen *c, const vq_ll *v, uint32_t index, uint32_t width)
+{
+	uint32_t per = vq_lanes_of(v[0]) / width;
+
+	return vq_shuffle(c, v[index / per], index % per * width, width);
+}
+
+static vq_ll pack_pair(vq_codegen *c, const char *name, vq_ll a, vq_ll b)
+{
+	vq_ll arg[2] = { a, b };
+
+	return vq_intrinsic(c, name, NULL, 0, arg, 2);
+}
+
+/* Four registers of i32 codes to one of bytes; a 256-bit pack works on each half, one permutation restores the order. */
+static vq_ll pack_x86(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t width)
+{
+	static const uint8_t order[8] = { 0, 4, 1, 5, 2, 6, 3, 7 };
+	LLVMValueRef mask[8], p[4];
+
+	for (uint32_t i = 0; i < 4; i++)
+		p[i] = piece(c, v, first + i, width);
+	if (width == 4) {
+		p[0] = pack_pair(c, "llvm.x86.sse2.packssdw.128", p[0], p[1]);
+		p[1] = pack_pair(c, "llvm.x86.sse2.packssdw.128", p[2], p[3]);
+		return pack_pair(c, "llvm.x86.sse2.packsswb.128", p[0], p[1]);
+	}
+	p[0] = pack_pair(c, "llvm.x86.avx2.packssdw", p[0], p[1]);
+	p[1] = pack_pair(c, "llvm.x86.avx2.packssdw", p[2], p[3]);
+	p[0] = pack_pair(c, "llvm.x86.avx2.packsswb", p[0], p[1]);
+	p[0] = LLVMBuildBitCast(c->b, p[0], LLVMVectorType(c->i32, 8), "");
+	for (uint32_t i = 0; i < 8; i++)
+		mask[i] = vq_ci32(c, order[i]);
+	p[0] = LLVMBuildShuffleVector(c->b, p[0], LLVMGetPoison(LLVMTypeOf(p[0])), LLVMConstVector(mask, 8), "");
+	return LLVMBuildBitCast(c->b, p[0], LLVMVectorType(c->i8, 32), "");
+}
+
+uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n)
+{
+	if (n & (n - 1))
+		return n;
+	for (; n > 1; n /= 2)
+		for (uint32_t i = 0; i < n / 2; i++)
+			v[i] = vq_concat(c, v[2 * i], v[2 * i + 1]);
+	return 1;
+}
+
+uint32_t vq_narrow_vectors(vq_codegen *c, vq_ll *codes, uint32_t n, bool u8)
+{
+	uint32_t lanes = vq_lanes_of(codes[0]), all = n * lanes, width = 0;
+	vq_isa isa = c->target->isa;
+
+	/* known to be in range, but LLVM does not see it and would mask and shuffle */
+	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
+		width = 8;
+	else if ((isa == VQ_ISA_AVX2 || isa == VQ_ISA_SSE2) && all % 16 == 0 && lanes % 4 == 0)
+		width = 4;
+	if (!width) {
+		if (isa != VQ_ISA_AVX512_VNNI) /* there vpmovdb narrows each register in one step */
+			n = vq_join(c, codes, n);
+		for (uint32_t i = 0; i < n; i++)
+			codes[i] = vq_narrow_codes(c, codes[i], u8);
+		return n;
+	}
+	vq_ll bytes[64];
+
+	assert(all / (4 * width) <= 64);
+	for (uint32_t i = 0; i < all / (4 * width); i++) {
+		bytes[i] = pack_x86(c, codes, 4 * i, width);
+		if (u8)
+			bytes[i] = LLVMBuildXor(c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
+	}
+	n = all / (4 * width);
+	for (uint32_t i = 0; i < n; i++)
+		codes[i] = bytes[i];
+	return n;
 }

@@ -82,6 +82,12 @@ vq_ll vq_sanitize(vq_codegen *c, vq_ll a);              /* a == a ? a : 0 */
 vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, bool bounded);
 /* i32 code lanes (already in [lo, hi]) to bytes; u8: ^ 0x80 */
 vq_ll vq_narrow_codes(vq_codegen *c, vq_ll codes, bool u8);
+/* i32 code lanes (already in [lo, hi]) of n equal vectors to bytes, in place; returns into how many vectors, same order of lanes */
+uint32_t vq_narrow_vectors(vq_codegen *c, vq_ll *codes, uint32_t n, bool u8);
+/* n a power of two: concatenates all into v[0], returns 1; else returns n */
+uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n);
+/* cast f32 to i32 as the operator does */
+vq_ll vq_to_i32(vq_codegen *c, vq_ll a);
 /* unary f32 operator of ops.def (NEG … FLOOR) on n vectors in lockstep, in place */
 void vq_unary(vq_codegen *c, vq_op op, vq_ll *v, uint32_t n);
 /* binary f32 operator (ADD … MAX, POW excluded: POW only with the exponents docs/arithmetic.md lists) */

@@ -46,7 +46,7 @@ typedef struct vq_extra {
 
 /* v = op(v), v = op(v, extra) or v = op(extra, v) on f32. op is any f32 ELT operator of ops.def. */
 typedef struct vq_eop {
-	uint8_t op;       /* vq_op */
+	uint8_t op;       /* vq_op; VQ_OP_NONE changes nothing (before a flush) */
 	int8_t extra;     /* index of the second operand in vq_epilogue.extra; -1: unary; -2: the immediate */
 	uint8_t swapped;  /* v is the second operand */
 	uint8_t third;    /* where: index + 1 of the else operand */
@@ -55,7 +55,8 @@ typedef struct vq_eop {
 	uint8_t pad[3];
 } vq_eop;
 
-typedef enum vq_store { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8 /* code ^ 0x80 */, VQ_STORE_I32, VQ_STORE_RAW /* bytes moved unchanged */ } vq_store;
+typedef enum vq_store { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8 /* code ^ 0x80 */, VQ_STORE_I32, VQ_STORE_RAW /* bytes moved unchanged */,
+	VQ_STORE_BOOL /* v != 0 as a byte */ } vq_store;
 
 typedef struct vq_epilogue {
 	uint32_t n_eops, n_extras;
