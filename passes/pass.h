@@ -77,6 +77,7 @@ typedef struct vq_pass {
 	vq_report *report;
 	vq_stats *stats;     /* filled by calibrate, by value id of the current graph; kept true by passes until insert_qdq */
 	uint32_t n_stats;
+	bool calibrated;     /* insert_qdq made the QDQ form and reported its sites; false: the model brought its scales */
 } vq_pass;
 
 typedef struct vq_pass_info {

@@ -1,0 +1,113 @@
+/*
+ * calibrate: runs the samples through the executor and records, for the operands of every product, minima and maxima per channel,
+ * sums of squares and (for the percentile and MSE observers) a histogram.
+ *
+ * Needs:   shapes known; products in their canonical form (after the fuse passes).
+ * Changes: p->stats.
+ * Leaves:  the graph.
+ * Does nothing for a float object and for a graph that carries its own scales. With -calib-stats the statistics are read instead.
+ */
+#include "passes/observe.h"
+#include "passes/stats.h"
+
+#include <string.h>
+
+/* What the observer callback needs. */
+typedef struct watch {
+	vq_pass *p;
+	vq_value bad;    /* first value that was NaN or infinite */
+	uint32_t sample; /* being run */
+} watch;
+
+static void observe(void *user, vq_value v, const void *data)
+{
+	watch *w = user;
+	vq_stats *s = vq_stats_find(w->p, v);
+	int64_t n = vq_type_count(vq_type_of(w->p->g, v));
+
+	if (!vq_stats_add(s, data, (uint64_t)n / s->channels) && !w->bad.id)
+		w->bad = v;
+}
+
+static bool carries_scales(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_values; i++)
+		if (g->value[i].type.quant)
+			return true;
+	return false;
+}
+
+static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
+{
+	vq_node n = vq_def_of(g, v);
+
+	if (n.id)
+		vq_error(g->diag, vq_where(g, n), "its result is NaN or infinite in calibration sample %u", sample);
+	else
+		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u", g->value[v.id].name, sample);
+	return vq_hint(g->diag, "check the calibration files and the normalisation the model expects");
+}
+
+static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
+{
+	vq_graph *g = p->g;
+	const vq_samples *samples = p->set->samples;
+	const vq_executor *x = p->set->executor;
+	vq_arena scratch = { 0 };
+	watch w = { .p = p };
+	vq_exec *e = x->prepare(g, site, n);
+	void **in, **out;
+	bool ok = e != NULL;
+
+	in = VQ_ARRAY(&scratch, g->n_inputs, void *);
+	out = VQ_ARRAY(&scratch, g->n_outputs, void *);
+	for (uint32_t i = 0; i < g->n_inputs; i++)
+		in[i] = vq_arena_alloc(&scratch, vq_type_bytes(vq_type_of(g, g->input[i].value)));
+	for (uint32_t i = 0; i < g->n_outputs; i++)
+		out[i] = vq_arena_alloc(&scratch, vq_type_bytes(vq_type_of(g, g->output[i].value)));
+	for (uint32_t s = 0; ok && s < samples->n; s++) {
+		if (p->set->progress)
+			p->set->progress(p->set->progress_user, "calibrate", s, samples->n);
+		w.sample = s;
+		ok = samples->get(samples->self, s, in) && x->run(e, (const void *const *)in, out, observe, &w);
+		if (ok && w.bad.id)
+			ok = not_finite(g, w.bad, s);
+	}
+	if (ok && p->set->progress)
+		p->set->progress(p->set->progress_user, "calibrate", samples->n, samples->n);
+	if (e)
+		x->dispose(e);
+	vq_arena_free(&scratch);
+	return ok;
+}
+
+bool vq_pass_calibrate(vq_pass *p)
+{
+	vq_graph *g = p->g;
+	vq_value *site;
+	uint32_t n;
+	bool ok = true;
+
+	vq_graph_sweep(g);
+	p->stats = NULL;
+	p->n_stats = 0;
+	if (p->set->scheme == VQ_SCHEME_NONE || carries_scales(g))
+		return true;
+	site = vq_stats_sites(g, g->arena, &n);
+	if (!p->set->stats_in && (!p->set->samples || !p->set->samples->n)) {
+		vq_error(g->diag, NULL, "the model has no scales and there are no samples to calibrate it with");
+		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, or use -quant=none");
+	}
+	p->stats = VQ_ARRAY(g->arena, g->n_values, vq_stats);
+	p->n_stats = g->n_values;
+	for (uint32_t i = 0; i < n; i++) {
+		const vq_type *t = vq_type_of(g, site[i]);
+
+		vq_stats_init(&p->stats[site[i].id], g->arena, site[i], (uint32_t)t->dim[t->rank - 1],
+			p->set->observer != VQ_OBSERVE_MINMAX);
+	}
+	ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in) : run_samples(p, site, n);
+	if (ok && p->set->stats_out)
+		ok = vq_stats_write(p, site, n, p->set->stats_out);
+	return ok;
+}
