@@ -1,0 +1,193 @@
+/*
+ * transform: the channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t at every LayerNorm whose result feeds products by constants.
+ *
+ * Needs:   p->stats (calibrate); a swept graph.
+ * Changes: gamma and beta of layernorm, weights and biases of the linear operators behind it (always as new constants: old ones may be shared);
+ *          the statistics of the values between them, which then carry the scale and zero point that were chosen.
+ * Leaves:  what the graph computes, up to rounding (1e-5 of the largest value).
+ * A site is refused as a whole, with the reason in the report, if one reader cannot be rewritten.
+ */
+#include "passes/transform.h"
+
+#include "passes/observe.h"
+#include "passes/stats.h"
+
+#include <math.h>
+
+static const char *source_op(const vq_graph *g, vq_node n)
+{
+	return g->node[n.id].source ? g->node[n.id].source : vq_ops[g->node[n.id].op].text;
+}
+
+static void report(vq_pass *p, vq_node n, const char *scheme, const char *why, const vq_change *change)
+{
+	vq_site s = {
+		.name = p->g->node[n.id].name,
+		.op = source_op(p->g, n),
+		.scheme = scheme,
+		.why = why,
+		.sqnr_db = (double)NAN,
+	};
+
+	if (change) {
+		s.scale_min = s.scale_max = change->scale;
+		s.zero = change->zero;
+	}
+	if (p->report)
+		vq_report_add(p->report, &s);
+}
+
+/* One row per image: the value has no more rows than the batch. */
+static bool few_rows(const vq_graph *g, const vq_type *t)
+{
+	const vq_type *in = g->n_inputs ? vq_type_of(g, g->input[0].value) : NULL;
+	int64_t batch = in && in->rank > 1 ? in->dim[0] : 1;
+
+	return vq_type_count(t) / t->dim[t->rank - 1] <= batch;
+}
+
+/*
+ * Ranges per channel over everything the consumers read. false if one of them was not observed or has its entry already.
+ */
+static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channels *c, bool *few)
+{
+	float *lo = VQ_ARRAY(a, r->channels, float), *hi = VQ_ARRAY(a, r->channels, float);
+	double *square = VQ_ARRAY(a, r->channels, double);
+	double rows = 0;
+
+	*c = (vq_channels){ r->channels, lo, hi, square, r->consumer, r->n_consumers, a };
+	*few = true;
+	for (uint32_t i = 0; i < r->channels; i++) {
+		lo[i] = INFINITY;
+		hi[i] = -INFINITY;
+	}
+	for (uint32_t k = 0; k < r->n_consumers; k++) {
+		vq_value x = vq_operand(p->g, r->consumer[k].node, 0);
+		const vq_stats *s = vq_stats_find(p, x);
+
+		if (!s || s->channels != r->channels || s->scale != 0)
+			return false;
+		for (uint32_t i = 0; i < r->channels; i++) {
+			lo[i] = fminf(lo[i], s->lo[i]);
+			hi[i] = fmaxf(hi[i], s->hi[i]);
+			square[i] += s->square[i];
+		}
+		rows += (double)s->rows;
+		*few &= few_rows(p->g, vq_type_of(p->g, x));
+	}
+	for (uint32_t i = 0; i < r->channels; i++)
+		square[i] /= rows;
+	return true;
+}
+
+static vq_value new_weights(vq_graph *g, const vq_consumer *c, const vq_change *change)
+{
+	vq_value old = vq_operand(g, c->node, 1);
+	vq_type t = *vq_type_of(g, old);
+	size_t channels = (size_t)t.dim[1];
+	float *w = VQ_ARRAY(g->arena, c->rows * channels, float);
+
+	for (size_t o = 0; o < c->rows; o++)
+		for (size_t i = 0; i < channels; i++)
+			w[o * channels + i] = (float)((double)c->w[o * channels + i] * change->d[i]);
+	return vq_add_const(g, &t, w, g->value[old.id].name);
+}
+
+static vq_value new_bias(vq_graph *g, const vq_consumer *c, const vq_change *change)
+{
+	vq_value old = vq_operand(g, c->node, 2);
+	const float *from = old.id ? g->value[old.id].data : NULL;
+	size_t channels = (size_t)vq_type_of(g, vq_operand(g, c->node, 1))->dim[1];
+	vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ c->rows });
+	float *b = VQ_ARRAY(g->arena, c->rows, float);
+
+	for (size_t o = 0; o < c->rows; o++) {
+		double sum = from ? (double)from[o] : 0;
+
+		for (size_t i = 0; i < channels; i++)
+			sum += (double)c->w[o * channels + i] * change->t[i];
+		b[o] = (float)sum;
+	}
+	return vq_add_const(g, &t, b, old.id ? g->value[old.id].name : NULL);
+}
+
+static void rewrite_consumer(vq_graph *g, const vq_consumer *c, const vq_change *change)
+{
+	vq_value w = new_weights(g, c, change);
+	bool shifted = vq_operand(g, c->node, 2).id != 0;
+	vq_value b = VQ_NO_VALUE;
+	vq_node_info *n;
+
+	for (size_t i = 0; i < (size_t)vq_type_of(g, w)->dim[1]; i++)
+		shifted |= change->t[i] != 0;
+	if (shifted)
+		b = new_bias(g, c, change);
+	n = &g->node[c->node.id];
+	if (shifted && n->n_in == 2) {
+		vq_value *in = VQ_ARRAY(g->arena, 3, vq_value);
+
+		in[0] = n->in[0];
+		n->in = in;
+		n->n_in = 3;
+	}
+	n->in[1] = w;
+	if (shifted)
+		n->in[2] = b;
+}
+
+/* The statistics after the transform; second moments about the new origin are not known and become those of the range. */
+static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change)
+{
+	for (uint32_t k = 0; k < r->n_values; k++) {
+		vq_stats *s = vq_stats_find(p, r->value[k]);
+
+		if (!s)
+			continue;
+		for (uint32_t i = 0; i < s->channels; i++) {
+			s->lo[i] = (float)(((double)s->lo[i] - change->t[i]) / change->d[i]);
+			s->hi[i] = (float)(((double)s->hi[i] - change->t[i]) / change->d[i]);
+			s->square[i] /= change->d[i] * change->d[i];
+			if (change->t[i] != 0)
+				s->square[i] = (double)s->rows * fmax((double)s->lo[i] * s->lo[i], (double)s->hi[i] * s->hi[i]);
+		}
+		s->scale = change->scale;
+		s->zero = change->zero;
+	}
+}
+
+static void at_layernorm(vq_pass *p, vq_node n)
+{
+	vq_graph *g = p->g;
+	vq_arena scratch = { 0 };
+	vq_reach r;
+	vq_channels c;
+	vq_change change;
+	bool few;
+	const char *why;
+
+	vq_reach_find(g, g->node[n.id].out, &scratch, &r);
+	why = r.refused ? r.refused : vq_fold_layernorm_refuses(g, n);
+	if (r.n_consumers && why) {
+		report(p, n, "ranges of channels not folded", why, NULL);
+	} else if (r.n_consumers && collect(p, &r, &scratch, &c, &few)) {
+		change.d = VQ_ARRAY(&scratch, r.channels, double);
+		change.t = VQ_ARRAY(&scratch, r.channels, double);
+		(few ? vq_choose_alpha : vq_choose_repq)(&c, &change);
+		vq_fold_layernorm(g, n, &change);
+		for (uint32_t k = 0; k < r.n_consumers; k++)
+			rewrite_consumer(g, &r.consumer[k], &change);
+		rewrite_stats(p, &r, &change);
+		report(p, n, few ? "scale of channels folded" : "scale and shift of channels folded", NULL, &change);
+	}
+	vq_arena_free(&scratch);
+}
+
+bool vq_pass_transform(vq_pass *p)
+{
+	if (p->n_stats && p->set->fold == VQ_FOLD_REPQ)
+		for (uint32_t i = 1; i < p->g->n_nodes; i++)
+			if (p->g->node[i].op == VQ_OP_LAYERNORM)
+				at_layernorm(p, (vq_node){ i });
+	vq_stats_sweep(p);
+	return true;
+}
