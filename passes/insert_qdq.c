@@ -1,0 +1,222 @@
+/*
+ * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor (asymmetric) into linear, symmetric per head into
+ * attention, symmetric per tensor into a product of two activations.
+ *
+ * Needs:   p->stats; quantized weights (quantize_weights).
+ * Changes: operands of linear, matmul and attention; the graph is in QDQ form after it. One quantize serves all readers of a value that agree on the entry.
+ * Leaves:  what has no integer form in float, and says why in the report. p->stats is used up.
+ */
+#include "ir/build.h"
+#include "passes/observe.h"
+#include "passes/qdq.h"
+#include "passes/stats.h"
+
+#include <math.h>
+
+/* One dequantize(quantize(value)) with its entry. */
+typedef struct edge {
+	vq_value value, dequantized;
+	uint32_t entry;
+} edge;
+
+typedef struct inserter {
+	vq_pass *p;
+	vq_graph *g;
+	vq_arena scratch;
+	edge *edge; uint32_t n_edges, cap_edges;
+} inserter;
+
+static bool wrap(inserter *s, vq_node n, uint32_t operand, uint32_t entry)
+{
+	vq_value x = s->g->node[n.id].in[operand], y = VQ_NO_VALUE;
+	const char *where;
+
+	for (uint32_t i = 0; i < s->n_edges; i++)
+		if (vq_same(s->edge[i].value, x) && s->edge[i].entry == entry)
+			y = s->edge[i].dequantized;
+	if (!y.id) {
+		where = vq_where(s->g, n);
+		y = vq_build_quantize(s->g, where, x, entry);
+		if (y.id)
+			y = vq_build_dequantize(s->g, where, y);
+		if (!y.id)
+			return false;
+		s->edge = vq_arena_grow(&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
+		s->edge[s->n_edges++] = (edge){ x, y, entry };
+	}
+	s->g->node[n.id].in[operand] = y;
+	return true;
+}
+
+static uint32_t tensor_entry(inserter *s, const vq_stats *stats)
+{
+	float scale = stats->scale;
+	int32_t zero = stats->zero;
+
+	if (scale == 0)
+		vq_entry_asymmetric(vq_stats_range(stats, s->p->set), &scale, &zero);
+	return vq_quant_per_tensor(s->g, scale, zero, -128, 127);
+}
+
+/* Symmetric, along the last axis in `groups` groups; min-max whatever the observer: heads are small and clipping them costs attention its peaks. */
+static uint32_t symmetric_entry(inserter *s, const vq_stats *stats, uint32_t groups)
+{
+	const vq_type *t = vq_type_of(s->g, stats->value);
+	float *scale = VQ_ARRAY(&s->scratch, groups, float);
+	int32_t *zero = VQ_ARRAY(&s->scratch, groups, int32_t);
+	uint32_t each = stats->channels / groups;
+
+	for (uint32_t i = 0; i < groups; i++)
+		scale[i] = vq_entry_symmetric(vq_stats_peak(stats, i * each, each));
+	return vq_quant_add(s->g, &(vq_quant){
+		.bits = 8, .lo = -127, .hi = 127, .axis = groups > 1 ? (int32_t)t->rank - 1 : -1, .n = groups, .scale = scale, .zero = zero,
+	});
+}
+
+/* ---- the report ---- */
+
+static vq_site site_of(const vq_graph *g, vq_node n)
+{
+	const vq_node_info *i = &g->node[n.id];
+
+	return (vq_site){
+		.name = i->name,
+		.op = i->source ? i->source : vq_ops[i->op].text,
+		.macs = vq_product_macs(g, n),
+		.sqnr_db = (double)NAN,
+	};
+}
+
+static void add_scales(const vq_graph *g, vq_site *site, uint32_t entry)
+{
+	const vq_quant *q = &g->quant[entry];
+
+	for (uint32_t i = 0; i < q->n; i++) {
+		site->scale_min = site->scale_min == 0 || q->scale[i] < site->scale_min ? q->scale[i] : site->scale_min;
+		site->scale_max = q->scale[i] > site->scale_max ? q->scale[i] : site->scale_max;
+	}
+	site->zero = q->zero[0];
+}
+
+static void put_site(const inserter *s, const vq_site *site)
+{
+	if (s->p->report)
+		vq_report_add(s->p->report, site);
+}
+
+static bool stays_float(const inserter *s, vq_site *site, const char *why)
+{
+	site->scheme = "f32";
+	site->why = why;
+	put_site(s, site);
+	return true;
+}
+
+/* ---- the products ---- */
+
+static bool at_linear(inserter *s, vq_node n)
+{
+	vq_graph *g = s->g;
+	vq_site site = site_of(g, n);
+	vq_value x = vq_operand(g, n, 0), w = vq_operand(g, n, 1);
+	const vq_stats *stats = vq_stats_find(s->p, x);
+	uint32_t entry;
+
+	site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(g, w));
+	if (vq_is_const(g, w))
+		return stays_float(s, &site, stats ? "its accumulator could exceed 32 bits" : "its input was not calibrated");
+	if (vq_def_op(g, w) != VQ_OP_DEQUANTIZE)
+		return stays_float(s, &site, "its weights are not constant");
+	if (!stats)
+		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE || stays_float(s, &site, "its input was not calibrated");
+	entry = tensor_entry(s, stats);
+	site.weight_bytes /= 4;
+	site.scheme = "s8 per tensor";
+	add_scales(g, &site, entry);
+	put_site(s, &site);
+	return wrap(s, n, 0, entry);
+}
+
+static bool at_matmul(inserter *s, vq_node n)
+{
+	vq_graph *g = s->g;
+	vq_site site = site_of(g, n);
+	const vq_type *a = vq_type_of(g, vq_operand(g, n, 0));
+	int64_t k = a->dim[a->rank - 1 - (g->node[n.id].attr.matmul.trans_a && a->rank > 1)];
+	const vq_stats *stats[2];
+	uint32_t entry[2];
+
+	for (uint32_t i = 0; i < 2; i++)
+		stats[i] = vq_stats_find(s->p, vq_operand(g, n, i));
+	if (!stats[0] || !stats[1])
+		return stays_float(s, &site, "one of its operands is a constant, not calibrated or no float tensor");
+	if (k > INT32_MAX / (127 * 127))
+		return stays_float(s, &site, "its accumulator could exceed 32 bits");
+	site.scheme = "s8 per tensor, symmetric";
+	for (uint32_t i = 0; i < 2; i++) {
+		entry[i] = symmetric_entry(s, stats[i], 1);
+		add_scales(g, &site, entry[i]);
+	}
+	put_site(s, &site);
+	return wrap(s, n, 0, entry[0]) && wrap(s, n, 1, entry[1]);
+}
+
+static bool at_attention(inserter *s, vq_node n)
+{
+	vq_graph *g = s->g;
+	vq_site site = site_of(g, n);
+	uint32_t heads = (uint32_t)g->node[n.id].attr.attention.heads;
+	const vq_type *v = vq_type_of(g, vq_operand(g, n, 2));
+	int64_t keys = v->dim[v->rank - 2];
+	uint32_t entry[3];
+
+	for (uint32_t i = 0; i < 3; i++)
+		if (!vq_stats_find(s->p, vq_operand(g, n, i)))
+			return stays_float(s, &site, "q, k or v is a constant or was not calibrated");
+	if (keys > INT32_MAX / (255 * 127))
+		return stays_float(s, &site, "it has so many keys that its accumulator could exceed 32 bits");
+	site.scheme = heads > 1 ? "s8 per head, symmetric" : "s8 per tensor, symmetric";
+	for (uint32_t i = 0; i < 3; i++) {
+		entry[i] = symmetric_entry(s, vq_stats_find(s->p, vq_operand(g, n, i)), heads);
+		add_scales(g, &site, entry[i]);
+	}
+	put_site(s, &site);
+	return wrap(s, n, 0, entry[0]) && wrap(s, n, 1, entry[1]) && wrap(s, n, 2, entry[2]);
+}
+
+bool vq_pass_insert_qdq(vq_pass *p)
+{
+	inserter s = { .p = p, .g = p->g };
+	uint32_t n_nodes = p->g->n_nodes;
+	bool ok = true;
+
+	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
+		vq_node n = { i };
+		vq_site site;
+
+		switch (vq_op_of(p->g, n)) {
+		case VQ_OP_LINEAR:
+			ok = at_linear(&s, n);
+			break;
+		case VQ_OP_MATMUL:
+			ok = at_matmul(&s, n);
+			break;
+		case VQ_OP_ATTENTION:
+			ok = at_attention(&s, n);
+			break;
+		case VQ_OP_CONV:
+			site = site_of(p->g, n);
+			site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
+			stays_float(&s, &site, "a convolution with overlapping windows or groups has no integer form");
+			break;
+		default:
+			break;
+		}
+	}
+	vq_arena_free(&s.scratch);
+	p->calibrated |= p->n_stats > 0;
+	p->stats = NULL;
+	p->n_stats = 0;
+	vq_graph_sweep(p->g);
+	return ok;
+}
