@@ -1,0 +1,28 @@
+/* What module.c, entry.c and compile.c share. */
+#ifndef VQ_BACKEND_MODULE_H
+#define VQ_BACKEND_MODULE_H
+
+#include "backend/codegen.h"
+
+#include <llvm-c/TargetMachine.h>
+
+/* "gemm": the kind of a kernel, for reports */
+const char *vq_kernel_kind_name(const vq_kernel *k);
+/* "gemm_s8_3": the kernel's local symbol; in a */
+const char *vq_kernel_symbol(vq_arena *a, const vq_plan *p, uint32_t kernel);
+
+/*
+ * <prefix>_run, which checks its arguments and calls body(inputs, outputs, workspace, env), and <prefix>_info. backend/entry.c
+ */
+void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, LLVMValueRef body, LLVMTypeRef body_type);
+
+/* Text of the generated header; in p's arena. backend/header.c */
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o);
+/* C identifiers of the graph's inputs and outputs, unique among them and not keywords: [n_inputs + n_outputs]; in p's arena */
+const char **vq_port_names(const vq_plan *p);
+
+/* A codegen on a fresh context and module for the target; machine is created too. NULL machine after an error in diag. backend/llvm.c */
+LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, vq_diag *diag);
+void vq_codegen_close(vq_codegen *c, LLVMTargetMachineRef machine);
+
+#endif
