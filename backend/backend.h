@@ -72,4 +72,11 @@ const vq_executor *vq_jit(const char **reason);
 
 const char *vq_llvm_version(void);
 
+/*
+ * Called when LLVM reports a fatal error, which it offers no other way out of; must not return. main prints "internal error", removes temporary
+ * files and exits with 3. Without a handler: abort().
+ */
+typedef void vq_fatal_handler(const char *reason);
+void vq_set_fatal_handler(vq_fatal_handler *handler);
+
 #endif

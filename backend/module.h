@@ -22,7 +22,7 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o);
 const char **vq_port_names(const vq_plan *p);
 
 /* A codegen on a fresh context and module for the target; machine is created too. NULL machine after an error in diag. backend/llvm.c */
-LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, vq_diag *diag);
+LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag);
 void vq_codegen_close(vq_codegen *c, LLVMTargetMachineRef machine);
 
 #endif

@@ -1,12 +1,5 @@
-# Writes the lines of IN as a C array of string literals (one string would exceed what C11 promises for its length).
-file(READ ${IN} text)
-string(REPLACE "\\" "\\\\" text "${text}")
-string(REPLACE "\"" "\\\"" text "${text}")
-string(REPLACE ";" "\\x3b" text "${text}")
-string(REPLACE "\n" ";" lines "${text}")
-set(out "static const char *const vitq_text[] = {\n")
-foreach(line IN LISTS lines)
-	string(REPLACE "\\x3b" "\;" line "${line}")
-	string(APPEND out "\t\"${line}\\n\",\n")
-endforeach()
-file(WRITE ${OUT} "${out}\t0\n};\n")
+# Writes the bytes of IN as a C array (a string literal would exceed what C11 promises for its length).
+file(READ ${IN} hex HEX)
+string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+string(REGEX REPLACE "(0x0a,)" "\\1\n" bytes "${bytes}")
+file(WRITE ${OUT} "static const char vitq_text[] = {\n${bytes}0x00\n};\n")

@@ -1,0 +1,100 @@
+/* A graph becomes an object: plan, module, LLVM, self-check, header. */
+#include "backend/module.h"
+
+#include "backend/elf.h"
+
+#include <llvm-c/Analysis.h>
+
+#include <string.h>
+
+/* the module's text or object into o->elf */
+static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_artifact what, vq_object *o, vq_diag *diag)
+{
+	LLVMMemoryBufferRef buffer;
+	char *message = NULL;
+	size_t n;
+
+	if (what == VQ_ARTIFACT_LLVM) {
+		message = LLVMPrintModuleToString(c->module);
+		o->elf_bytes = strlen(message);
+		o->elf = vq_arena_strndup(o->arena, message, o->elf_bytes);
+		LLVMDisposeMessage(message);
+		return true;
+	}
+	if (LLVMTargetMachineEmitToMemoryBuffer(machine, c->module, what == VQ_ARTIFACT_ASM ? LLVMAssemblyFile : LLVMObjectFile,
+		&message, &buffer)) {
+		vq_bug(diag, NULL, "LLVM could not write the object: %s", message);
+		LLVMDisposeMessage(message);
+		return false;
+	}
+	n = LLVMGetBufferSize(buffer);
+	o->elf = vq_arena_strndup(o->arena, LLVMGetBufferStart(buffer), n);
+	o->elf_bytes = n;
+	LLVMDisposeMemoryBuffer(buffer);
+	return true;
+}
+
+static bool verify(vq_codegen *c, vq_diag *diag)
+{
+	char *message = NULL;
+	bool bad = LLVMVerifyModule(c->module, LLVMReturnStatusAction, &message);
+
+	if (c->unknown_intrinsic)
+		vq_bug(diag, NULL, "LLVM %s does not have %s", vq_llvm_version(), c->unknown_intrinsic);
+	else if (bad)
+		vq_bug(diag, NULL, "the generated module is not valid: %s", message);
+	LLVMDisposeMessage(message);
+	return !bad && !c->unknown_intrinsic;
+}
+
+static void describe(const vq_plan *p, vq_object *o)
+{
+	o->workspace_bytes = p->buffer_bytes + p->scratch_bytes;
+	o->worker_bytes = p->scratch_bytes;
+	o->weight_bytes = p->weight_bytes;
+	o->line = VQ_ARRAY(o->arena, p->n_steps, vq_plan_line);
+	o->n_lines = p->n_steps;
+	for (uint32_t i = 0; i < p->n_steps; i++) {
+		const vq_step *s = &p->step[i];
+		const char *name = p->g->node[s->node.id].name;
+
+		o->line[i] = (vq_plan_line){
+			.kernel = vq_kernel_symbol(o->arena, p, s->kernel),
+			.kind = vq_kernel_kind_name(&p->kernel[s->kernel]),
+			.node = name ? vq_arena_printf(o->arena, "%s", name) : NULL,
+			.macs = s->macs,
+			.integer = s->integer,
+			.tasks = s->tasks,
+		};
+		o->macs += s->macs;
+		o->integer_macs += s->integer ? s->macs : 0;
+	}
+}
+
+bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o)
+{
+	vq_arena scratch = { 0 };
+	vq_codegen c = { 0 };
+	vq_plan plan;
+	LLVMTargetMachineRef machine;
+	bool ok = false;
+
+	if (!vq_plan_make(&plan, &scratch, g, options->target, options->strict, NULL, 0, options->instrument))
+		goto out;
+	machine = vq_codegen_open(&c, options->target, options->strict, g->diag);
+	if (!machine)
+		goto out;
+	c.plan = &plan;
+	ok = vq_module_build(&c, &plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, what, o, g->diag);
+	vq_codegen_close(&c, machine);
+	if (ok && what == VQ_ARTIFACT_OBJECT) {
+		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);
+		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(&plan, options));
+	}
+	if (ok)
+		describe(&plan, o);
+out:
+	vq_free(plan.weights);
+	vq_arena_free(&scratch);
+	return ok;
+}

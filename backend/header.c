@@ -1,0 +1,154 @@
+/* The generated C header. */
+#include "backend/module.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include VQ_RUNTIME_HEADER /* vitq_text: the text of runtime/vitq.h */
+
+/* words a parameter must not be called, C99, C11 and C++17, and our own parameters */
+static const char *const reserved[] = {
+	"workspace", "workspace_bytes", "env", "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
+	"case", "catch", "char", "class", "compl", "const", "constexpr", "const_cast", "continue", "decltype", "default", "delete",
+	"do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
+	"if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or",
+	"or_eq", "private", "protected", "public", "register", "reinterpret_cast", "restrict", "return", "short", "signed", "sizeof",
+	"static", "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local", "throw", "true", "try",
+	"typedef", "typeid", "typename", "typeof", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while",
+	"xor", "xor_eq", "size_t", "int8_t", "int32_t", "int64_t", "uint8_t", "uint32_t", "vitq_env", "linux", "unix",
+};
+
+static bool taken(const char *name, const char *const *names, uint32_t n)
+{
+	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+		if (!strcmp(name, reserved[i]))
+			return true;
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* letters, digits and underscores; other bytes become '_'; no leading digit or underscore */
+static char *identifier(vq_arena *a, const char *name, const char *otherwise)
+{
+	char *text = vq_arena_printf(a, "%s", name);
+
+	for (char *c = text; *c; c++)
+		if (!isalnum((unsigned char)*c) || (unsigned char)*c > 127)
+			*c = '_';
+	while (*text == '_')
+		text++;
+	if (!*text)
+		return vq_arena_printf(a, "%s", otherwise);
+	return isdigit((unsigned char)*text) ? vq_arena_printf(a, "%s_%s", otherwise, text) : text;
+}
+
+const char **vq_port_names(const vq_plan *p)
+{
+	const vq_graph *g = p->g;
+	uint32_t n = g->n_inputs + g->n_outputs;
+	const char **names = VQ_ARRAY(p->arena, n, const char *);
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool in = i < g->n_inputs;
+		const char *name = identifier(p->arena, in ? g->input[i].name : g->output[i - g->n_inputs].name, in ? "input" : "output");
+		const char *unique = name;
+
+		for (uint32_t k = 2; taken(unique, names, i); k++)
+			unique = vq_arena_printf(p->arena, "%s_%u", name, k);
+		names[i] = unique;
+	}
+	return names;
+}
+
+static const char *c_type(vq_elem e)
+{
+	static const char *const types[] = {
+		[VQ_F32] = "float", [VQ_I64] = "int64_t", [VQ_I32] = "int32_t",
+		[VQ_BOOL] = "uint8_t", [VQ_U8] = "uint8_t", [VQ_S8] = "int8_t",
+	};
+
+	return types[e];
+}
+
+static const char *upper(vq_arena *a, const char *text)
+{
+	char *s = vq_arena_printf(a, "%s", text);
+
+	for (char *c = s; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return s;
+}
+
+/* the bytes of a model's name that may stand in a comment */
+static const char *harmless(vq_arena *a, const char *text)
+{
+	char *s = vq_arena_printf(a, "%s", text);
+
+	for (char *c = s; *c; c++)
+		if (*c < ' ' || (*c == '/' && (c[1] == '*' || (c > s && c[-1] == '*'))))
+			*c = '_';
+	return s;
+}
+
+static const char *describe(const vq_plan *p, const char *name, const vq_port *port)
+{
+	const vq_type *t = vq_type_of(p->g, port->value);
+	const vq_quant *q = vq_quant_of(p->g, t);
+	const char *dims = "", *scale = "";
+
+	for (uint32_t i = 0; i < t->rank; i++)
+		dims = vq_arena_printf(p->arena, "%s%s%lld", dims, i ? "x" : "", (long long)t->dim[i]);
+	if (q && q->n == 1)
+		scale = vq_arena_printf(p->arena, ", value = (code - %d) * %.9g", q->zero[0], (double)q->scale[0]);
+	return vq_arena_printf(p->arena, " *   %-16s %s %s, row-major (\"%s\" in the model)%s\n", name, *dims ? dims : "one",
+		c_type(t->elem), harmless(p->arena, port->name), scale);
+}
+
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o)
+{
+	const vq_graph *g = p->g;
+	vq_arena *a = p->arena;
+	const char *up = upper(a, o->prefix), **names = vq_port_names(p);
+	const char *ports = "", *params = "", *sizes = "";
+
+	for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
+		bool in = i < g->n_inputs;
+		const vq_port *port = in ? &g->input[i] : &g->output[i - g->n_inputs];
+		const vq_type *t = vq_type_of(g, port->value);
+
+		ports = vq_arena_printf(a, "%s%s", ports, describe(p, names[i], port));
+		params = vq_arena_printf(a, "%s%s%s *%s, ", params, in ? "const " : "", c_type(t->elem), names[i]);
+		sizes = vq_arena_printf(a, "%s#define %s_%s_COUNT %llu\n", sizes, up, upper(a, names[i]), (unsigned long long)vq_type_count(t));
+	}
+	return vq_arena_printf(a,
+		"/* Made by %s for %s (%s, %s, %s). Do not edit. */\n"
+		"#ifndef VITQC_%s_H\n"
+		"#define VITQC_%s_H\n\n"
+		"%s\n"
+		"#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+		"#define %s_WORKSPACE_BYTES %lluu /* one worker */\n"
+		"#define %s_WORKSPACE_BYTES_FOR(workers) (%lluu + (workers) * (size_t)%lluu)\n"
+		"#define %s_WORKSPACE_ALIGN 64u\n"
+		"/* elements of each input and output */\n"
+		"%s\n"
+		"/*\n"
+		" * Runs the network once.\n"
+		" *\n"
+		" * Inputs are neither changed nor kept; outputs are written and overlap nothing else:\n"
+		"%s"
+		" *   workspace        %s_WORKSPACE_BYTES_FOR(env->workers) bytes, %s_WORKSPACE_ALIGN-aligned; undefined afterwards\n"
+		" *   env              may be NULL: one worker, the calling thread\n"
+		" *\n"
+		" * Returns 0 or a VITQ_E_ code; nothing is written before all arguments were checked.\n"
+		" * Re-entrant with one workspace per call. Allocates nothing.\n"
+		" */\n"
+		"int %s_run(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n\n"
+		"/* Facts about the model; %s_info.bytes of it, of which the struct is the beginning. */\n"
+		"extern const vitq_info %s_info;\n\n"
+		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
+		o->tool, p->target->name, p->target->triple, p->target->cpu, *p->target->features ? p->target->features : "no extra features",
+		up, up, vitq_text, up, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, (unsigned long long)p->buffer_bytes,
+		(unsigned long long)p->scratch_bytes, up, sizes, ports, up, up, o->prefix, params, o->prefix, o->prefix);
+}

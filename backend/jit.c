@@ -1,0 +1,161 @@
+/*
+ * The executor that compiles: a graph becomes host code in memory (LLVM's ORC) with the contract's arithmetic, so calibration sees the
+ * evaluator's bits at the host's speed.
+ */
+#include "backend/module.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+
+#include "runtime/vitq.h"
+
+#include <string.h>
+
+typedef void body_function(const void *const *in, void *const *out, void *workspace, const vitq_env *env);
+
+struct vq_exec {
+	vq_arena arena;
+	vq_diag *diag;
+	LLVMOrcLLJITRef jit;
+	body_function *body;
+	void *workspace;
+};
+
+static bool report(vq_diag *d, const char *what, LLVMErrorRef e)
+{
+	char *message;
+
+	if (!e)
+		return true;
+	message = LLVMGetErrorMessage(e);
+	vq_bug(d, NULL, "%s: %s", what, message);
+	LLVMDisposeErrorMessage(message);
+	return false;
+}
+
+/* c's module as an object, linked into this process */
+static bool load(vq_exec *e, vq_codegen *c, LLVMTargetMachineRef machine)
+{
+	LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
+	LLVMMemoryBufferRef buffer;
+	LLVMOrcJITTargetAddress address;
+	char *message = NULL;
+
+	/* the same code path as for files: emit, then let the JIT link the object */
+	if (LLVMTargetMachineEmitToMemoryBuffer(machine, c->module, LLVMObjectFile, &message, &buffer)) {
+		vq_bug(e->diag, NULL, "LLVM could not write the object: %s", message);
+		LLVMDisposeMessage(message);
+		LLVMOrcDisposeLLJITBuilder(builder);
+		return false;
+	}
+	if (!report(e->diag, "no JIT", LLVMOrcCreateLLJIT(&e->jit, builder))) {
+		LLVMDisposeMemoryBuffer(buffer);
+		return false;
+	}
+	if (!report(e->diag, "the JIT refused the object", LLVMOrcLLJITAddObjectFile(e->jit, LLVMOrcLLJITGetMainJITDylib(e->jit), buffer)))
+		return false;
+	if (!report(e->diag, "the JIT lost the code", LLVMOrcLLJITLookup(e->jit, &address, "body")))
+		return false;
+	e->body = (body_function *)(uintptr_t)address;
+	return true;
+}
+
+static void jit_dispose(vq_exec *e)
+{
+	vq_arena all = e->arena;
+	LLVMErrorRef error = e->jit ? LLVMOrcDisposeLLJIT(e->jit) : NULL;
+
+	if (error)
+		LLVMConsumeError(error);
+	vq_free(e->workspace);
+	vq_arena_free(&all); /* e lives in it */
+}
+
+static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
+{
+	vq_arena arena = { 0 };
+	vq_target_request request = { .target = "native" };
+	const vq_target *target = vq_target_resolve(&arena, g->diag, &request);
+	vq_emit_options options = { .prefix = "jit", .target = target, .strict = true };
+	vq_exec *e = VQ_NEW(&arena, vq_exec);
+	vq_codegen c = { 0 };
+	vq_plan plan = { 0 };
+	LLVMTargetMachineRef machine = NULL;
+	char *message = NULL;
+	bool ok = false;
+
+	e->diag = g->diag;
+	if (target && vq_plan_make(&plan, &arena, g, target, true, observed, n, false))
+		machine = vq_codegen_open(&c, target, true, g->diag);
+	if (machine) {
+		c.plan = &plan;
+		c.jit = true;
+		ok = vq_module_build(&c, &plan, &options, g->diag);
+		if (ok && (LLVMVerifyModule(c.module, LLVMReturnStatusAction, &message) || c.unknown_intrinsic))
+			ok = vq_bug(g->diag, NULL, "the generated module is not valid: %s", c.unknown_intrinsic ? c.unknown_intrinsic : message);
+		LLVMDisposeMessage(message);
+		ok = ok && load(e, &c, machine);
+		vq_codegen_close(&c, machine);
+	}
+	vq_free(plan.weights);
+	e->arena = arena;
+	if (!ok) {
+		jit_dispose(e);
+		return NULL;
+	}
+	e->workspace = vq_alloc(plan.buffer_bytes + plan.scratch_bytes);
+	return e;
+}
+
+typedef struct observation {
+	vq_observe *observe;
+	void *user;
+} observation;
+
+static void observed(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim, const void *data)
+{
+	const observation *o = user;
+
+	(void)name;
+	(void)elem;
+	(void)rank;
+	(void)dim;
+	o->observe(o->user, (vq_value){ value }, data);
+}
+
+static bool jit_run(vq_exec *e, const void *const *in, void *const *out, vq_observe *observe, void *user)
+{
+	observation o = { observe, user };
+	vitq_env env = { .size = sizeof env, .workers = 1, .observe = observe ? observed : NULL, .observe_user = &o };
+
+	e->body(in, out, e->workspace, &env);
+	return true;
+}
+
+static const vq_executor executor = { .name = "jit", .prepare = jit_prepare, .run = jit_run, .dispose = jit_dispose };
+
+const vq_executor *vq_jit(const char **reason)
+{
+	vq_arena arena = { 0 };
+	vq_diag diag;
+	vq_target_request request = { .target = "native" };
+	const vq_target *t;
+	bool ok;
+
+	vq_diag_init(&diag, &arena, NULL);
+	t = vq_target_resolve(&arena, &diag, &request);
+	ok = t != NULL;
+	if (ok) {
+		vq_codegen c = { 0 };
+		LLVMTargetMachineRef machine = vq_codegen_open(&c, t, true, &diag);
+
+		ok = machine != NULL;
+		if (ok)
+			vq_codegen_close(&c, machine);
+	}
+	vq_arena_free(&arena);
+	if (!ok && reason)
+		*reason = "this LLVM has no backend for the host, or the host's CPU is none that vitqc knows";
+	return ok ? &executor : NULL;
+}

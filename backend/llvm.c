@@ -1,0 +1,113 @@
+/* LLVM itself: initialisation, target machines, and what differs between its versions. */
+#include "backend/module.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Target.h>
+
+#include <llvm/Config/llvm-config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *vq_llvm_version(void)
+{
+	return LLVM_VERSION_STRING;
+}
+
+static vq_fatal_handler *fatal_handler;
+
+void vq_set_fatal_handler(vq_fatal_handler *handler)
+{
+	fatal_handler = handler;
+}
+
+/* reached only through a fault of ours: every operator, CPU and feature that gets here was checked */
+static void fatal(const char *reason)
+{
+	if (fatal_handler)
+		fatal_handler(reason);
+	abort();
+}
+
+static void initialize(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	LLVMInstallFatalErrorHandler(fatal);
+	LLVMInitializeX86TargetInfo();
+	LLVMInitializeX86Target();
+	LLVMInitializeX86TargetMC();
+	LLVMInitializeX86AsmPrinter();
+	LLVMInitializeX86AsmParser(); /* cpuid is inline assembly */
+	LLVMInitializeAArch64TargetInfo();
+	LLVMInitializeAArch64Target();
+	LLVMInitializeAArch64TargetMC();
+	LLVMInitializeAArch64AsmPrinter();
+	LLVMInitializeARMTargetInfo();
+	LLVMInitializeARMTarget();
+	LLVMInitializeARMTargetMC();
+	LLVMInitializeARMAsmPrinter();
+	LLVMInitializeRISCVTargetInfo();
+	LLVMInitializeRISCVTarget();
+	LLVMInitializeRISCVTargetMC();
+	LLVMInitializeRISCVAsmPrinter();
+}
+
+LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag)
+{
+	LLVMTargetRef target;
+	LLVMTargetMachineOptionsRef options;
+	LLVMTargetMachineRef machine;
+	LLVMTargetDataRef layout;
+	LLVMContextRef context;
+	LLVMModuleRef module;
+	char *message = NULL, *text;
+
+	initialize();
+	if (LLVMGetTargetFromTriple(t->triple, &target, &message)) {
+		vq_error(diag, NULL, "this LLVM (%s) has no backend for %s: %s", vq_llvm_version(), t->triple, message);
+		LLVMDisposeMessage(message);
+		return NULL;
+	}
+	options = LLVMCreateTargetMachineOptions();
+	LLVMTargetMachineOptionsSetCPU(options, t->cpu);
+	LLVMTargetMachineOptionsSetFeatures(options, t->features);
+	if (t->abi)
+		LLVMTargetMachineOptionsSetABI(options, t->abi);
+	LLVMTargetMachineOptionsSetCodeGenOptLevel(options, LLVMCodeGenLevelDefault);
+	LLVMTargetMachineOptionsSetRelocMode(options, t->pic ? LLVMRelocPIC : LLVMRelocStatic);
+	LLVMTargetMachineOptionsSetCodeModel(options, LLVMCodeModelDefault);
+	machine = LLVMCreateTargetMachineWithOptions(target, t->triple, options);
+	LLVMDisposeTargetMachineOptions(options);
+
+	context = LLVMContextCreate();
+	module = LLVMModuleCreateWithNameInContext("vitqc", context); /* the module's name reaches the object: no path, no model */
+	LLVMSetSourceFileName(module, "vitqc", 5);
+	LLVMSetTarget(module, t->triple);
+	layout = LLVMCreateTargetDataLayout(machine);
+	text = LLVMCopyStringRepOfTargetData(layout);
+	LLVMSetDataLayout(module, text);
+	LLVMDisposeMessage(text);
+	LLVMDisposeTargetData(layout);
+	if (t->pic)
+		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "PIC Level", 9,
+			LLVMValueAsMetadata(LLVMConstInt(LLVMInt32TypeInContext(context), 2, 0)));
+	if (t->abi)
+		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "target-abi", 10,
+			LLVMMDStringInContext2(context, t->abi, strlen(t->abi)));
+	vq_codegen_init(c, context, module, t, strict);
+	return machine;
+}
+
+void vq_codegen_close(vq_codegen *c, LLVMTargetMachineRef machine)
+{
+	LLVMDisposeBuilder(c->b);
+	if (c->module)
+		LLVMDisposeModule(c->module);
+	LLVMContextDispose(c->context);
+	LLVMDisposeTargetMachine(machine);
+}
