@@ -32,7 +32,7 @@ typedef void vitq_task(void *arg, uint32_t task, uint32_t worker);
 typedef struct vitq_env {
 	size_t size;      /* sizeof(vitq_env): which version the caller was compiled with */
 	uint32_t workers; /* concurrent tasks at most, worker numbers are below it; 0 or 1: the calling thread alone */
-	uint32_t hwcap;   /* VITQ_HWCAP_… bits, or 0: not stated, the object trusts its caller */
+	uint32_t hwcap;   /* VITQ_HWCAP_... bits, or 0: not stated, the object trusts its caller */
 	/*
 	 * Runs task(arg, t, w) for every t in [0, tasks), in any order, at most `workers` at a time with distinct w, and
 	 * returns when all are done. NULL: the calling thread runs them in order.
@@ -63,7 +63,7 @@ typedef struct vitq_info {
 	uint32_t tensors;           /* offset of n_inputs + n_outputs vitq_tensor_info */
 	uint32_t tool;              /* offset of "vitqc 0.1.0" */
 	uint32_t target;            /* offset of the triple, cpu and features */
-	uint32_t scheme;            /* offset of "w8a8", "none" … */
+	uint32_t scheme;            /* offset of "w8a8", "none" ... */
 	uint64_t model_hash;        /* FNV-1a of the model file */
 	uint64_t workspace_bytes;   /* for one worker */
 	uint64_t worker_bytes;      /* more for each further worker */
