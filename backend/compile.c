@@ -66,8 +66,8 @@ static void describe(const vq_plan *p, vq_object *o)
 			.integer = s->integer,
 			.tasks = s->tasks,
 		};
-		o->macs += s->macs;
-		o->integer_macs += s->integer ? s->macs : 0;
+		o->macs += (uint64_t)s->macs;
+		o->integer_macs += s->integer ? (uint64_t)s->macs : 0;
 	}
 }
 
