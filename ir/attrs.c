@@ -15,6 +15,11 @@ const char *vq_field_name(const vq_attr_field *f)
 	return strchr(f->member, '.') + 1;
 }
 
+bool vq_field_from_type(const vq_attr_field *f)
+{
+	return f->kind == VQ_FIELD_QUANTID || (f->kind == VQ_FIELD_OUTDIMS && !strcmp(vq_field_name(f), "dim"));
+}
+
 uint32_t vq_field_items(vq_field_kind kind, uint32_t in_rank, uint32_t out_rank)
 {
 	switch (kind) {

@@ -21,6 +21,8 @@ extern const uint32_t vq_n_attr_fields;
 
 /* Its name in the text form: what follows the dot. */
 const char *vq_field_name(const vq_attr_field *f);
+/* true if the text form does not print it because the result's type says it: its shape, its entry. */
+bool vq_field_from_type(const vq_attr_field *f);
 /* Items of the field on an operand and a result of these ranks; 1 for what is no list. */
 uint32_t vq_field_items(vq_field_kind kind, uint32_t in_rank, uint32_t out_rank);
 /* Bytes of one item. */
