@@ -1,0 +1,288 @@
+/*
+ * attention: q [B,N,H*D], k [B,M,H*D], v [B,M,H*E] and maybe an additive bias to [B,N,H*E]. With quantized q, k and v
+ * an integer operator: scores and weighted sums are exact integers, the softmax gives codes of 255 * 2^y with a fixed
+ * dither, and their sum is divided out at the end (docs/ir.md).
+ */
+#include "ir/contract.h"
+#include "ir/eval_ops.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct shape {
+	int64_t batch, heads, n, m, d, e; /* queries, keys, dimensions of a head of q and k, of v */
+} shape;
+
+static shape shape_of(const vq_eval *ev)
+{
+	const vq_type *q = &ev->in[0].type, *k = &ev->in[1].type, *v = &ev->in[2].type;
+	int64_t heads = ev->node->attr.attention.heads;
+
+	return (shape){
+		q->dim[0], heads, q->dim[1], k->dim[1], q->dim[2] / heads, v->dim[2] / heads};
+}
+
+/* Row [M] of the bias for one batch, head and query; step is 0 where it repeats along the keys. */
+typedef struct bias_row {
+	const float *at;
+	int64_t step;
+} bias_row;
+
+/* The bias broadcasts to [B,H,N,M]. */
+static bias_row bias_of(const vq_eval *ev, const float *bias, int64_t b, int64_t h, int64_t n)
+{
+	const vq_type *t = &ev->in[3].type;
+	int64_t at[4] = {b, h, n, 0}, offset = 0, stride = 1;
+	bias_row r = {NULL, 0};
+
+	for (uint32_t d = t->rank; d-- > 0;) {
+		if (t->dim[d] > 1)
+			offset += at[4 - t->rank + d] * stride;
+		stride *= t->dim[d];
+	}
+	r.at = bias + offset;
+	r.step = t->rank && t->dim[t->rank - 1] > 1;
+	return r;
+}
+
+/* ---- f32 ---- */
+
+static void attend_f32(const vq_eval *ev, const shape *s, const float *const in[4], int64_t b,
+	int64_t h, float *p, float *y)
+{
+	float scale = ev->node->attr.attention.scale;
+	const float *k = in[1] + b * s->m * s->heads * s->d + h * s->d,
+		    *v = in[2] + b * s->m * s->heads * s->e + h * s->e;
+
+	for (int64_t n = 0; n < s->n; n++) {
+		const float *q = in[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
+		float *o = y + (b * s->n + n) * s->heads * s->e + h * s->e;
+		bias_row bias = {NULL, 0};
+
+		if (in[3])
+			bias = bias_of(ev, in[3], b, h, n);
+		for (int64_t j = 0; j < s->m; j++) {
+			float acc = 0.0f;
+
+			for (int64_t d = 0; d < s->d; d++)
+				acc = acc + q[d] * k[j * s->heads * s->d + d];
+			p[j] = acc * scale;
+			if (in[3])
+				p[j] = p[j] + bias.at[j * bias.step];
+		}
+		vq_eval_softmax_row(p, p, s->m, 1);
+		for (int64_t i = 0; i < s->e; i++)
+			o[i] = 0.0f;
+		for (int64_t j = 0; j < s->m; j++) {
+			float u = vq_c_flush(p[j]);
+
+			for (int64_t i = 0; i < s->e; i++)
+				o[i] = o[i] + u * v[j * s->heads * s->e + i];
+		}
+	}
+}
+
+static const char *attention_f32(vq_eval *ev)
+{
+	const float *in[4] = {NULL};
+	shape s = shape_of(ev);
+	float *p = VQ_ARRAY(ev->a, (size_t)s.m, float), *y = vq_eval_result(ev);
+
+	for (uint32_t i = 0; i < ev->node->n_in; i++)
+		in[i] = vq_eval_f32(ev, i);
+	for (int64_t b = 0; b < s.batch; b++)
+		for (int64_t h = 0; h < s.heads; h++)
+			attend_f32(ev, &s, in, b, h, p, y);
+	return vq_eval_finish(ev, y);
+}
+
+/* ---- integers ---- */
+
+/* entry of q for head h; *ok turns false where a head would span two entries */
+static uint32_t head_entry(const vq_quant *q, const vq_type *t, int64_t heads, int64_t h, bool *ok)
+{
+	int64_t n = q->n;
+
+	if (q->axis >= 0 && ((uint32_t)q->axis + 1 != t->rank || heads % n))
+		*ok = false;
+	if (q->axis < 0 || !*ok)
+		return 0;
+	return (uint32_t)(h / (heads / n));
+}
+
+static const char *check_codes(vq_eval *ev, const shape *s)
+{
+	static const char *const name[] = {"q", "k", "v"};
+
+	for (uint32_t i = 0; i < 3; i++) {
+		const vq_quant *q = vq_eval_in_quant(ev, i);
+		bool ok = true;
+
+		head_entry(q, &ev->in[i].type, s->heads, 0, &ok);
+		if (!ok)
+			return vq_arena_printf(ev->a,
+				"%s has %u scales along axis %d, expected one, or one per head or "
+				"group of heads",
+				name[i], q->n, q->axis);
+		for (uint32_t c = 0; c < q->n; c++)
+			if (q->zero[c])
+				return vq_arena_printf(ev->a, "%s has zero point %d, expected 0",
+					name[i], q->zero[c]);
+	}
+	if (s->d > INT32_MAX / (128 * 128) || s->m > INT32_MAX / (255 * 128))
+		return vq_arena_printf(ev->a,
+			"sums of %lld dimensions and %lld keys do not fit 32 bits", (long long)s->d,
+			(long long)s->m);
+	return NULL;
+}
+
+/* Scores of one query, y[j] <= 0 in base 2, from the exact sums acc[j] */
+static void scores(const int32_t *acc, int64_t m, float score, const bias_row *bias, float *y)
+{
+	if (!bias->at) {
+		int32_t most = acc[0];
+
+		for (int64_t j = 1; j < m; j++)
+			most = acc[j] > most ? acc[j] : most;
+		for (int64_t j = 0; j < m; j++)
+			y[j] = (float)(acc[j] - most) * score;
+		return;
+	}
+	float most = -INFINITY;
+
+	for (int64_t j = 0; j < m; j++) {
+		float t = (float)acc[j] * score, u = bias->at[j * bias->step] * VQ_LOG2E_F32;
+
+		y[j] = t + u;
+		most = y[j] > most ? y[j] : most;
+	}
+	for (int64_t j = 0; j < m; j++)
+		y[j] = y[j] - most;
+}
+
+/* Factors of one head's result columns; results whose entries divide a head have several. */
+static const char *result_factors(
+	vq_eval *ev, const shape *s, int64_t h, float sv, float *factor, int32_t *zero)
+{
+	const vq_quant *qo = vq_eval_out_quant(ev);
+
+	for (int64_t i = 0; i < s->e; i++) {
+		uint32_t entry = qo ? vq_eval_entry(qo, &ev->out->type, h * s->e + i) : 0;
+		float size;
+
+		factor[i] = vq_c_merge_scale(sv, 1.0f, qo ? qo->scale[entry] : 1.0f);
+		zero[i] = qo ? qo->zero[entry] : 0;
+		size = vq_c_abs(factor[i]);
+		if (!(size >= VQ_TINY && size <= 0x1p100f))
+			return vq_arena_printf(ev->a, "merged scale %a is outside [2^-100, 2^100]",
+				(double)factor[i]);
+	}
+	return NULL;
+}
+
+/* Scratch of one head. */
+typedef struct work {
+	int32_t *acc;  /* [M] */
+	float *y;      /* [M] */
+	int32_t *sum;  /* [E] */
+	float *factor; /* [E] */
+	int32_t *zero; /* [E] */
+} work;
+
+static const char *attend_codes(
+	vq_eval *ev, const shape *s, const float *bias, int64_t b, int64_t h, work *w)
+{
+	const vq_quant *quant[3], *qo = vq_eval_out_quant(ev);
+	const int8_t *code[3];
+	float scale[3], score;
+	bool ok = true;
+	const char *wrong;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		quant[i] = vq_eval_in_quant(ev, i);
+		code[i] = ev->in[i].data;
+		scale[i] = quant[i]->scale[head_entry(quant[i], &ev->in[i].type, s->heads, h, &ok)];
+	}
+	score = vq_c_score_scale(ev->node->attr.attention.scale, scale[0], scale[1]);
+	if (!(score >= VQ_TINY && score <= 0x1p100f))
+		return vq_arena_printf(
+			ev->a, "scale of the scores %a is outside [2^-100, 2^100]", (double)score);
+	wrong = result_factors(ev, s, h, scale[2], w->factor, w->zero);
+	if (wrong)
+		return wrong;
+	for (int64_t n = 0; n < s->n; n++) {
+		const int8_t *q = code[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
+		int64_t out = (b * s->n + n) * s->heads * s->e + h * s->e;
+		bias_row row = {NULL, 0};
+		int32_t total = 0;
+		float inverse;
+
+		if (bias)
+			row = bias_of(ev, bias, b, h, n);
+		for (int64_t j = 0; j < s->m; j++) {
+			const int8_t *k = code[1] + (b * s->m + j) * s->heads * s->d + h * s->d;
+
+			w->acc[j] = 0;
+			for (int64_t d = 0; d < s->d; d++)
+				w->acc[j] += q[d] * k[d];
+		}
+		scores(w->acc, s->m, score, &row, w->y);
+		memset(w->sum, 0, (size_t)s->e * sizeof *w->sum);
+		for (int64_t j = 0; j < s->m; j++) {
+			const int8_t *v = code[2] + (b * s->m + j) * s->heads * s->e + h * s->e;
+			int32_t c = vq_c_softmax_code(w->y[j], vq_dither((uint32_t)j));
+
+			total += c;
+			for (int64_t i = 0; c && i < s->e; i++)
+				w->sum[i] += c * v[i];
+		}
+		inverse = 1.0f / (float)(total > 0 ? total : 1);
+		for (int64_t i = 0; i < s->e; i++) {
+			float u = (float)w->sum[i] * inverse;
+			float r = u * w->factor[i];
+
+			if (qo)
+				((int8_t *)ev->out->data)[out + i] =
+					(int8_t)vq_c_quantize(r, qo->lo, qo->hi, w->zero[i]);
+			else
+				((float *)ev->out->data)[out + i] = r;
+		}
+	}
+	return NULL;
+}
+
+static const char *attention_codes(vq_eval *ev)
+{
+	shape s = shape_of(ev);
+	const vq_quant *qo = vq_eval_out_quant(ev);
+	const char *wrong = check_codes(ev, &s);
+	const float *bias = ev->node->n_in > 3 ? vq_eval_f32(ev, 3) : NULL;
+	work w = {
+		.acc = VQ_ARRAY(ev->a, (size_t)s.m, int32_t),
+		.y = VQ_ARRAY(ev->a, (size_t)s.m, float),
+		.sum = VQ_ARRAY(ev->a, (size_t)s.e, int32_t),
+		.factor = VQ_ARRAY(ev->a, (size_t)s.e, float),
+		.zero = VQ_ARRAY(ev->a, (size_t)s.e, int32_t),
+	};
+
+	if (!wrong && qo && qo->axis >= 0 && (uint32_t)qo->axis + 1 != ev->out->type.rank)
+		wrong = vq_arena_printf(ev->a,
+			"scales of the result lie along axis %d, expected none or the last axis",
+			qo->axis);
+	for (int64_t b = 0; b < s.batch; b++)
+		for (int64_t h = 0; h < s.heads && !wrong; h++)
+			wrong = attend_codes(ev, &s, bias, b, h, &w);
+	return wrong;
+}
+
+const char *vq_eval_attention(vq_eval *ev)
+{
+	for (uint32_t i = 0; i < ev->node->n_in; i++)
+		if (!vq_eval_is_float(ev, i))
+			return vq_eval_refuse(ev, ev->in[i].type.elem);
+	if (ev->out->type.elem != VQ_F32 && !ev->out->type.quant)
+		return vq_eval_refuse(ev, ev->out->type.elem);
+	if (ev->in[0].type.quant && ev->in[1].type.quant && ev->in[2].type.quant)
+		return attention_codes(ev);
+	return attention_f32(ev);
+}
