@@ -1,0 +1,236 @@
+/* The channel transform: what it must not change, what it must, and when it must refuse. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "passes/transform.h"
+#include "small_vit.h"
+
+#include "passes/stats.h"
+
+/* largest difference of the logits of two graphs over all samples, relative to the largest logit */
+static double difference(const vq_graph *a, const vq_graph *b, const small_vit *s, uint32_t output)
+{
+	float one[2][256], two[2][256];
+	float *to_one[] = { one[0], one[1] }, *to_two[] = { two[0], two[1] };
+	double worst = 0, largest = 0;
+
+	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
+		assert_true(sv_run(a, s->image[i], to_one, NULL, 0, NULL, NULL));
+		assert_true(sv_run(b, s->image[i], to_two, NULL, 0, NULL, NULL));
+		for (uint32_t k = 0; k < SV_CLASSES; k++) {
+			worst = fmax(worst, fabs((double)one[output][k] - (double)two[output][k]));
+			largest = fmax(largest, fabs((double)one[output][k]));
+		}
+	}
+	assert_true(largest > 0.1);
+	return worst / largest;
+}
+
+static const vq_site *site_of(const small_vit *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->report.n; i++)
+		if (s->report.site[i].name && !strcmp(s->report.site[i].name, name))
+			return &s->report.site[i];
+	return NULL;
+}
+
+static void check_identity(const small_vit_options *o)
+{
+	small_vit *s = sv_make(o);
+	vq_graph before;
+
+	vq_graph_copy(&before, &s->g, &s->arena, &s->diag);
+	if (!vq_pass_calibrate(&s->p) || !vq_pass_transform(&s->p))
+		fail_msg("%s", sv_problem(s));
+	assert_true(difference(&before, &s->g, s, before.n_outputs - 1) <= 1e-5);
+	/* and it did something: the ranges of the channels are equal now (constant channels and the class site excepted) */
+	if (!o->norm_is_output && !o->norm_is_added) {
+		const vq_stats *t = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
+
+		assert_non_null(t);
+		assert_true(t->scale > 0);
+		for (uint32_t c = 0; c < SV_DIM; c++)
+			if (!(o->constant_channel && c == 2))
+				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale, 255, 0.01);
+	}
+	sv_free(s);
+}
+
+static void off_quant_identity(void **state)
+{
+	(void)state;
+	check_identity(&(small_vit_options){ 0 });
+	check_identity(&(small_vit_options){ .outlier = 40 });
+	check_identity(&(small_vit_options){ .outlier = 1000 });
+	check_identity(&(small_vit_options){ .negative_gamma = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .constant_channel = true });
+	check_identity(&(small_vit_options){ .no_bias = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .shared_gamma = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .norm_is_output = true });
+	check_identity(&(small_vit_options){ .norm_is_added = true });
+}
+
+static void all_consumers_and_only_copies(void **state)
+{
+	small_vit *s = sv_make(&(small_vit_options){ .shared_gamma = true, .no_bias = true });
+	vq_value shared = vq_operand(&s->g, sv_find(&s->g, "norm1"), 1);
+	const float *data = s->g.value[shared.id].data;
+	float first = data[0];
+	static const char *const names[] = { "q", "k", "v", "fc1" };
+	const void *w[4];
+
+	(void)state;
+	assert_true(vq_same(shared, vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
+	for (int i = 0; i < 4; i++)
+		w[i] = s->g.value[vq_operand(&s->g, sv_find(&s->g, names[i]), 1).id].data;
+	assert_int_equal(s->g.node[sv_find(&s->g, "fc1").id].n_in, 2);
+	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
+	for (int i = 0; i < 4; i++) {
+		vq_node n = sv_find(&s->g, names[i]);
+
+		assert_ptr_not_equal(w[i], s->g.value[vq_operand(&s->g, n, 1).id].data);
+		assert_int_equal(s->g.node[n.id].n_in, 3);
+	}
+	assert_true(data[0] == first);
+	assert_false(vq_same(vq_operand(&s->g, sv_find(&s->g, "norm1"), 1), vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
+	sv_free(s);
+}
+
+static void check_refused(const small_vit_options *o, const char *why)
+{
+	small_vit *s = sv_make(o);
+	const void *gamma = s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id].data;
+	const void *w = s->g.value[vq_operand(&s->g, sv_find(&s->g, "fc1"), 1).id].data;
+
+	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
+	assert_ptr_equal(gamma, s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id].data);
+	assert_ptr_equal(w, s->g.value[vq_operand(&s->g, sv_find(&s->g, "fc1"), 1).id].data);
+	assert_non_null(site_of(s, "norm2"));
+	assert_non_null(site_of(s, "norm2")->why);
+	assert_non_null(strstr(site_of(s, "norm2")->why, why));
+	assert_null(site_of(s, "norm1")->why);
+	sv_free(s);
+}
+
+static void refuses_with_a_reason(void **state)
+{
+	(void)state;
+	check_refused(&(small_vit_options){ .norm_is_output = true }, "output 'normed'");
+	check_refused(&(small_vit_options){ .norm_is_added = true }, "also read by");
+}
+
+static void naive_baseline_changes_nothing(void **state)
+{
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
+	vq_graph before;
+
+	(void)state;
+	vq_graph_copy(&before, &s->g, &s->arena, &s->diag);
+	s->set.fold = VQ_FOLD_NONE;
+	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
+	assert_true(difference(&before, &s->g, s, 0) == 0);
+	assert_int_equal(s->report.n, 0);
+	sv_free(s);
+}
+
+/* Class-token sites get a scale, never a shift. */
+static void class_site_is_not_shifted(void **state)
+{
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
+	const float *b = s->g.value[vq_operand(&s->g, sv_find(&s->g, "head"), 2).id].data;
+	const float *to;
+
+	(void)state;
+	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
+	to = s->g.value[vq_operand(&s->g, sv_find(&s->g, "head"), 2).id].data;
+	for (int i = 0; i < SV_CLASSES; i++)
+		assert_true(b[i] == to[i]);
+	assert_string_equal(site_of(s, "norm3")->scheme, "scale of channels folded");
+	assert_true(site_of(s, "norm3")->scale_max < site_of(s, "norm1")->scale_max);
+	sv_free(s);
+}
+
+/*
+ * The key identity of RepQ: with an integer Z the codes of the common quantizer are those of the quantizers per channel. Ties are left out (the two divisions round
+ * differently there). With the unrounded mean as Z the codes would not even be integers apart.
+ */
+static void layer_codes_are_channel_codes(void **state)
+{
+	enum { N = 24, POINTS = 500 };
+	vq_arena scratch = { 0 };
+	float lo[N], hi[N];
+	double d[N], t[N], square[N] = { 0 }, mean = 0;
+	vq_channels c = { .n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
+	vq_change change = { d, t, 0, 0 };
+	uint32_t seed = 99, fractional = 0;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		float middle = sv_random(&seed) * 2, half = expf(3 * sv_random(&seed));
+
+		lo[i] = middle - half;
+		hi[i] = middle + half;
+	}
+	vq_choose_repq(&c, &change);
+	assert_in_range(change.zero + 128, 0, 255);
+	for (int i = 0; i < N; i++)
+		mean += nearbyint(-128 - (double)lo[i] / (((double)hi[i] - (double)lo[i]) / 255)) / N;
+	assert_int_equal(change.zero, (int)nearbyint(fmin(fmax(mean, -128), 127)));
+	for (int i = 0; i < N; i++) {
+		double s = ((double)hi[i] - (double)lo[i]) / 255, z = nearbyint(-128 - (double)lo[i] / s);
+
+		assert_true(d[i] > 0);
+		for (int k = 0; k < POINTS; k++) {
+			double x = (double)lo[i] + ((double)hi[i] - (double)lo[i]) * k / (POINTS - 1);
+			double moved = (x - t[i]) / d[i] / (double)change.scale;
+			double with_fraction = moved + (change.zero - mean);
+
+			if (fabs(moved - floor(moved) - 0.5) < 1e-6)
+				continue;
+			assert_true(nearbyint(moved) + change.zero == nearbyint(x / s) + z);
+			fractional += nearbyint(with_fraction) + mean != nearbyint(x / s) + z;
+		}
+	}
+	assert_true(fractional > 0);
+	vq_arena_free(&scratch);
+}
+
+static void constant_channels_stay_finite(void **state)
+{
+	vq_arena scratch = { 0 };
+	float lo[] = { -1, 5, 0, -1e4f }, hi[] = { 1, 5, 0, -1e4f };
+	double d[4], t[4], square[4] = { 1, 1, 1, 1 };
+	vq_channels c = { .n = 4, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
+	vq_change change = { d, t, 0, 0 };
+
+	(void)state;
+	vq_choose_repq(&c, &change);
+	for (int i = 0; i < 4; i++) {
+		assert_true(d[i] >= 0.99e-5 && d[i] <= 10);
+		assert_true(isfinite(t[i]));
+		/* the constant itself stays where codes are */
+		assert_true(fabs(((double)lo[i] - t[i]) / d[i] / (double)change.scale) <= 256);
+	}
+	lo[0] = hi[0] = 1;
+	vq_choose_repq(&c, &change);
+	assert_true(change.scale > 0 && d[0] == 1 && isfinite(t[3]));
+	vq_arena_free(&scratch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(off_quant_identity),
+		cmocka_unit_test(all_consumers_and_only_copies),
+		cmocka_unit_test(refuses_with_a_reason),
+		cmocka_unit_test(naive_baseline_changes_nothing),
+		cmocka_unit_test(class_site_is_not_shifted),
+		cmocka_unit_test(layer_codes_are_channel_codes),
+		cmocka_unit_test(constant_channels_stay_finite),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
