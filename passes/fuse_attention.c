@@ -1,0 +1,280 @@
+#include "passes/pass.h"
+
+#include "passes/match.h"
+#include "passes/simplify.h"
+#include "passes/view.h"
+#include "passes/weights.h"
+
+#include <string.h>
+
+enum { MOST_BIASES = 4 };
+
+/* softmax(Q K^T scale + biases) V as it stands in the graph. */
+typedef struct match {
+	vq_node scores;              /* the product of Q and K */
+	double scale;
+	struct { vq_value v; vq_type at; } bias[MOST_BIASES]; /* and the shape of the scores where it is added */
+	uint32_t n_biases;
+	int64_t batch, heads, rows, keys; /* of the scores */
+} match;
+
+/* Follows the scores from the softmax down to the product; everything on the way is used once. */
+static bool find_scores(const vq_graph *g, vq_value v, match *m)
+{
+	const vq_node_info *n = &g->node[vq_def_of(g, v).id];
+	vq_value x;
+	double f;
+
+	if (!vq_used_once(g, v))
+		return false;
+	if (n->op == VQ_OP_MATMUL) {
+		m->scores = vq_def_of(g, v);
+		return true;
+	}
+	if (n->op == VQ_OP_RESHAPE)
+		return find_scores(g, n->in[0], m);
+	if (vq_scaled(g, v, &x, &f)) {
+		m->scale *= f;
+		return find_scores(g, x, m);
+	}
+	if (n->op != VQ_OP_ADD || m->scale != 1 || m->n_biases == MOST_BIASES)
+		return false;
+	for (uint32_t side = 0; side < 2; side++) {
+		match t = *m;
+
+		t.bias[t.n_biases].v = n->in[1 - side];
+		t.bias[t.n_biases++].at = *vq_type_of(g, v);
+		if (vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)) && find_scores(g, n->in[side], &t)) {
+			*m = t;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* number of products that batched operand t makes */
+static int64_t batches(const vq_type *t)
+{
+	return vq_type_count(t) / (t->dim[t->rank - 1] * t->dim[t->rank - 2]);
+}
+
+/*
+ * Batch and heads. With four dimensions or more the last batch dimension is the heads. With three they are one (torch's
+ * nn.MultiheadAttention); then the row of channels that q was cut from tells how many heads it had. Any other answer would be as
+ * right, but would need a copy.
+ */
+static bool find_heads(const vq_graph *g, vq_value q, int64_t depth, match *m)
+{
+	const vq_type *t = vq_type_of(g, q);
+	int64_t all = batches(t), channels;
+
+	m->heads = 1;
+	if (t->rank >= 4) {
+		m->heads = t->dim[t->rank - 3];
+	} else if (t->rank == 3) {
+		vq_shown s = vq_shown_find(g, q);
+
+		channels = vq_last_dim(g, s.w.root);
+		if (channels % depth == 0 && all % (channels / depth) == 0)
+			m->heads = channels / depth;
+	}
+	m->batch = all / m->heads;
+	return true;
+}
+
+/* An operand of a product, [batch..., length, depth], or with the last two swapped, as [batch, length, heads * depth]. */
+static vq_value flat_operand(vq_graph *g, vq_value v, bool swapped, const match *m, double *scale)
+{
+	vq_shown s = vq_shown_find(g, v);
+	uint32_t r = s.type.rank;
+	int64_t perm[VQ_MAX_RANK], length, depth;
+	vq_value x;
+	double f;
+
+	while (scale && vq_scaled(g, s.w.root, &x, &f) && vq_same_shape(vq_type_of(g, x), vq_type_of(g, s.w.root))) {
+		*scale *= f;
+		s.w.root = x;
+	}
+	for (uint32_t i = 0; i < r; i++)
+		perm[i] = i;
+	if (swapped) {
+		perm[r - 1] = r - 2;
+		perm[r - 2] = r - 1;
+		if (!vq_shown_transpose(&s, perm))
+			return VQ_NO_VALUE;
+	}
+	length = s.type.dim[r - 2];
+	depth = s.type.dim[r - 1];
+	vq_shown_reshape(&s, 4, (int64_t[]){ m->batch, m->heads, length, depth });
+	if (!vq_shown_transpose(&s, (int64_t[]){ 0, 2, 1, 3 }))
+		return VQ_NO_VALUE;
+	vq_shown_reshape(&s, 3, (int64_t[]){ m->batch, length, m->heads * depth });
+	return vq_shown_build(g, NULL, &s);
+}
+
+/* A bias as it was added to scores of shape `at`, in a shape that broadcasts to [batch, heads, rows, keys]. */
+static vq_value bias_as(vq_graph *g, vq_value v, const vq_type *at, const match *m)
+{
+	vq_type t = *vq_type_of(g, v), full;
+	uint32_t lead = at->rank - t.rank, last;
+	int64_t dim[4], rows, keys, groups = 1;
+	vq_attr a = { 0 };
+
+	/* all dimensions of the scores, those it is repeated along as 1 */
+	full = vq_type_make(t.elem, at->rank, at->dim);
+	for (uint32_t i = 0; i < at->rank; i++)
+		full.dim[i] = i < lead ? 1 : t.dim[i - lead];
+	rows = full.dim[at->rank - 2];
+	keys = full.dim[at->rank - 1];
+	if (vq_type_count(&full) == rows * keys)
+		return vq_build_reshape(g, NULL, v, 4, (int64_t[]){ 1, 1, rows, keys });
+	last = at->rank - 3;
+	if (at->dim[last] != m->heads) { /* batch and heads in one dimension */
+		if (last != 0 || full.dim[0] != m->batch * m->heads)
+			return VQ_NO_VALUE;
+		return vq_build_reshape(g, NULL, v, 4, (int64_t[]){ m->batch, m->heads, rows, keys });
+	}
+	for (uint32_t i = 0; i < last; i++)
+		groups *= full.dim[i];
+	if (groups > 1 && groups != m->batch) { /* repeated along some of the dimensions that make the batch */
+		a.shape.rank = at->rank;
+		for (uint32_t i = 0; i < at->rank; i++)
+			a.shape.dim[i] = i < last ? at->dim[i] : full.dim[i];
+		v = vq_build_reshape(g, NULL, v, at->rank, full.dim);
+		v = vq_build(g, NULL, VQ_OP_EXPAND, &v, 1, &a);
+		groups = m->batch;
+	}
+	dim[0] = groups;
+	dim[1] = full.dim[last];
+	dim[2] = rows;
+	dim[3] = keys;
+	return vq_build_reshape(g, NULL, v, 4, dim);
+}
+
+/* The scale goes into the projection of q where that is a linear operator of its own; else it stays with the attention. */
+static vq_value fold_scale(vq_graph *g, vq_value q, double *scale)
+{
+	vq_node l = vq_def_of(g, q);
+	int64_t n;
+	double *factor;
+	vq_value v;
+
+	/* its only use so far is the movement that the new attention will not need */
+	if (*scale == 1 || !vq_is_f32_linear(g, l) || vq_uses(g, q) > 1)
+		return q;
+	n = vq_linear_outputs(g, l);
+	factor = VQ_ARRAY(g->arena, (size_t)n, double);
+	for (int64_t i = 0; i < n; i++)
+		factor[i] = *scale;
+	v = vq_linear_scaled(g, l, factor);
+	if (!v.id)
+		return q;
+	*scale = 1;
+	return v;
+}
+
+/* The softmax over the last axis that is v but for reshapes; everything used once. */
+static vq_node softmax_of(const vq_graph *g, vq_value v)
+{
+	vq_node n = vq_def_of(g, v);
+
+	while (vq_op_of(g, n) == VQ_OP_RESHAPE && vq_used_once(g, v)) {
+		v = vq_operand(g, n, 0);
+		n = vq_def_of(g, v);
+	}
+	if (vq_op_of(g, n) != VQ_OP_SOFTMAX || !vq_used_once(g, v) ||
+		g->node[n.id].attr.axis.axis + 1 != (int32_t)vq_type_of(g, v)->rank)
+		return VQ_NO_NODE;
+	return n;
+}
+
+static bool find(const vq_graph *g, vq_node n, match *m)
+{
+	const vq_node_info *values = &g->node[n.id], *scores;
+	vq_node softmax;
+	const vq_type *q, *k, *s, *v;
+
+	*m = (match){ .scale = 1 };
+	if (values->op != VQ_OP_MATMUL || values->attr.matmul.trans_a)
+		return false;
+	softmax = softmax_of(g, values->in[0]);
+	if (!softmax.id || !find_scores(g, vq_operand(g, softmax, 0), m))
+		return false;
+	scores = &g->node[m->scores.id];
+	q = vq_type_of(g, scores->in[0]);
+	k = vq_type_of(g, scores->in[1]);
+	s = vq_type_of(g, scores->out);
+	v = vq_type_of(g, values->in[1]);
+	if (vq_is_const(g, scores->in[0]) && vq_is_const(g, scores->in[1]))
+		return false;
+	m->rows = s->dim[s->rank - 2];
+	m->keys = s->dim[s->rank - 1];
+	/* one key and one value matrix per query matrix; softmax along the keys, not along what a reshape made of them */
+	if (batches(q) != batches(s) || batches(k) != batches(s) || batches(v) != batches(s))
+		return false;
+	if (vq_last_dim(g, vq_operand(g, softmax, 0)) != m->keys || vq_last_dim(g, values->in[0]) != m->keys ||
+		vq_type_of(g, values->in[0])->dim[vq_type_of(g, values->in[0])->rank - 2] != m->rows)
+		return false;
+	for (uint32_t i = 0; i < m->n_biases; i++)
+		if (m->bias[i].at.rank < 2 || m->bias[i].at.dim[m->bias[i].at.rank - 1] != m->keys ||
+			m->bias[i].at.dim[m->bias[i].at.rank - 2] != m->rows)
+			return false;
+	return find_heads(g, scores->in[0], q->dim[q->rank - (scores->attr.matmul.trans_a ? 2 : 1)], m);
+}
+
+static bool fuse(vq_graph *g, vq_node n)
+{
+	vq_node_info values = g->node[n.id], scores;
+	vq_type out = *vq_type_of(g, values.out);
+	vq_value in[4] = { { 0 } }, v;
+	vq_shown s;
+	match m;
+
+	if (!find(g, n, &m))
+		return false;
+	scores = g->node[m.scores.id];
+	in[0] = flat_operand(g, scores.in[0], scores.attr.matmul.trans_a, &m, &m.scale);
+	in[1] = flat_operand(g, scores.in[1], !scores.attr.matmul.trans_b, &m, &m.scale);
+	in[2] = flat_operand(g, values.in[1], values.attr.matmul.trans_b, &m, NULL);
+	if (!in[0].id || !in[1].id || !in[2].id)
+		return false;
+	for (uint32_t i = m.n_biases; i-- > 0;) {
+		vq_value b = bias_as(g, m.bias[i].v, &m.bias[i].at, &m);
+
+		if (!b.id)
+			return false;
+		in[3] = in[3].id ? vq_build2(g, NULL, VQ_OP_ADD, in[3], b) : b;
+	}
+	in[0] = fold_scale(g, in[0], &m.scale);
+	v = vq_build(g, vq_where(g, n), VQ_OP_ATTENTION, in, in[3].id ? 4 : 3,
+		&(vq_attr){ .attention = { .heads = (int32_t)m.heads, .scale = (float)m.scale } });
+	if (!v.id)
+		return false;
+	vq_inherit(g, v, n);
+	s = vq_shown_of(g, v);
+	vq_shown_reshape(&s, 4, (int64_t[]){ m.batch, m.rows, m.heads, out.dim[out.rank - 1] });
+	vq_shown_transpose(&s, (int64_t[]){ 0, 2, 1, 3 });
+	vq_shown_reshape(&s, out.rank, out.dim);
+	return vq_take_over(g, n, vq_shown_build(g, NULL, &s));
+}
+
+/*
+ * fuse_attention: scores, softmax and values become attention.
+ *
+ * Needs:   fuse_linear.
+ * Changes: matmul(softmax(matmul(q, k^T) scale + biases), v) with heads in a dimension of their own or in the batch, k moved
+ *          in any way. The scale, on the scores, on q or on k, goes into the projection of q if that is used by nothing else.
+ * Leaves:  it alone if the scores or the probabilities are used elsewhere, are quantized, or q, k and v differ in batch.
+ * Why:     attention never writes its scores to memory.
+ */
+bool vq_pass_fuse_attention(vq_pass *p)
+{
+	vq_graph *g = p->g;
+
+	if (!vq_canonicalize(g))
+		return false;
+	for (uint32_t i = 1, n = g->n_nodes; i < n; i++)
+		if (g->node[i].op)
+			fuse(g, (vq_node){ i });
+	return vq_canonicalize(g);
+}
