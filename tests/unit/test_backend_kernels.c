@@ -1,13 +1,11 @@
 /*
- * Kernels that are not products, run on this machine with every instruction set it has and compared byte for byte with the
- * contract's scalar functions and with the evaluator. Operands end at an unreadable page: a kernel must not read past them.
+ * Elementwise kernels, run on this machine with every instruction set it has and compared byte for byte with the contract's
+ * scalar functions. Operands end at an unreadable page: a kernel must not read past them.
  */
 #include "ir/contract.h"
-#include "ir/eval.h"
 #include "tests/unit/guarded.h"
-#include "tests/unit/jit_kernel.h"
+#include "tests/unit/kernel_check.h"
 
-#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,104 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static void build(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a)
-{
-	switch (k->kind) {
-	case VQ_KERNEL_LAYERNORM: vq_build_layernorm(c, &k->u.layernorm, a); break;
-	case VQ_KERNEL_SOFTMAX: vq_build_softmax(c, &k->u.softmax, a); break;
-	case VQ_KERNEL_REDUCE: vq_build_reduce(c, &k->u.reduce, a); break;
-	case VQ_KERNEL_GATHER: vq_build_gather(c, &k->u.gather, a); break;
-	default: vq_build_elementwise(c, &k->u.elementwise, a); break;
-	}
-}
-
-/* ---- machines ---- */
-
-typedef struct machine { const char *name, *cpu, *features; } machine;
-
-static const machine machines[] = {
-	{ "x86-64", NULL, NULL }, { "x86-64", "haswell", NULL }, { "x86-64", "cascadelake", NULL },
-	{ "aarch64", NULL, NULL }, { "aarch64", "cortex-a76", NULL }, { "armv7", NULL, NULL }, { "riscv64", NULL, NULL },
-	{ "riscv64", NULL, "+v" },
-};
-enum { MACHINES = sizeof machines / sizeof *machines };
-
-static const vq_target *target_of(uint32_t i)
-{
-	const vq_target *t = jit_target(machines[i].name, machines[i].cpu, machines[i].features);
-
-	assert_non_null(t);
-	return t;
-}
-
-/* runs k on every target this machine can run, and check() after each; what: for messages */
-typedef void check_run(void *user, const vq_target *t);
-
-static void on_each(const vq_kernel *k, void *const *arg, uint32_t n_args, check_run *check, void *user)
-{
-	for (uint32_t i = 0; i < MACHINES; i++) {
-		const vq_target *t = target_of(i);
-
-		if (!jit_runs(t))
-			continue;
-		jit_kernel *j = jit_compile(k, t, true, build);
-
-		jit_run(j, arg, n_args, NULL);
-		jit_dispose(j);
-		check(user, t);
-	}
-}
-
-/* ---- random inputs ---- */
-
-static uint64_t seed = 1;
-
-static uint32_t random_u32(void)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)(seed >> 33) ^ (uint32_t)(seed >> 13);
-}
-
-static int64_t random_in(int64_t lo, int64_t hi)
-{
-	return lo + (int64_t)(random_u32() % (uint32_t)(hi - lo + 1));
-}
-
-static float random_f32(void)
-{
-	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, 0.5f, 0x1p-126f, 0x1p-149f, -0x1p-130f, 0x1p-100f, 0x1.8p-101f,
-		FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN, 0x1p22f, 0x1p23f, 2147483520.0f, -2147483648.0f, 88.7f, -87.3f, 127.5f };
-	uint32_t kind = random_u32() % 16;
-
-	if (kind == 0)
-		return special[random_u32() % (sizeof special / sizeof *special)];
-	if (kind == 1) { /* any pattern but a signalling NaN: those are not results of arithmetic */
-		float v = vq_c_float(random_u32() ^ random_u32() << 16);
-
-		return v == v ? v : NAN;
-	}
-	return ((float)(int32_t)random_u32() * 0x1p-31f) * (kind < 8 ? 4.0f : kind < 12 ? 40.0f : 300.0f);
-}
-
-static float tame_f32(void)
-{
-	return (float)(int32_t)random_u32() * 0x1p-29f;
-}
-
-static void fill(void *data, vq_elem e, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++) {
-		if (e == VQ_F32)
-			((float *)data)[i] = random_f32();
-		else if (e == VQ_I64)
-			((int64_t *)data)[i] = (int64_t)((uint64_t)random_u32() << (random_u32() % 33)) * (random_u32() & 1 ? 1 : -1);
-		else if (e == VQ_I32)
-			((int32_t *)data)[i] = (int32_t)(random_u32() + random_u32());
-		else
-			((uint8_t *)data)[i] = (uint8_t)(e == VQ_BOOL ? random_u32() & 1 : random_u32());
-	}
-}
 
 /* ---- the elementwise program, scalar ---- */
 
@@ -223,38 +123,6 @@ static uint32_t stored_bytes(const vq_epilogue *e)
 	return e->store == VQ_STORE_F32 || e->store == VQ_STORE_I32 ? 4 : 1;
 }
 
-/* ---- comparison ---- */
-
-typedef struct expectation {
-	const char *what;
-	unsigned char *got;       /* guarded; filled with the pattern again after each check */
-	const unsigned char *want;
-	size_t bytes;
-	bool f32;                 /* NaN equals NaN: their payload is not promised */
-} expectation;
-
-enum { PATTERN = 0xa5 };
-
-static void compare(void *user, const vq_target *t)
-{
-	const expectation *x = user;
-
-	for (size_t i = 0; i < x->bytes; i += x->f32 ? 4 : 1) {
-		float a, b;
-
-		if (!x->f32) {
-			if (x->got[i] != x->want[i])
-				fail_msg("%s, %s: byte %zu is %02x, expected %02x", x->what, t->features, i, x->got[i], x->want[i]);
-			continue;
-		}
-		memcpy(&a, x->got + i, 4);
-		memcpy(&b, x->want + i, 4);
-		if (memcmp(&a, &b, 4) && (a == a || b == b))
-			fail_msg("%s, %s: element %zu is %a, expected %a", x->what, t->features, i / 4, (double)a, (double)b);
-	}
-	memset(x->got, PATTERN, x->bytes);
-}
-
 /* ---- elementwise ---- */
 
 static const vq_op unary_ops[] = { VQ_OP_NEG, VQ_OP_ABS, VQ_OP_SQRT, VQ_OP_RECIP, VQ_OP_EXP, VQ_OP_LOG, VQ_OP_ERF, VQ_OP_TANH,
@@ -262,8 +130,6 @@ static const vq_op unary_ops[] = { VQ_OP_NEG, VQ_OP_ABS, VQ_OP_SQRT, VQ_OP_RECIP
 static const vq_op binary_ops[] = { VQ_OP_ADD, VQ_OP_SUB, VQ_OP_MUL, VQ_OP_DIV, VQ_OP_MIN, VQ_OP_MAX, VQ_OP_EQUAL, VQ_OP_LESS,
 	VQ_OP_AND, VQ_OP_OR };
 static const float exponents[] = { 0.0f, 1.0f, 2.0f, 3.0f, 0.5f, -1.0f, -0.5f };
-#define PICK(table) (table)[random_u32() % (sizeof(table) / sizeof *(table))]
-
 /* elements of operand k an iteration touches: lowest is 0 because strides are not negative */
 static int64_t extent(const vq_elementwise *d, const int64_t *stride)
 {
@@ -310,19 +176,19 @@ static void run_elementwise(const vq_kernel *k, const char *what)
 	guarded out = guarded_alloc(out_bytes), in[VQ_MAX_EXTRAS];
 	unsigned char *want = vq_alloc(out_bytes);
 	void *arg[1 + VQ_MAX_EXTRAS] = { out.data };
-	expectation x = { what, out.data, want, out_bytes, e->store == VQ_STORE_F32 };
+	check_expectation x = { what, out.data, want, out_bytes, e->store == VQ_STORE_F32 };
 
-	memset(out.data, PATTERN, out_bytes);
-	memset(want, PATTERN, out_bytes);
+	memset(out.data, CHECK_PATTERN, out_bytes);
+	memset(want, CHECK_PATTERN, out_bytes);
 	for (uint32_t i = 0; i < e->n_extras; i++) {
 		int64_t n = extent(d, e->extra[i].stride);
 
 		in[i] = guarded_alloc((size_t)n * (raw ? d->raw_bytes : vq_elem_bytes(e->extra[i].elem)));
-		fill(in[i].data, raw ? VQ_U8 : e->extra[i].elem, raw ? n * d->raw_bytes : n);
+		check_fill(in[i].data, raw ? VQ_U8 : e->extra[i].elem, raw ? n * d->raw_bytes : n);
 		arg[1 + i] = in[i].data;
 	}
 	reference_elementwise(d, arg, want);
-	on_each(k, arg, 1 + e->n_extras, compare, &x);
+	check_on_each(k, arg, 1 + e->n_extras, check_bytes, &x);
 	for (uint32_t i = 0; i < e->n_extras; i++)
 		guarded_free(&in[i]);
 	guarded_free(&out);
@@ -355,6 +221,7 @@ static void unary_functions(void **state)
 		d->epilogue.eop[0] = (vq_eop){ .op = (uint8_t)unary_ops[i], .extra = -1 };
 		d->epilogue.flush = true;
 		run_elementwise(&k, vq_ops[unary_ops[i]].text);
+		check_objects(&k);
 	}
 }
 
@@ -364,45 +231,45 @@ static void random_store(vq_epilogue *e)
 
 	e->store = PICK(stores);
 	e->flush = true; /* so that -0 and +0, which max may give in either order, are one */
-	e->scaled = random_u32() & 1;
+	e->scaled = check_random_u32() & 1;
 	e->inv = 7.25f;
-	e->lo = random_u32() & 1 ? -127 : -128;
+	e->lo = check_random_u32() & 1 ? -127 : -128;
 	e->hi = 127;
-	e->zero = (int32_t)random_in(-200, 200);
+	e->zero = (int32_t)check_random_in(-200, 200);
 }
 
 static void random_program(vq_epilogue *e)
 {
 	static const vq_elem elems[] = { VQ_F32, VQ_F32, VQ_F32, VQ_S8, VQ_S8, VQ_U8, VQ_I32, VQ_I64, VQ_BOOL };
 
-	e->n_extras = (uint32_t)random_in(1, 4);
-	e->n_eops = (uint32_t)random_in(0, 4);
+	e->n_extras = (uint32_t)check_random_in(1, 4);
+	e->n_eops = (uint32_t)check_random_in(0, 4);
 	for (uint32_t i = 0; i < e->n_extras; i++) {
 		vq_extra *x = &e->extra[i];
 
 		x->index = VQ_X_STRIDED;
 		x->elem = PICK(elems);
-		x->sanitize = x->elem == VQ_F32 && (random_u32() & 1);
-		x->codes = x->elem == VQ_S8 && (random_u32() & 1);
-		x->stored_u8 = x->codes && (random_u32() & 1);
+		x->sanitize = x->elem == VQ_F32 && (check_random_u32() & 1);
+		x->codes = x->elem == VQ_S8 && (check_random_u32() & 1);
+		x->stored_u8 = x->codes && (check_random_u32() & 1);
 		x->scale = 0.0375f;
-		x->zero = (int32_t)random_in(-150, 150);
+		x->zero = (int32_t)check_random_in(-150, 150);
 	}
 	for (uint32_t i = 0; i < e->n_eops; i++) {
 		vq_eop *o = &e->eop[i];
-		uint32_t kind = random_u32() % 8;
+		uint32_t kind = check_random_u32() % 8;
 
-		o->flush = random_u32() & 1;
+		o->flush = check_random_u32() & 1;
 		o->extra = -1;
 		o->op = (uint8_t)PICK(unary_ops);
 		if (kind < 3)
 			continue;
-		o->extra = (int8_t)random_in(0, e->n_extras - 1);
-		o->swapped = random_u32() & 1;
+		o->extra = (int8_t)check_random_in(0, e->n_extras - 1);
+		o->swapped = check_random_u32() & 1;
 		o->op = (uint8_t)PICK(binary_ops);
 		if (kind == 3) {
 			o->op = VQ_OP_WHERE;
-			o->third = (uint8_t)random_in(1, e->n_extras);
+			o->third = (uint8_t)check_random_in(1, e->n_extras);
 		} else if (kind == 4) {
 			o->op = VQ_OP_POW;
 			o->extra = -2;
@@ -410,7 +277,7 @@ static void random_program(vq_epilogue *e)
 			o->imm = PICK(exponents);
 		} else if (kind == 5) {
 			o->extra = -2;
-			o->imm = tame_f32();
+			o->imm = check_tame_f32();
 		}
 	}
 	random_store(e);
@@ -420,33 +287,33 @@ static void random_program(vq_epilogue *e)
 static void random_strides(const vq_elementwise *d, int64_t *stride, bool result)
 {
 	uint32_t order[VQ_MAX_RANK];
-	int64_t s = random_u32() % 8 == 0 ? 2 : 1;
+	int64_t s = check_random_u32() % 8 == 0 ? 2 : 1;
 
 	for (uint32_t r = 0; r < d->rank; r++)
 		order[r] = r;
-	if (random_u32() % 4 == 0)
+	if (check_random_u32() % 4 == 0)
 		for (uint32_t r = d->rank; r-- > 1;) {
-			uint32_t other = random_u32() % (r + 1), keep = order[r];
+			uint32_t other = check_random_u32() % (r + 1), keep = order[r];
 
 			order[r] = order[other];
 			order[other] = keep;
 		}
 	for (uint32_t r = d->rank; r-- > 0;) {
 		uint32_t at = order[r];
-		bool repeats = !result && random_u32() % 5 == 0;
+		bool repeats = !result && check_random_u32() % 5 == 0;
 
 		stride[at] = repeats ? 0 : s;
 		if (!repeats)
-			s = s * d->dim[at] + (random_u32() % 10 == 0 ? 3 : 0);
+			s = s * d->dim[at] + (check_random_u32() % 10 == 0 ? 3 : 0);
 	}
 }
 
 static void random_space(vq_elementwise *d)
 {
-	d->rank = (uint32_t)random_in(1, 4);
+	d->rank = (uint32_t)check_random_in(1, 4);
 	for (uint32_t r = 0; r < d->rank; r++)
-		d->dim[r] = random_in(1, d->rank == 1 ? 300 : r + 1 == d->rank ? 80 : 6);
-	d->tasks = (uint32_t)random_in(1, 5);
+		d->dim[r] = check_random_in(1, d->rank == 1 ? 300 : r + 1 == d->rank ? 80 : 6);
+	d->tasks = (uint32_t)check_random_in(1, 5);
 	random_strides(d, d->out_stride, true);
 	for (uint32_t k = 0; k < d->epilogue.n_extras; k++)
 		random_strides(d, d->epilogue.extra[k].stride, false);
@@ -465,6 +332,8 @@ static void random_elementwise(void **state)
 		random_space(&k.u.elementwise);
 		snprintf(what, sizeof what, "random program %u", i);
 		run_elementwise(&k, what);
+		if (i % 8 == 0)
+			check_objects(&k);
 	}
 }
 
@@ -508,10 +377,12 @@ static void copies(void **state)
 		k.kind = VQ_KERNEL_ELEMENTWISE;
 		d->epilogue.store = VQ_STORE_RAW;
 		d->epilogue.n_extras = 1;
-		d->raw_bytes = 1u << random_u32() % 4;
+		d->raw_bytes = 1u << check_random_u32() % 4;
 		random_space(d);
 		snprintf(what, sizeof what, "copy %u", i);
 		run_elementwise(&k, what);
+		if (i % 8 == 0)
+			check_objects(&k);
 	}
 }
 
