@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what the tests need, builds, and runs all of them: release build with every test, then the unit and command-line tests
+# once more under AddressSanitizer and UndefinedBehaviorSanitizer.
+#
+#   run-all.sh [--quick] [ctest arguments]     --quick: without the sanitizer build
+set -eu
+cd "$(dirname "$0")/.."
+quick=
+[ "${1:-}" != --quick ] || { quick=1; shift; }
+tests/install.sh test
+cmake --preset release -DVITQC_WERROR=ON > build-configure.log 2>&1 || { cat build-configure.log; exit 1; }
+rm -f build-configure.log
+cmake --build --preset release
+ctest --test-dir build --output-on-failure -j "$(nproc)" "$@"
+if [ -z "$quick" ]; then
+	cmake --preset asan-ubsan > /dev/null
+	cmake --build --preset asan-ubsan
+	ctest --test-dir build-asan --output-on-failure -j "$(nproc)" -L sanitize "$@"
+fi
