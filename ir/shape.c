@@ -61,6 +61,8 @@ static const char *check_elem(const rule *r, uint32_t operand)
 	case VQ_OP_EQUAL:
 	case VQ_OP_CAST:
 		return NULL;
+	case VQ_OP_MOD:
+		return need_elem(r, operand, 1 << VQ_I64 | 1 << VQ_I32, "i64 or i32");
 	case VQ_OP_NEG:
 	case VQ_OP_ABS:
 	case VQ_OP_RELU:
@@ -68,7 +70,6 @@ static const char *check_elem(const rule *r, uint32_t operand)
 	case VQ_OP_SUB:
 	case VQ_OP_MUL:
 	case VQ_OP_DIV:
-	case VQ_OP_MOD:
 	case VQ_OP_POW:
 	case VQ_OP_MIN:
 	case VQ_OP_MAX:

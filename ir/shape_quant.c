@@ -134,9 +134,8 @@ const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_at
 			to->axis = axis + (int32_t)out->rank - (int32_t)in->rank;
 		return NULL;
 	case VQ_OP_PAD:
-		if (attr->pad.before[axis] || attr->pad.after[axis])
-			return vq_arena_printf(a, "pad along dimension %d, which has a scale per channel", (int)axis);
-		return NULL;
+		/* the padding is one value, whose code would differ from channel to channel */
+		return vq_arena_printf(a, "pad of a value with scales along dimension %d", (int)axis);
 	case VQ_OP_CONCAT:
 		if (attr->axis.axis == axis)
 			return vq_arena_printf(a, "concat along dimension %d, which has a scale per channel", (int)axis);
