@@ -1,0 +1,380 @@
+/* Importers of elementwise operators. */
+#include "frontend/onnx_node.h"
+
+#include <string.h>
+
+static vq_value in(vq_onnx *o, uint32_t i)
+{
+	return vq_onnx_in(o, i);
+}
+
+bool vq_import_unary(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, in(o, 0)));
+}
+
+bool vq_import_binary(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_2(o, o->op->ir, in(o, 0), in(o, 1)));
+}
+
+bool vq_import_xor(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_NOT, vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), in(o, 1))));
+}
+
+bool vq_import_greater(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_LESS, in(o, 1), in(o, 0)));
+}
+
+/* not the negation of the opposite: a NaN compares false both ways */
+static bool or_equal(vq_onnx *o, vq_value a, vq_value b)
+{
+	vq_value less = vq_onnx_2(o, VQ_OP_LESS, a, b);
+
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_OR, less, vq_onnx_2(o, VQ_OP_EQUAL, a, b)));
+}
+
+bool vq_import_less_or_equal(vq_onnx *o)
+{
+	return or_equal(o, in(o, 0), in(o, 1));
+}
+
+bool vq_import_greater_or_equal(vq_onnx *o)
+{
+	return or_equal(o, in(o, 1), in(o, 0));
+}
+
+bool vq_import_mod(vq_onnx *o)
+{
+	bool c_sign;
+	vq_value whole;
+
+	if (!vq_onnx_attr_bool(o, "fmod", false, &c_sign))
+		return false;
+	if (vq_onnx_in_type(o, 0)->elem == VQ_F32)
+		return vq_onnx_refuse(o, "Mod of floats is not supported, expected integers");
+	if (!c_sign)
+		return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MOD, in(o, 0), in(o, 1)));
+	/* sign of the dividend: a - trunc(a / b) * b */
+	whole = vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_DIV, in(o, 0), in(o, 1)), in(o, 1));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_SUB, in(o, 0), whole));
+}
+
+/* the exponent may be of another type than the base */
+bool vq_import_pow(vq_onnx *o)
+{
+	vq_elem elem = vq_onnx_in_type(o, 0)->elem;
+	vq_value base = in(o, 0), exponent = in(o, 1);
+
+	if (elem != VQ_F32 && vq_onnx_in_type(o, 1)->elem == VQ_F32) {
+		base = vq_onnx_cast(o, base, VQ_F32);
+		return vq_onnx_out(o, 0, vq_onnx_cast(o, vq_onnx_2(o, VQ_OP_POW, base, exponent), elem));
+	}
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_POW, base, vq_onnx_cast(o, exponent, elem)));
+}
+
+static vq_value fold_left(vq_onnx *o, vq_op op)
+{
+	vq_value v = in(o, 0);
+
+	for (uint32_t i = 1; i < vq_onnx_inputs(o); i++)
+		v = vq_onnx_2(o, op, v, in(o, i));
+	return v;
+}
+
+bool vq_import_variadic(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, fold_left(o, o->op->ir));
+}
+
+bool vq_import_mean(vq_onnx *o)
+{
+	vq_value sum = fold_left(o, VQ_OP_ADD);
+
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, sum, vq_onnx_scalar(o, (float)vq_onnx_inputs(o))));
+}
+
+bool vq_import_where(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, in(o, 0), in(o, 1), in(o, 2)));
+}
+
+/* ---- casts ---- */
+
+/* half and double are computed in f32: say so once */
+static void note_width(vq_onnx *o, int64_t to)
+{
+	bool half = to == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 || to == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+	bool wide = to == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
+
+	if (half && !o->said_half)
+		vq_warning(o->diag, o->where, "16-bit floats are computed in float32");
+	if (wide && !o->said_double)
+		vq_warning(o->diag, o->where, "float64 is computed in float32");
+	o->said_half |= half;
+	o->said_double |= wide;
+}
+
+bool vq_import_cast(vq_onnx *o)
+{
+	vq_elem elem = VQ_F32;
+	int64_t to;
+
+	vq_onnx_attr_ignore(o, "saturate"); /* of float8 only */
+	vq_onnx_attr_ignore(o, "round_mode");
+	if (!vq_onnx_attr_int(o, "to", 0, &to))
+		return false;
+	if (to <= 0 || to > INT32_MAX || !vq_onnx_elem((int32_t)to, &elem))
+		return vq_onnx_refuse(o, "cast to %s is not supported",
+			vq_onnx_type_name(o->arena, to < 0 || to > INT32_MAX ? -1 : (int32_t)to));
+	if (to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT16 || to == ONNX__TENSOR_PROTO__DATA_TYPE__INT16 ||
+		to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT32 || to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64)
+		return vq_onnx_refuse(o, "cast to %s is not supported, expected float32, int64, int32, uint8, int8 or bool",
+			vq_onnx_type_name(o->arena, (int32_t)to));
+	if (vq_onnx_empty(o, 0))
+		return vq_onnx_out_empty(o, 0, elem);
+	note_width(o, to);
+	return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), elem));
+}
+
+bool vq_import_cast_like(vq_onnx *o)
+{
+	vq_onnx_attr_ignore(o, "saturate");
+	vq_onnx_attr_ignore(o, "round_mode");
+	return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), vq_onnx_in_type(o, 1)->elem));
+}
+
+/* ---- activations ---- */
+
+static vq_value mul(vq_onnx *o, vq_value x, float by)
+{
+	return x.id ? vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_number(o, x, by)) : x;
+}
+
+static vq_value add(vq_onnx *o, vq_value x, float by)
+{
+	return x.id ? vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_number(o, x, by)) : x;
+}
+
+static vq_value at_least(vq_onnx *o, vq_value x, float limit)
+{
+	return vq_onnx_2(o, VQ_OP_MAX, x, vq_onnx_scalar(o, limit));
+}
+
+static vq_value at_most(vq_onnx *o, vq_value x, float limit)
+{
+	return vq_onnx_2(o, VQ_OP_MIN, x, vq_onnx_scalar(o, limit));
+}
+
+/* x < 0 ? negative : positive */
+static vq_value by_sign(vq_onnx *o, vq_value x, vq_value negative, vq_value positive)
+{
+	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_number(o, x, 0)), negative, positive);
+}
+
+bool vq_import_clip(vq_onnx *o)
+{
+	vq_value x = in(o, 0);
+
+	if (vq_onnx_has(o, 1))
+		x = vq_onnx_2(o, VQ_OP_MAX, x, in(o, 1));
+	if (vq_onnx_has(o, 2))
+		x = vq_onnx_2(o, VQ_OP_MIN, x, in(o, 2));
+	return vq_onnx_out(o, 0, x);
+}
+
+bool vq_import_gelu(vq_onnx *o)
+{
+	const char *approximate;
+
+	if (!vq_onnx_attr_string(o, "approximate", "none", &approximate))
+		return false;
+	if (!strcmp(approximate, "none"))
+		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU, in(o, 0)));
+	if (!strcmp(approximate, "tanh"))
+		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_TANH, in(o, 0)));
+	return vq_onnx_refuse(o, "attribute 'approximate' is '%s', expected 'none' or 'tanh'", approximate);
+}
+
+/* contrib operators: activation(x + bias) */
+bool vq_import_biased(vq_onnx *o)
+{
+	vq_value x = in(o, 0);
+
+	if (vq_onnx_has(o, 1))
+		x = vq_onnx_2(o, VQ_OP_ADD, x, in(o, 1));
+	return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, x));
+}
+
+bool vq_import_quick_gelu(vq_onnx *o)
+{
+	float alpha;
+
+	if (!vq_onnx_attr_float(o, "alpha", 1.702f, &alpha))
+		return false;
+	if (alpha == 1.702f)
+		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_QUICK, in(o, 0)));
+	if (alpha == 1.0f)
+		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
+}
+
+static vq_value hard_sigmoid(vq_onnx *o, float alpha, float beta)
+{
+	return at_most(o, at_least(o, add(o, mul(o, in(o, 0), alpha), beta), 0), 1);
+}
+
+bool vq_import_hard_sigmoid(vq_onnx *o)
+{
+	float alpha, beta;
+
+	return vq_onnx_attr_float(o, "alpha", 0.2f, &alpha) && vq_onnx_attr_float(o, "beta", 0.5f, &beta) &&
+		vq_onnx_out(o, 0, hard_sigmoid(o, alpha, beta));
+}
+
+bool vq_import_hard_swish(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), hard_sigmoid(o, 1.0f / 6, 0.5f)));
+}
+
+/* max(x, 0) + log(1 + exp(-|x|)): no overflow */
+static vq_value softplus(vq_onnx *o)
+{
+	vq_value tail = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_1(o, VQ_OP_NEG, vq_onnx_1(o, VQ_OP_ABS, in(o, 0))));
+
+	return vq_onnx_2(o, VQ_OP_ADD, vq_onnx_1(o, VQ_OP_RELU, in(o, 0)), vq_onnx_1(o, VQ_OP_LOG, add(o, tail, 1)));
+}
+
+bool vq_import_softplus(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, softplus(o));
+}
+
+bool vq_import_mish(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_TANH, softplus(o))));
+}
+
+bool vq_import_softsign(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, in(o, 0), add(o, vq_onnx_1(o, VQ_OP_ABS, in(o, 0)), 1)));
+}
+
+bool vq_import_leaky_relu(vq_onnx *o)
+{
+	float alpha;
+
+	return vq_onnx_attr_float(o, "alpha", 0.01f, &alpha) &&
+		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, in(o, 0), alpha), in(o, 0)));
+}
+
+bool vq_import_prelu(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, by_sign(o, in(o, 0), vq_onnx_2(o, VQ_OP_MUL, in(o, 0), in(o, 1)), in(o, 0)));
+}
+
+/* exp(min(x, 0) / divisor) - 1: the branch not taken must not overflow */
+static vq_value exp_minus_1(vq_onnx *o, float divisor)
+{
+	vq_value x = at_most(o, in(o, 0), 0);
+
+	if (divisor != 1)
+		x = vq_onnx_2(o, VQ_OP_DIV, x, vq_onnx_scalar(o, divisor));
+	return add(o, vq_onnx_1(o, VQ_OP_EXP, x), -1);
+}
+
+bool vq_import_elu(vq_onnx *o)
+{
+	float alpha;
+
+	return vq_onnx_attr_float(o, "alpha", 1.0f, &alpha) &&
+		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, exp_minus_1(o, 1), alpha), in(o, 0)));
+}
+
+bool vq_import_celu(vq_onnx *o)
+{
+	float alpha;
+
+	return vq_onnx_attr_float(o, "alpha", 1.0f, &alpha) &&
+		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, exp_minus_1(o, alpha), alpha), in(o, 0)));
+}
+
+bool vq_import_selu(vq_onnx *o)
+{
+	float alpha, gamma;
+	vq_value y;
+
+	if (!vq_onnx_attr_float(o, "alpha", 1.67326319217681884765625f, &alpha) ||
+		!vq_onnx_attr_float(o, "gamma", 1.05070102214813232421875f, &gamma))
+		return false;
+	y = by_sign(o, in(o, 0), mul(o, exp_minus_1(o, 1), alpha), in(o, 0));
+	return vq_onnx_out(o, 0, mul(o, y, gamma));
+}
+
+bool vq_import_thresholded_relu(vq_onnx *o)
+{
+	float alpha;
+	vq_value above;
+
+	if (!vq_onnx_attr_float(o, "alpha", 1.0f, &alpha))
+		return false;
+	above = vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, alpha), in(o, 0));
+	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, above, in(o, 0), vq_onnx_scalar(o, 0)));
+}
+
+bool vq_import_ceil(vq_onnx *o)
+{
+	vq_value down = vq_onnx_1(o, VQ_OP_FLOOR, vq_onnx_1(o, VQ_OP_NEG, in(o, 0)));
+
+	return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_NEG, down));
+}
+
+bool vq_import_sign(vq_onnx *o)
+{
+	vq_value x = in(o, 0), zero = vq_onnx_number(o, x, 0);
+	vq_value positive = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, zero, x), vq_onnx_number(o, x, 1), zero);
+
+	return vq_onnx_out(o, 0, by_sign(o, x, vq_onnx_number(o, x, -1), positive));
+}
+
+bool vq_import_is_nan(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_NOT, vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), in(o, 0))));
+}
+
+/* ---- identities ---- */
+
+bool vq_import_identity(vq_onnx *o)
+{
+	return vq_onnx_out_same(o, 0, 0);
+}
+
+/* Inference only: training mode is accepted where it drops nothing (torchvision's Swin exports ratio 0 so). */
+bool vq_import_dropout(vq_onnx *o)
+{
+	vq_value training = in(o, 2);
+	const uint8_t *flag = vq_onnx_data_of(o, training, VQ_BOOL);
+	float ratio = 0.5f;
+
+	vq_onnx_attr_ignore(o, "ratio");
+	vq_onnx_attr_ignore(o, "seed");
+	if (vq_onnx_has(o, 2) && !flag)
+		return vq_onnx_refuse(o, "training_mode is not a constant bool");
+	if (flag && *flag && vq_onnx_has(o, 1) && !vq_onnx_float(o, 1, "ratio", &ratio))
+		return false;
+	if (flag && *flag && ratio != 0) {
+		vq_onnx_refuse(o, "it drops elements at random (training mode)");
+		vq_hint(o->diag, "export the model in evaluation mode: model.eval()");
+		return false;
+	}
+	if (vq_onnx_wants(o, 1)) {
+		vq_type t = *vq_onnx_in_type(o, 0), scalar = vq_type_make(VQ_BOOL, 0, NULL);
+		vq_value yes = vq_add_const_copy(o->g, &scalar, &(uint8_t){ 1 }, NULL);
+
+		if (!vq_onnx_out(o, 1, vq_onnx_expand(o, yes, t.rank, t.dim)))
+			return false;
+	}
+	return vq_onnx_out_same(o, 0, 0);
+}

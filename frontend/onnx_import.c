@@ -1,0 +1,465 @@
+#include "frontend/onnx_import.h"
+
+#include "frontend/onnx_names.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { DEPTH_LIMIT = 8 }; /* of subgraphs */
+
+static const vq_onnx_op ops[] = {
+#define VQ_ONNX(type, domain, since, until, least, most, importer, ir, flags) \
+	{ type, domain, since, until, least, most, vq_import_##importer, ir, flags },
+#include "frontend/onnx_ops.def"
+};
+
+enum { N_OPS = sizeof ops / sizeof *ops };
+
+const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since)
+{
+	if (i >= N_OPS)
+		return NULL;
+	*domain = ops[i].domain;
+	*since = ops[i].since;
+	return ops[i].type;
+}
+
+/* ---- refusals ---- */
+
+/* operators people meet, and what to do about them */
+static const struct { const char *type, *hint; } advice[] = {
+	{ "DynamicQuantizeLinear", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "MatMulInteger", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "ConvInteger", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "DynamicQuantizeMatMul", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "QLinearSoftmax", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
+	{ "QLinearSigmoid", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
+	{ "QLinearConcat", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
+	{ "QAttention", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "MatMulNBits", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "Attention", "export without fused attention (ONNX Runtime's transformer optimizer off, opset 17)" },
+	{ "MultiHeadAttention", "export without fused attention (ONNX Runtime's transformer optimizer off)" },
+	{ "EmbedLayerNormalization", "export without ONNX Runtime's transformer optimizer" },
+	{ "ArgMax", "end the model at the scores and take the maximum in your program" },
+	{ "ArgMin", "end the model at the scores and take the minimum in your program" },
+	{ "TopK", "end the model at the scores and sort in your program" },
+	{ "NonMaxSuppression", "end the model at boxes and scores; suppress in your program" },
+	{ "Loop", "control flow is not supported: export by tracing (torch.onnx.export), with fixed shapes" },
+	{ "Scan", "control flow is not supported: export by tracing (torch.onnx.export), with fixed shapes" },
+	{ "Resize", "do the resizing before the model, or interpolate position embeddings before export" },
+	{ "Upsample", "do the resizing before the model, or interpolate position embeddings before export" },
+	{ "RandomNormal", "export the model in evaluation mode" },
+	{ "RandomNormalLike", "export the model in evaluation mode" },
+	{ "RandomUniformLike", "export the model in evaluation mode" },
+};
+
+static const char *domain_of(const Onnx__NodeProto *n)
+{
+	return n->domain && strcmp(n->domain, "ai.onnx") ? n->domain : "";
+}
+
+static const char *type_of(const Onnx__NodeProto *n)
+{
+	return n->op_type ? n->op_type : "";
+}
+
+static bool is_function(const vq_onnx *o, const char *domain, const char *type)
+{
+	const Onnx__ModelProto *p = o->model->proto;
+
+	for (size_t i = 0; i < p->n_functions; i++)
+		if (p->functions[i]->name && !strcmp(p->functions[i]->name, type) &&
+			!strcmp(p->functions[i]->domain ? p->functions[i]->domain : "", domain))
+			return true;
+	return false;
+}
+
+static void hint_unsupported(vq_onnx *o)
+{
+	const char *type = type_of(o->node), *domain = domain_of(o->node);
+
+	if (is_function(o, domain, type)) {
+		vq_hint(o->diag, "the model defines it as a function: expand it with onnx.inliner.inline_local_functions");
+		return;
+	}
+	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
+		if (!strcmp(advice[i].type, type)) {
+			vq_hint(o->diag, "%s", advice[i].hint);
+			return;
+		}
+	if (*domain)
+		vq_hint(o->diag, "export the model with standard ONNX operators only");
+	else
+		vq_hint(o->diag, "vitqc -print-ops lists what is supported; rewrite this part of the model or run it outside");
+}
+
+/* "inputs: f32[1,4] 'x', 'w' (refused above)" */
+static void note_inputs(vq_onnx *o)
+{
+	const char *text = "";
+
+	for (uint32_t i = 0; i < vq_onnx_inputs(o) && i < 8; i++) {
+		const vq_onnx_name *n = vq_onnx_input_name(o, i);
+		const char *shape = "none";
+
+		if (n && n->state == VQ_ONNX_VALUE)
+			shape = vq_type_text(o->arena, vq_type_of(o->g, n->value));
+		else if (n)
+			shape = n->state == VQ_ONNX_NOTHING ? "no elements" : "unknown";
+		text = vq_arena_printf(o->arena, "%s%s%s", text, i ? ", " : "", shape);
+	}
+	vq_note(o->diag, "inputs: %s; operator set %" PRId64, *text ? text : "none", o->model->opset);
+}
+
+/* ---- one node ---- */
+
+/* The row for the node, NULL after an error in diag. */
+static const vq_onnx_op *find_op(vq_onnx *o)
+{
+	const char *type = type_of(o->node), *domain = domain_of(o->node);
+	int64_t opset = o->model->opset;
+	const vq_onnx_op *near = NULL;
+
+	for (size_t i = 0; i < N_OPS; i++) {
+		if (strcmp(ops[i].type, type) || strcmp(ops[i].domain, domain))
+			continue;
+		near = &ops[i];
+		if (*domain || (opset >= near->since && (!near->until || opset <= near->until)))
+			return near;
+	}
+	if (near) {
+		vq_onnx_refuse(o, "operator set version is %" PRId64 ", but %s exists from version %d on", opset, type,
+			near->since);
+		vq_hint(o->diag, "export with opset_version=%d or later", near->since);
+		return NULL;
+	}
+	if (*domain)
+		vq_onnx_refuse(o, "operator %s of domain '%s' is not supported", type, domain);
+	else
+		vq_onnx_refuse(o, "operator %s is not supported", *type ? type : "without a name");
+	note_inputs(o);
+	hint_unsupported(o);
+	return NULL;
+}
+
+/* true if every input can be used; *silent: a refused input, nothing more to say */
+static bool check_inputs(vq_onnx *o, bool *silent)
+{
+	bool ok = true;
+
+	*silent = false;
+	for (uint32_t i = 0; i < vq_onnx_inputs(o); i++) {
+		const char *name = o->node->input[i];
+		uint32_t id = *name ? vq_onnx_find(o, name) : 0;
+
+		if (!*name)
+			continue;
+		if (!id || (o->name[id].state == VQ_ONNX_LATER && !o->name[id].node)) {
+			ok = vq_onnx_refuse(o, "input %u '%s' is not defined anywhere in the model", (unsigned)i, name);
+			continue;
+		}
+		if (o->name[id].state == VQ_ONNX_STORED)
+			vq_onnx_load_stored(o, id);
+		if (o->name[id].state == VQ_ONNX_LATER) {
+			ok = vq_onnx_refuse(o, "input %u '%s' is used before it is computed: the graph is not sorted, or has a cycle",
+				(unsigned)i, name);
+			vq_note(o->diag, "'%s' comes from %s", name, o->name[id].node);
+		} else if (o->name[id].state == VQ_ONNX_POISONED) {
+			*silent = true;
+		}
+	}
+	return ok;
+}
+
+/* what the row of the operator asks of its inputs */
+static bool check_row(vq_onnx *o)
+{
+	uint32_t n = vq_onnx_inputs(o);
+
+	while (n && !vq_onnx_has(o, n - 1))
+		n--;
+	if (o->op->most >= 0 && n > (uint32_t)o->op->most)
+		return vq_onnx_refuse(o, "it has %u inputs, expected at most %d", (unsigned)n, o->op->most);
+	for (uint32_t i = 0; i < (uint32_t)o->op->least; i++)
+		if (!vq_onnx_has(o, i))
+			return vq_onnx_refuse(o, "input %u is missing, expected at least %d", (unsigned)i, o->op->least);
+	for (uint32_t i = 0; i < n; i++) {
+		if (vq_onnx_empty(o, i) && !(o->op->flags & VQ_ONNX_EMPTIES))
+			return vq_onnx_refuse(o, "input %u '%s' has no elements", (unsigned)i, o->node->input[i]);
+		if (vq_onnx_in(o, i).id && vq_onnx_in_type(o, i)->quant && !(o->op->flags & VQ_ONNX_CODES)) {
+			vq_onnx_refuse(o, "input %u '%s' is quantized; only DequantizeLinear and operators that move elements take it",
+				(unsigned)i, o->node->input[i]);
+			vq_hint(o->diag, "quantize with quant_format=QDQ, which puts DequantizeLinear before every operator");
+			return false;
+		}
+	}
+	return true;
+}
+
+static const char *where_of(vq_onnx *o, const Onnx__NodeProto *n)
+{
+	const char *name = n->name && *n->name ? n->name : n->n_output ? n->output[0] : "";
+	const char *domain = domain_of(n);
+
+	return vq_arena_printf(o->arena, "node '%s' (%s%s%s)", name, domain, *domain ? "." : "", type_of(n));
+}
+
+static void poison(vq_onnx *o)
+{
+	for (size_t i = 0; i < o->node->n_output; i++) {
+		uint32_t id = *o->node->output[i] ? vq_onnx_find(o, o->node->output[i]) : 0;
+
+		if (id && (o->name[id].state == VQ_ONNX_LATER || o->name[id].state == VQ_ONNX_VALUE ||
+			o->name[id].state == VQ_ONNX_NOTHING))
+			o->name[id].state = VQ_ONNX_POISONED;
+	}
+}
+
+static bool check_outputs(vq_onnx *o)
+{
+	for (uint32_t i = 0; i < o->node->n_output; i++)
+		if (vq_onnx_wants(o, i) && o->name[vq_onnx_find(o, o->node->output[i])].state == VQ_ONNX_LATER)
+			return vq_onnx_refuse(o, "output %u '%s' is not supported", (unsigned)i, o->node->output[i]);
+	return true;
+}
+
+/* messages about IR nodes name the node of the file that they come from */
+static void name_nodes(vq_onnx *o)
+{
+	const char *name = o->node->name;
+
+	if (!name || !*name)
+		name = o->node->n_output ? o->node->output[0] : NULL;
+	for (uint32_t i = o->first_node; i < o->g->n_nodes; i++)
+		if (!o->g->node[i].name) {
+			o->g->node[i].name = name;
+			o->g->node[i].source = o->op->type;
+		}
+}
+
+static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
+{
+	vq_onnx outer = *o;
+	uint32_t errors = o->diag->errors;
+	bool silent, ok;
+
+	o->node = node;
+	o->where = where_of(o, node);
+	o->first_node = o->g->n_nodes;
+	o->attr_seen = VQ_ARRAY(o->arena, node->n_attribute, bool);
+	ok = check_inputs(o, &silent);
+	o->op = find_op(o);
+	ok = ok && o->op && !silent;
+	if (ok) {
+		ok = check_row(o) && o->op->import(o) && check_outputs(o);
+		if (ok)
+			vq_onnx_attr_check(o);
+		else if (errors == o->diag->errors)
+			vq_onnx_refuse(o, "it cannot be imported");
+		if (!ok)
+			note_inputs(o);
+		name_nodes(o);
+	}
+	if (!ok)
+		poison(o);
+	o->node = outer.node;
+	o->where = outer.where;
+	o->first_node = outer.first_node;
+	o->attr_seen = outer.attr_seen;
+	o->op = outer.op;
+}
+
+/* ---- the graph ---- */
+
+/* Gives name its definer; false after an error if it has one already. */
+static bool define(vq_onnx *o, const char *name, const char *by)
+{
+	uint32_t id = vq_onnx_name_id(o, name);
+
+	if (o->name[id].node) {
+		vq_error(o->diag, by, "the tensor name '%s' is used twice: also by %s", name, o->name[id].node);
+		return false;
+	}
+	o->name[id].node = by;
+	return true;
+}
+
+static void define_initializers(vq_onnx *o, const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_initializer; i++) {
+		const Onnx__TensorProto *t = graph->initializer[i];
+		const char *where = vq_arena_printf(o->arena, "initializer '%s'", t->name ? t->name : "");
+		uint32_t id;
+
+		if (!t->name || !*t->name) {
+			vq_error(o->diag, vq_arena_printf(o->arena, "initializer %zu", i), "it has no name");
+		} else if (define(o, t->name, where)) {
+			id = vq_onnx_find(o, t->name);
+			o->name[id].state = VQ_ONNX_STORED;
+			o->name[id].stored = t;
+		}
+	}
+	if (graph->n_sparse_initializer)
+		vq_error(o->diag, NULL, "the model has %zu sparse initializers, which are not supported",
+			graph->n_sparse_initializer);
+}
+
+static void define_outputs_of_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_node; i++) {
+		const Onnx__NodeProto *n = graph->node[i];
+		const char *where = where_of(o, n);
+
+		for (size_t k = 0; k < n->n_output; k++)
+			if (*n->output[k])
+				define(o, n->output[k], where);
+	}
+}
+
+static void count_uses(vq_onnx *o, const Onnx__GraphProto *graph)
+{
+	for (size_t i = 0; i < graph->n_node; i++)
+		for (size_t k = 0; k < graph->node[i]->n_input; k++)
+			if (*graph->node[i]->input[k])
+				o->name[vq_onnx_name_id(o, graph->node[i]->input[k])].uses++;
+	for (size_t i = 0; i < graph->n_output; i++)
+		if (graph->output[i]->name)
+			o->name[vq_onnx_name_id(o, graph->output[i]->name)].uses++;
+}
+
+void vq_onnx_add_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
+{
+	define_outputs_of_nodes(o, graph);
+	count_uses(o, graph);
+	for (size_t i = 0; i < graph->n_node; i++)
+		import_node(o, graph->node[i]);
+}
+
+bool vq_onnx_inline(vq_onnx *o, const Onnx__GraphProto *graph, const char *const **outputs, uint32_t *n_outputs)
+{
+	const char **name = VQ_ARRAY(o->arena, graph->n_output, const char *);
+
+	if (o->depth == DEPTH_LIMIT)
+		return vq_onnx_refuse(o, "subgraphs are nested more than %d deep", DEPTH_LIMIT);
+	o->depth++;
+	define_initializers(o, graph);
+	vq_onnx_add_nodes(o, graph);
+	o->depth--;
+	for (size_t i = 0; i < graph->n_output; i++)
+		name[i] = graph->output[i]->name ? graph->output[i]->name : "";
+	*outputs = name;
+	*n_outputs = (uint32_t)graph->n_output;
+	return true;
+}
+
+/* a declared shape that contradicts the inferred one is worth a warning: ours was computed, theirs is often stale */
+static void compare_declared(vq_onnx *o, const char *where, const Onnx__ValueInfoProto *v, const vq_type *t)
+{
+	const Onnx__TypeProto__Tensor *declared;
+	vq_elem elem;
+
+	if (!v->type || v->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !v->type->tensor_type)
+		return;
+	declared = v->type->tensor_type;
+	if (vq_onnx_elem(declared->elem_type, &elem) && elem != t->elem)
+		vq_warning(o->diag, where, "it is declared as %s, but computed as %s",
+			vq_onnx_type_name(o->arena, declared->elem_type), vq_elem_name(t->elem));
+	if (!declared->shape)
+		return;
+	if (declared->shape->n_dim != t->rank) {
+		vq_warning(o->diag, where, "it is declared with %zu dimensions, but computed as %s", declared->shape->n_dim,
+			vq_type_text(o->arena, t));
+		return;
+	}
+	for (uint32_t i = 0; i < t->rank; i++) {
+		const Onnx__TensorShapeProto__Dimension *d = declared->shape->dim[i];
+
+		if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value > 0 &&
+			d->dim_value != t->dim[i])
+			vq_warning(o->diag, where, "dimension %u is declared as %" PRId64 ", but computed as %" PRId64, (unsigned)i,
+				d->dim_value, t->dim[i]);
+	}
+}
+
+static void add_output(vq_onnx *o, const Onnx__ValueInfoProto *v)
+{
+	const char *name = v->name ? v->name : "", *where = vq_arena_printf(o->arena, "output '%s'", name);
+	uint32_t id = vq_onnx_find(o, name);
+
+	for (uint32_t i = 0; i < o->g->n_outputs; i++)
+		if (!strcmp(o->g->output[i].name, name)) {
+			vq_error(o->diag, where, "it is listed twice");
+			return;
+		}
+	if (!*name || !id || !o->name[id].node) {
+		vq_error(o->diag, where, "no node computes it");
+		return;
+	}
+	if (o->name[id].state == VQ_ONNX_STORED)
+		vq_onnx_load_stored(o, id);
+	if (o->name[id].state == VQ_ONNX_NOTHING) {
+		vq_error(o->diag, where, "it has no elements");
+	} else if (o->name[id].state == VQ_ONNX_VALUE) {
+		const vq_type *t = vq_type_of(o->g, o->name[id].value);
+
+		if (t->quant) {
+			vq_error(o->diag, where, "it is quantized, expected a tensor of floats or integers");
+			vq_hint(o->diag, "drop the last QuantizeLinear: the output is then float32");
+			return;
+		}
+		compare_declared(o, where, v, t);
+		vq_add_output(o->g, name, o->name[id].value);
+	}
+}
+
+static bool import_model(vq_onnx *o, const vq_import_options *options)
+{
+	const Onnx__GraphProto *graph = o->model->proto->graph;
+	size_t names = graph->n_initializer + graph->n_input;
+	uint32_t errors = o->diag->errors;
+
+	for (size_t i = 0; i < graph->n_node; i++)
+		names += graph->node[i]->n_output;
+	vq_onnx_names_init(o, names);
+	define_initializers(o, graph);
+	vq_onnx_add_inputs(o, graph, options);
+	vq_onnx_add_nodes(o, graph);
+	for (size_t i = 0; i < graph->n_output; i++)
+		add_output(o, graph->output[i]);
+	if (!graph->n_output)
+		vq_error(o->diag, NULL, "the graph has no outputs");
+	return o->diag->errors == errors;
+}
+
+static bool import(vq_graph *g, vq_onnx_model *m, const vq_import_options *options, uint64_t *model_hash)
+{
+	const char *name = m->proto->graph->name;
+	vq_onnx o = { .g = g, .arena = m->arena, .diag = m->diag, .model = m };
+
+	if (name && *name)
+		g->name = name;
+	if (!import_model(&o, options))
+		return false;
+	vq_graph_sweep(g);
+	if (model_hash)
+		*model_hash = m->hash;
+	return true;
+}
+
+bool vq_import_onnx(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const vq_import_options *options,
+	uint64_t *model_hash)
+{
+	vq_onnx_model m;
+
+	vq_graph_init(g, arena, diag, "model");
+	return vq_onnx_load(&m, arena, diag, path) && import(g, &m, options, model_hash);
+}
+
+bool vq_import_onnx_bytes(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const void *data,
+	size_t bytes, const vq_import_options *options, uint64_t *model_hash)
+{
+	vq_onnx_model m;
+
+	vq_graph_init(g, arena, diag, "model");
+	return vq_onnx_load_bytes(&m, arena, diag, path, data, bytes) && import(g, &m, options, model_hash);
+}
