@@ -23,7 +23,7 @@ typedef struct fixture {
 	uint32_t seed;    /* of noise() */
 } fixture;
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
 	fixture *f = vq_alloc(sizeof *f);
 
@@ -34,7 +34,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
 	fixture *f = *state;
 
