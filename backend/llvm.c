@@ -5,15 +5,8 @@
 #include <llvm-c/ErrorHandling.h>
 #include <llvm-c/Target.h>
 
-#include <llvm/Config/llvm-config.h>
-
 #include <stdlib.h>
 #include <string.h>
-
-const char *vq_llvm_version(void)
-{
-	return LLVM_VERSION_STRING;
-}
 
 static vq_fatal_handler *fatal_handler;
 
