@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* A constant of more elements is left to be computed at run time. */
-enum { FOLD_LIMIT = 64 << 20 };
-
 static bool is_identity_view(const vq_type *in, const vq_type *out, const vq_attr *attr)
 {
 	int64_t step = 1;
@@ -53,7 +50,7 @@ static bool changes_nothing(vq_op op, const vq_type *in, uint32_t n_in, const vq
 
 static bool can_fold(const vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_type *result)
 {
-	if (op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE || vq_type_count(result) > FOLD_LIMIT)
+	if (op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE || vq_type_count(result) > VQ_FOLD_LIMIT)
 		return false;
 	for (uint32_t i = 0; i < n_in; i++)
 		if (!vq_is_const(g, in[i]))

@@ -16,10 +16,13 @@ const char *vq_infer(const vq_graph *g, vq_op op, const vq_type *in, uint32_t n_
  */
 const char *vq_infer_add(vq_graph *g, vq_op op, const vq_type *in, uint32_t n_in, const vq_attr *attr, vq_type *result);
 
+/* Constants of more elements are not computed by the builder but at run time. */
+enum { VQ_FOLD_LIMIT = 64 << 20 };
+
 /*
  * Adds op(in…) and returns its value; VQ_NO_VALUE after reporting an error at `where` (may be NULL) to g->diag. If all operands
  * are constants and op is neither quantize nor dequantize, the value is computed now and a constant is returned
- * (folding limit: 64 Mi elements). A node that changes nothing (reshape to the same shape, transpose by identity, full slice,
+ * (up to VQ_FOLD_LIMIT elements). A node that changes nothing (reshape to the same shape, transpose by identity, full slice,
  * cast to the same element) returns its operand.
  */
 vq_value vq_build(vq_graph *g, const char *where, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr);

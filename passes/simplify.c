@@ -194,6 +194,26 @@ static bool constant_codes(vq_graph *g, vq_node n)
 	return !wrong && vq_take_over(g, n, vq_add_const(g, &result.type, result.data, g->value[x.id].name));
 }
 
+/* a node over constants alone is a constant; the builder folds what may be folded */
+static bool constant_result(vq_graph *g, vq_node n)
+{
+	const vq_node_info *i = &g->node[n.id];
+	vq_attr a = i->attr;
+	vq_type t = *vq_type_of(g, i->out);
+	vq_value v;
+
+	if (i->op == VQ_OP_QUANTIZE || i->op == VQ_OP_DEQUANTIZE)
+		return false;
+	for (uint32_t j = 0; j < i->n_in; j++)
+		if (!vq_is_const(g, i->in[j]))
+			return false;
+	/* beyond the builder's limit, or quantized after being computed: left alone */
+	if (vq_type_count(&t) > VQ_FOLD_LIMIT || (t.quant && vq_ops[i->op].class_ != VQ_CLASS_MOVE))
+		return false;
+	v = vq_build(g, vq_where(g, n), i->op, i->in, i->n_in, &a);
+	return v.id && vq_take_over(g, n, v);
+}
+
 /* concat of a concat along the same axis */
 static bool flat_concat(vq_graph *g, vq_node n)
 {
@@ -229,6 +249,10 @@ bool vq_simplify(vq_graph *g)
 
 		if (!g->node[i].op)
 			continue;
+		if (constant_result(g, node)) {
+			changed = true;
+			continue;
+		}
 		changed |= constant_second(g, node);
 		changed |= neutral(g, node) || divide_exactly(g, node) || powers(g, node) || gather_is_slice(g, node) ||
 			constant_codes(g, node) || flat_concat(g, node);
