@@ -1,0 +1,419 @@
+/*
+ * One register tile. The k loop runs on the B pointer, has no counter, and keeps all accumulators in registers.
+ *
+ * Two orders of the dots inside a step of k, by what an instruction set can hold beside the accumulators:
+ *   hold B  all B vectors of the step, one row of A at a time: x86, where A is a broadcast from memory
+ *   hold A  all rows of A, one B vector at a time: the others, where one load of A serves several steps
+ * The other order spills on each of them (notes in docs/kernels.md).
+ */
+#include "backend/kernels/gemm_tile.h"
+
+#include <assert.h>
+
+static uint32_t round_up(uint32_t n, uint32_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* ---- what differs between instruction sets ---- */
+
+static bool is_x86(vq_isa isa)
+{
+	return isa == VQ_ISA_SSE2 || isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX512_VNNI;
+}
+
+static vq_ll sext(vq_codegen *c, vq_ll v, LLVMTypeRef e)
+{
+	return LLVMBuildSExt(c->b, v, vq_vec(e, vq_lanes_of(v)), "");
+}
+
+static vq_ll add(vq_codegen *c, vq_ll a, vq_ll b)
+{
+	return LLVMBuildAdd(c->b, a, b, "");
+}
+
+/* a: dwords of four u8 codes */
+static vq_ll dot_vnni(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	vq_ll arg[3] = { acc, a, LLVMBuildBitCast(c->b, b, vq_vec(c->i32, t->lanes), "") };
+
+	return vq_intrinsic(c, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arg, 3);
+}
+
+/* a: dwords of two s16 codes */
+static vq_ll dot_pmaddwd(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	vq_ll arg[2] = { a, sext(c, b, c->i16) };
+
+	return add(c, acc,
+		vq_intrinsic(c, t->lanes == 8 ? "llvm.x86.avx2.pmadd.wd" : "llvm.x86.sse2.pmadd.wd", NULL, 0, arg, 2));
+}
+
+/* a: dwords of four s8 codes, a splat of one lane */
+static vq_ll dot_sdot(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	LLVMTypeRef over[2] = { vq_vec(c->i32, t->lanes), vq_vec(c->i8, 16) };
+	vq_ll arg[3] = { acc, b, LLVMBuildBitCast(c->b, a, over[1], "") };
+
+	return vq_intrinsic(c, "llvm.aarch64.neon.sdot", over, 2, arg, 3);
+}
+
+/* acc + pairwise sums of eight s16 */
+static vq_ll add_pairs(vq_codegen *c, vq_ll acc, vq_ll v)
+{
+	LLVMTypeRef over[2] = { vq_vec(c->i32, 4), vq_vec(c->i16, 8) };
+	vq_ll arg[2] = { acc, v };
+
+	if (c->target->isa == VQ_ISA_NEON32)
+		return vq_intrinsic(c, "llvm.arm.neon.vpadals", over, 2, arg, 2);
+	return add(c, acc, vq_intrinsic(c, "llvm.aarch64.neon.saddlp", over, 2, &v, 1));
+}
+
+/* 16 steps of k at once; two products meet in 16 bit unless operands may both hold -128 */
+static vq_ll dot_neon(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	vq_ll low = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 0, 8), c->i16), sext(c, vq_shuffle(c, b, 0, 8), c->i16), "");
+	vq_ll high = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 8, 8), c->i16), sext(c, vq_shuffle(c, b, 8, 8), c->i16), "");
+
+	if (t->pairs_s16)
+		return add_pairs(c, acc, add(c, low, high));
+	return add_pairs(c, add_pairs(c, acc, low), high);
+}
+
+/* a: one s8 code; vsext.vf2 and vwmacc.vx */
+static vq_ll dot_rvv(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	vq_ll wide_b = sext(c, sext(c, b, c->i16), c->i32);
+	vq_ll wide_a = sext(c, vq_splat(c, sext(c, a, c->i16), t->lanes), c->i32);
+
+	return add(c, acc, LLVMBuildMul(c->b, wide_b, wide_a, ""));
+}
+
+/* a: codes of two rows, one in each half; the low row's borrow is undone in finish_pairs */
+static vq_ll dot_pair(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	(void)t;
+	return add(c, acc, LLVMBuildMul(c->b, a, sext(c, b, c->i64), ""));
+}
+
+/* Contract arithmetic rounds twice; otherwise the target may fuse. */
+static vq_ll dot_f32(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	LLVMTypeRef over = vq_vec(c->f32, t->lanes);
+	vq_ll arg[3] = { a, b, acc };
+
+	if (c->strict)
+		return vq_fadd(c, acc, vq_fmul(c, a, b));
+	return vq_intrinsic(c, "llvm.fmuladd", &over, 1, arg, 3);
+}
+
+typedef vq_ll dot_builder(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b);
+
+static dot_builder *const s8_dot[VQ_ISA_COUNT] = {
+	[VQ_ISA_SSE2] = dot_pmaddwd,  [VQ_ISA_AVX2] = dot_pmaddwd, [VQ_ISA_AVX512_VNNI] = dot_vnni,
+	[VQ_ISA_NEON64] = dot_neon,   [VQ_ISA_DOTPROD] = dot_sdot, [VQ_ISA_NEON32] = dot_neon,
+	[VQ_ISA_RV64] = dot_pair,     [VQ_ISA_RVV128] = dot_rvv,   [VQ_ISA_RVV256] = dot_rvv,
+};
+
+/* What one load of A brings: a vector for the whole chunk (true), or one step's operand. */
+static bool loads_chunk(const vq_codegen *c, const vq_tile_form *f)
+{
+	return !f->f32 && c->target->isa == VQ_ISA_DOTPROD;
+}
+
+/* Packed rows lie apart on x86, where any distance is free, and for row pairs, which are few; else in micro-panels. */
+static bool micro_panels(const vq_tile_form *f)
+{
+	return f->t.a == VQ_A_S8;
+}
+
+/* ---- forms ---- */
+
+vq_tile_form vq_tile_form_of(vq_isa isa, bool f32, bool wide, uint32_t k, int64_t a_row, bool a_u8, bool sums)
+{
+	vq_tile_form f = { .t = f32 ? vq_tile_f32(isa) : vq_tile_s8(isa, wide), .f32 = f32, .k = k, .direct_row = a_row };
+
+	f.kp = round_up(k, vq_tile_ka(&f.t));
+	f.direct = f32 || (!f.t.pack_a && f.kp == k && a_u8 == (f.t.a == VQ_A_U8) && !sums);
+	f.a_element = f32 || f.t.shape == VQ_ACC_ROWPAIR ? 4 : f.t.a == VQ_A_S16 ? 2 : 1;
+	return f;
+}
+
+uint64_t vq_packed_a_bytes(const vq_tile_form *f, uint32_t rows)
+{
+	uint64_t even = f->t.shape == VQ_ACC_ROWPAIR ? round_up(rows, 2) : rows;
+
+	return (even * f->kp * f->a_element + 63) / 64 * 64;
+}
+
+int64_t vq_panel_bytes(const vq_tile_form *f)
+{
+	return (int64_t)vq_tile_nr(&f->t) * f->kp * (f->f32 ? 4 : 1);
+}
+
+/* rows of registers: pairs count once */
+static uint32_t register_rows(const vq_tile_form *f, uint32_t rows)
+{
+	return f->t.shape == VQ_ACC_ROWPAIR ? (rows + 1) / 2 : rows;
+}
+
+static int64_t chunk_bytes(const vq_tile_form *f)
+{
+	uint32_t element = f->t.shape == VQ_ACC_ROWPAIR && !f->f32 ? 8 : f->a_element;
+
+	return (int64_t)vq_tile_ka(&f->t) * element;
+}
+
+int64_t vq_packed_row(const vq_tile_form *f)
+{
+	return micro_panels(f) ? chunk_bytes(f) : chunk_bytes(f) * (f->kp / vq_tile_ka(&f->t));
+}
+
+int64_t vq_packed_step(const vq_tile_form *f, uint32_t rows)
+{
+	return micro_panels(f) ? chunk_bytes(f) * register_rows(f, rows) : chunk_bytes(f);
+}
+
+vq_tile_shape vq_tile_result(const vq_tile_form *f, uint32_t columns)
+{
+	switch (f->t.shape) {
+	case VQ_ACC_K:
+		return (vq_tile_shape){ 1, f->t.nrv };
+	case VQ_ACC_ROWPAIR:
+		return (vq_tile_shape){ columns, 1 };
+	case VQ_ACC_N:
+		break;
+	}
+	return (vq_tile_shape){ (columns + f->t.lanes - 1) / f->t.lanes, f->t.lanes };
+}
+
+/* ---- the loop ---- */
+
+static LLVMTypeRef accumulator_type(vq_codegen *c, const vq_tile_form *f)
+{
+	if (f->t.shape == VQ_ACC_ROWPAIR)
+		return c->i64;
+	return vq_vec(f->f32 ? c->f32 : c->i32, f->t.lanes);
+}
+
+static vq_ll load_b(vq_codegen *c, const vq_tile_form *f, vq_ll panel, uint32_t step, uint32_t j)
+{
+	const vq_tile *t = &f->t;
+	uint32_t count = (t->shape == VQ_ACC_N ? t->lanes : 1) * t->kr, element = f->f32 ? 4 : 1;
+	uint32_t bytes = count * element;
+	vq_ll p = vq_offset_const(c, panel, (int64_t)step * vq_tile_nr(t) * t->kr * element + (int64_t)j * bytes);
+
+	return vq_load(c, vq_vec(f->f32 ? c->f32 : c->i8, count), p, bytes < 16 ? bytes : 16);
+}
+
+/* The load of A that serves one step, or the whole chunk if loads_chunk. */
+static vq_ll load_a(vq_codegen *c, const vq_tile_form *f, vq_ll p, uint32_t step)
+{
+	const vq_tile *t = &f->t;
+	uint32_t align = f->direct ? 1 : 4;
+
+	if (f->f32)
+		return vq_load(c, c->f32, vq_offset_const(c, p, 4 * (int64_t)step), 4);
+	if (loads_chunk(c, f))
+		return vq_load(c, vq_vec(c->i32, t->ku), p, f->direct ? 1 : 16);
+	if (t->shape == VQ_ACC_K)
+		return vq_load(c, vq_vec(c->i8, t->kr), p, f->direct ? 1 : 16);
+	if (t->shape == VQ_ACC_ROWPAIR)
+		return vq_load(c, c->i64, vq_offset_const(c, p, 8 * (int64_t)step), 8);
+	if (t->kr == 1)
+		return vq_load(c, c->i8, vq_offset_const(c, p, step), 1);
+	return vq_load(c, c->i32, vq_offset_const(c, p, 4 * (int64_t)step), align);
+}
+
+/* The dot's operand from what load_a brought. */
+static vq_ll operand_a(vq_codegen *c, const vq_tile_form *f, vq_ll loaded, uint32_t step)
+{
+	const vq_tile *t = &f->t;
+
+	if (f->f32)
+		return vq_splat(c, loaded, t->lanes);
+	if (loads_chunk(c, f))
+		return vq_splat(c, LLVMBuildExtractElement(c->b, loaded, vq_ci32(c, step), ""), t->lanes);
+	return t->shape == VQ_ACC_N && t->kr > 1 ? vq_splat(c, loaded, t->lanes) : loaded;
+}
+
+/* One chunk: KA steps of k. */
+static void build_chunk(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll a, vq_ll panel, vq_ll *acc)
+{
+	const vq_tile_form *f = job->form;
+	const vq_tile *t = &f->t;
+	dot_builder *dot = f->f32 ? dot_f32 : s8_dot[c->target->isa];
+	bool hold_b = is_x86(c->target->isa);
+	vq_ll chunk[16], b[16], op[16];
+
+	for (uint32_t r = 0; r < rows && loads_chunk(c, f); r++)
+		chunk[r] = load_a(c, f, vq_offset_const(c, a, r * job->a_row), 0);
+	for (uint32_t s = 0; s < t->ku; s++) {
+		for (uint32_t j = 0; j < nv && hold_b; j++)
+			b[j] = load_b(c, f, panel, s, j);
+		for (uint32_t r = 0; r < rows; r++) {
+			vq_ll loaded = loads_chunk(c, f) ? chunk[r] : load_a(c, f, vq_offset_const(c, a, r * job->a_row), s);
+
+			op[r] = operand_a(c, f, loaded, s);
+			for (uint32_t j = 0; j < nv && hold_b; j++)
+				acc[r * nv + j] = dot(c, t, acc[r * nv + j], op[r], b[j]);
+		}
+		for (uint32_t j = 0; j < nv && !hold_b; j++) {
+			b[0] = load_b(c, f, panel, s, j);
+			for (uint32_t r = 0; r < rows; r++)
+				acc[r * nv + j] = dot(c, t, acc[r * nv + j], op[r], b[0]);
+		}
+	}
+}
+
+static vq_ll pointer_phi(vq_codegen *c, vq_ll first, LLVMBasicBlockRef before)
+{
+	vq_ll phi = LLVMBuildPhi(c->b, c->ptr, "");
+
+	LLVMAddIncoming(phi, &first, &before, 1);
+	return phi;
+}
+
+static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll *acc)
+{
+	enum { LINE = 64 };
+	const vq_tile_form *f = job->form;
+	int64_t step = vq_panel_bytes(f) / (f->kp / vq_tile_ka(&f->t));
+	LLVMBasicBlockRef before = LLVMGetInsertBlock(c->b), body, after;
+	vq_ll end = vq_offset_const(c, job->panel, vq_panel_bytes(f)), a, panel, next, prefetch = NULL, phi[VQ_TILE_MAX];
+
+	if (f->kp == vq_tile_ka(&f->t)) {
+		build_chunk(c, job, rows, nv, job->a, job->panel, acc);
+		return;
+	}
+	body = LLVMAppendBasicBlockInContext(c->context, c->function, "k");
+	after = LLVMAppendBasicBlockInContext(c->context, c->function, "");
+	LLVMBuildBr(c->b, body);
+	LLVMPositionBuilderAtEnd(c->b, body);
+	panel = pointer_phi(c, job->panel, before);
+	a = pointer_phi(c, job->a, before);
+	if (job->prefetch)
+		prefetch = pointer_phi(c, job->prefetch, before);
+	for (uint32_t i = 0; i < rows * nv; i++) {
+		phi[i] = LLVMBuildPhi(c->b, accumulator_type(c, f), "");
+		LLVMAddIncoming(phi[i], &acc[i], &before, 1);
+		acc[i] = phi[i];
+	}
+	build_chunk(c, job, rows, nv, a, panel, acc);
+	if (prefetch) {
+		vq_ll arg[4] = { prefetch, vq_ci32(c, 0), vq_ci32(c, 3), vq_ci32(c, 1) };
+
+		vq_intrinsic(c, "llvm.prefetch", &c->ptr, 1, arg, 4);
+		next = vq_offset_const(c, prefetch, LINE);
+		LLVMAddIncoming(prefetch, &next, &body, 1);
+	}
+	next = vq_offset_const(c, a, job->a_step);
+	LLVMAddIncoming(a, &next, &body, 1);
+	next = vq_offset_const(c, panel, step);
+	LLVMAddIncoming(panel, &next, &body, 1);
+	for (uint32_t i = 0; i < rows * nv; i++)
+		LLVMAddIncoming(phi[i], &acc[i], &body, 1);
+	LLVMBuildCondBr(c->b, LLVMBuildICmp(c->b, LLVMIntNE, next, end, ""), body, after);
+	LLVMPositionBuilderAtEnd(c->b, after);
+}
+
+/* ---- results ---- */
+
+/* Sums of four accumulators of K partials as one vector. */
+static vq_ll reduce_four(vq_codegen *c, vq_ll *acc, uint32_t n)
+{
+	LLVMTypeRef quad = vq_vec(c->i32, 4), half = vq_vec(c->i32, 2);
+	vq_ll s[4];
+
+	for (uint32_t i = 0; i < 4; i++)
+		s[i] = acc[i < n ? i : 0];
+	if (c->target->isa != VQ_ISA_NEON32) {
+		vq_ll low = vq_intrinsic(c, "llvm.aarch64.neon.addp", &quad, 1, s, 2);
+		vq_ll both[2] = { low, vq_intrinsic(c, "llvm.aarch64.neon.addp", &quad, 1, s + 2, 2) };
+
+		return vq_intrinsic(c, "llvm.aarch64.neon.addp", &quad, 1, both, 2);
+	}
+	for (uint32_t i = 0; i < 4; i++)
+		s[i] = add(c, vq_shuffle(c, s[i], 0, 2), vq_shuffle(c, s[i], 2, 2));
+	return vq_concat(c, vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s, 2),
+		vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s + 2, 2));
+}
+
+/* Two rows out of one sum: low = s0 mod 2^32, and s0 fits in 32 bit, so the rest is s1 times 2^32. */
+static void finish_pairs(vq_codegen *c, const vq_tile_job *job, const vq_ll *acc, uint32_t nv, vq_ll *out)
+{
+	for (uint32_t r = 0; r < job->rows; r++)
+		for (uint32_t j = 0; j < nv; j++) {
+			vq_ll both = acc[r / 2 * nv + j], low = LLVMBuildTrunc(c->b, both, c->i32, ""), v = low;
+
+			if (r % 2) {
+				both = LLVMBuildSub(c->b, both, sext(c, low, c->i64), "");
+				v = LLVMBuildTrunc(c->b, LLVMBuildLShr(c->b, both, LLVMConstInt(c->i64, 32, 0), ""), c->i32, "");
+			}
+			if (job->start)
+				v = add(c, v, vq_load(c, c->i32, vq_offset_const(c, job->start, 4 * (int64_t)j), 4));
+			out[r * nv + j] = v;
+		}
+}
+
+void vq_tile_emit(vq_codegen *c, const vq_tile_job *job, vq_ll *out)
+{
+	const vq_tile_form *f = job->form;
+	const vq_tile *t = &f->t;
+	vq_tile_shape shape = vq_tile_result(f, job->columns);
+	uint32_t rows = register_rows(f, job->rows), nv = t->shape == VQ_ACC_K ? job->columns : shape.n;
+	vq_ll acc[VQ_TILE_MAX], start = NULL;
+
+	assert(rows * nv <= VQ_TILE_MAX && job->rows <= t->mr && job->columns <= vq_tile_nr(t));
+	for (uint32_t j = 0; j < nv; j++)
+		for (uint32_t r = 0; r < rows; r++) {
+			if (r == 0)
+				start = t->shape == VQ_ACC_N && job->start
+					? vq_load(c, accumulator_type(c, f), vq_offset_const(c, job->start, 4 * (int64_t)j * t->lanes), 4)
+					: LLVMConstNull(accumulator_type(c, f));
+			acc[r * nv + j] = start;
+		}
+	build_loop(c, job, rows, nv, acc);
+	switch (t->shape) {
+	case VQ_ACC_N:
+		for (uint32_t i = 0; i < rows * nv; i++)
+			out[i] = acc[i];
+		break;
+	case VQ_ACC_K:
+		if (job->start)
+			start = vq_load(c, vq_vec(c->i32, t->nrv), job->start, 4);
+		for (uint32_t r = 0; r < rows; r++) {
+			out[r] = reduce_four(c, acc + r * nv, nv);
+			out[r] = job->start ? add(c, out[r], start) : out[r];
+		}
+		break;
+	case VQ_ACC_ROWPAIR:
+		finish_pairs(c, job, acc, nv, out);
+		break;
+	}
+}
+
+void vq_tile_column_sums(vq_codegen *c, const vq_tile_form *f, vq_ll panel, vq_ll *out)
+{
+	const vq_tile *t = &f->t;
+	uint32_t ka = vq_tile_ka(t);
+	LLVMTypeRef element = t->shape == VQ_ACC_ROWPAIR ? c->i64 : t->a == VQ_A_S16 ? c->i16 : c->i8;
+	vq_ll ones = vq_splat(c, LLVMConstInt(element, 1, 0), ka);
+	LLVMTypeRef type = vq_vec(element, ka);
+	LLVMValueRef global = LLVMGetNamedGlobal(c->module, "vq.ones");
+	vq_tile_form packed = *f;
+	vq_tile_job job = { .form = &packed, .rows = 1, .columns = vq_tile_nr(t), .panel = panel };
+
+	/* a row of A that never moves: step 0 */
+	if (!global) {
+		global = LLVMAddGlobal(c->module, type, "vq.ones");
+		LLVMSetInitializer(global, ones);
+		LLVMSetGlobalConstant(global, 1);
+		LLVMSetLinkage(global, LLVMPrivateLinkage);
+		LLVMSetUnnamedAddress(global, LLVMGlobalUnnamedAddr);
+		LLVMSetAlignment(global, 64);
+	}
+	packed.direct = false;
+	job.a = global;
+	vq_tile_emit(c, &job, out);
+}

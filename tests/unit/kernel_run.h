@@ -1,0 +1,46 @@
+/*
+ * Runs kernels of any target on cases with known results. All kernels of a suite become one object, which is linked with
+ * tests/run/kernel_driver.c by the target's C compiler and run natively or in qemu.
+ */
+#ifndef VQ_TESTS_KERNEL_RUN_H
+#define VQ_TESTS_KERNEL_RUN_H
+
+#include "backend/codegen.h"
+
+#include <stdbool.h>
+
+/* One way to run a target's code. */
+typedef struct kernel_machine {
+	const char *name;     /* of the suite's files, too */
+	const char *target, *cpu, *attr;
+	const char *compiler; /* NULL: compiled and scanned only */
+	const char *runner;   /* before the program's name; "" natively */
+	bool emulate_vnni;    /* the AVX-512 tile on AVX2, its dot spelt out: for machines without AVX-512 */
+} kernel_machine;
+
+extern const kernel_machine kernel_machines[];
+extern const unsigned n_kernel_machines;
+
+typedef struct kernel_suite kernel_suite;
+
+/* strict: contract arithmetic */
+kernel_suite *kernel_suite_open(const kernel_machine *m, const char *name);
+const vq_target *kernel_suite_target(const kernel_suite *s);
+
+/* Data of one argument; a result has the bytes expected. */
+typedef struct kernel_data { const void *data; size_t bytes; bool result; } kernel_data;
+void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, const kernel_data *arg, uint32_t n);
+
+/*
+ * Builds, links and runs. true if all is well; false if anything differs. *skipped: this machine lacks the tools or the
+ * CPU, the object was only built. Closes the suite. k loops are scanned for stack operands in any case.
+ */
+bool kernel_suite_run(kernel_suite *s, bool *skipped);
+
+/* ---- data ---- */
+uint32_t test_random(void);         /* the same sequence in every run; test_seed starts it */
+void test_seed(uint32_t seed);
+int8_t test_code(int lo, int hi);
+float test_f32(float size);         /* in (-size, size) */
+
+#endif
