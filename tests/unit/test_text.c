@@ -1,4 +1,5 @@
 /* Printer and parser of .vir. */
+#include "ir/attrs.h"
 #include "ir/text.h"
 #include "random_graph.h"
 
@@ -362,6 +363,46 @@ static void sidecar_is_checked(void **state)
 	vq_arena_free(&arena);
 }
 
+/* docs/ir.md has a row for every operator and names every attribute that is written */
+static void documented(void **state)
+{
+	static char page[1 << 16];
+	FILE *f = fopen(TEST_ROOT "/docs/ir.md", "r");
+	char *table, *end;
+
+	(void)state;
+	assert_non_null(f);
+	page[fread(page, 1, sizeof page - 1, f)] = 0;
+	fclose(f);
+	table = strstr(page, "\n## Operators\n");
+	assert_non_null(table);
+	end = strstr(table + 1, "\n## ");
+	assert_non_null(end);
+	*end = 0;
+	for (int op = 1; op < VQ_OP_COUNT; op++) {
+		bool found = false;
+
+		/* in the first column, alone or among others: delimited by ` or space */
+		for (char *row = strstr(table, "\n| `"); row && !found; row = strstr(row + 1, "\n| `")) {
+			size_t n = strlen(vq_ops[op].text);
+			char *stop = strchr(row + 4, '`');
+
+			for (char *at = row + 3; at < stop && !found; at++)
+				found = (*at == '`' || *at == ' ') && !strncmp(at + 1, vq_ops[op].text, n) &&
+					(at[1 + n] == '`' || at[1 + n] == ' ');
+		}
+		if (!found)
+			fail_msg("docs/ir.md has no row for %s", vq_ops[op].text);
+	}
+	for (uint32_t i = 0; i < vq_n_attr_fields; i++) {
+		char quoted[64];
+
+		snprintf(quoted, sizeof quoted, "`%s`", vq_field_name(&vq_attr_fields[i]));
+		if (!vq_field_from_type(&vq_attr_fields[i]) && !strstr(table, quoted))
+			fail_msg("docs/ir.md does not name the attribute %s", vq_attr_fields[i].member);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +414,7 @@ int main(void)
 		cmocka_unit_test(random_graphs_survive),
 		cmocka_unit_test(damaged_text),
 		cmocka_unit_test(sidecar_is_checked),
+		cmocka_unit_test(documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
