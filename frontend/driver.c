@@ -1,0 +1,384 @@
+#include "frontend/driver.h"
+
+#include "frontend/emit.h"
+#include "frontend/file.h"
+#include "frontend/folder.h"
+#include "frontend/npy.h"
+#include "frontend/onnx_import.h"
+#include "frontend/output.h"
+#include "frontend/print_diag.h"
+#include "frontend/samples.h"
+#include "ir/eval.h"
+#include "ir/text.h"
+
+#include <string.h>
+
+typedef struct driver {
+	const vq_options *o;
+	vq_arena *arena;
+	vq_diag diag;        /* of the model */
+	vq_graph g, qdq;     /* the graph in work; a copy of its QDQ form for -emit=onnx */
+	bool have_qdq;
+	vq_settings settings;
+	vq_samples samples;
+	vq_report report;
+	vq_results results;
+	vq_bar bar;
+	bool stopped;        /* at -stop */
+} driver;
+
+/* ---- reading the model ---- */
+
+static void keep(vq_strings *list, vq_arena *arena, const char *path)
+{
+	list->item = vq_arena_grow(arena, list->item, &list->cap, list->n + 1, sizeof *list->item);
+	list->item[list->n++] = path;
+}
+
+static bool read_vir(driver *d)
+{
+	vq_file f;
+	bool good;
+
+	if (d->o->dims.n || d->o->shapes.n)
+		return vq_error(&d->diag, d->o->dims.n ? "option -dim" : "option -shape", "the shapes of a .vir file are fixed");
+	if (!vq_file_open(&f, &d->diag, NULL, d->o->model))
+		return false;
+	d->results.model_hash = vq_hash(f.data, f.bytes);
+	good = vq_parse_graph(&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes, vq_path_folder(d->arena, d->o->model));
+	vq_file_close(&f);
+	return good;
+}
+
+static bool read_model(driver *d)
+{
+	vq_import_options i = { .dims = d->o->dims.item, .n_dims = d->o->dims.n, .shapes = d->o->shapes.item,
+		.n_shapes = d->o->shapes.n };
+
+	keep(&d->results.read, d->arena, d->o->model);
+	if (vq_path_ends(d->o->model, ".vir"))
+		return read_vir(d);
+	return vq_import_onnx(&d->g, d->arena, &d->diag, d->o->model, &i, &d->results.model_hash);
+}
+
+/* Does the graph hold codes already? Then its scales are used, whatever -quant says. */
+static bool has_scales(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_values; i++)
+		if (g->value[i].type.quant)
+			return true;
+	return false;
+}
+
+/* ---- settings of the passes ---- */
+
+static bool choose_executor(driver *d)
+{
+	const char *reason = NULL;
+	const vq_executor *jit = d->o->executor == VQ_EXECUTOR_EVALUATOR ? NULL : vq_jit(&reason);
+
+	if (!jit && d->o->executor == VQ_EXECUTOR_JIT)
+		return vq_error(&d->diag, "option -calib-executor", "there is no jit: %s", reason ? reason : "unknown reason");
+	d->settings.executor = jit ? jit : &vq_evaluator;
+	return true;
+}
+
+static bool open_calibration(driver *d)
+{
+	const vq_options *o = d->o;
+
+	if (o->calib_stats && o->calib) {
+		d->settings.stats_out = vq_output_name(d->arena, &d->diag, o->calib_stats);
+		if (!d->settings.stats_out)
+			return false;
+	} else if (o->calib_stats) {
+		d->settings.stats_in = o->calib_stats;
+		keep(&d->results.read, d->arena, o->calib_stats);
+	}
+	if (!o->calib)
+		return true;
+	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, o->calib, o->calib_count, &o->image, &d->results.read))
+		return false;
+	d->settings.samples = &d->samples;
+	return choose_executor(d);
+}
+
+static bool prepare(driver *d)
+{
+	const vq_options *o = d->o;
+	bool scales = has_scales(&d->g);
+
+	d->settings = (vq_settings){
+		.scheme = o->quant == VQ_QUANT_NONE ? VQ_SCHEME_NONE : VQ_SCHEME_W8A8,
+		.observer = o->observer,
+		.percentile = o->percentile,
+		.fold = o->fold,
+		.weight_mse = !o->weight_max,
+		.verify = o->verify,
+		.progress = vq_bar_progress,
+		.progress_user = &d->bar,
+	};
+	if (scales && o->quant == VQ_QUANT_NONE) {
+		vq_warning(&d->diag, "option -quant", "the model brings scales of its own, which are used");
+	} else if (scales && (o->calib || o->calib_stats)) {
+		vq_warning(&d->diag, "option -calib", "the model brings scales of its own, which are used: nothing is calibrated");
+		return true;
+	} else if (!scales && o->quant != VQ_QUANT_NONE && !o->calib && !o->calib_stats && !o->stop && !o->passes.n) {
+		vq_error(&d->diag, NULL, "w8a8 needs samples to calibrate with, or a model that brings scales");
+		return vq_hint(&d->diag, "give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or -quant=none for an object in float");
+	}
+	return open_calibration(d);
+}
+
+/* ---- passes ---- */
+
+static void say(driver *d, const char *what, const char *name)
+{
+	if (!d->o->verbose)
+		return;
+	vq_bar_clear(&d->bar);
+	fprintf(stderr, "vitqc: %s %s\n", what, name);
+}
+
+/* -dump=WHEN:PASS */
+static void dump(driver *d, const char *when, const char *pass)
+{
+	const char *point = vq_arena_printf(d->arena, "%s:%s", when, pass);
+
+	for (uint32_t i = 0; i < d->o->dump.n; i++) {
+		const char *s = d->o->dump.item[i];
+
+		if (strcmp(s, point) != 0 && (strncmp(s, when, strlen(when)) != 0 || strcmp(strchr(s, ':') + 1, "all") != 0))
+			continue;
+		vq_bar_clear(&d->bar);
+		fprintf(stderr, "# %s %s\n", when, pass);
+		vq_print_graph(&d->g, stderr, NULL, NULL);
+		return;
+	}
+}
+
+static bool hook(void *user, vq_pass *p, const vq_pass_info *pass, bool after)
+{
+	driver *d = user;
+
+	(void)p;
+	if (!after)
+		say(d, "pass", pass->name);
+	dump(d, after ? "after" : "before", pass->name);
+	if (after && strcmp(pass->name, "cancel_qdq") == 0 && d->o->emit & VQ_EMIT_ONNX) {
+		vq_graph_copy(&d->qdq, &d->g, d->arena, &d->diag);
+		d->have_qdq = true;
+	}
+	d->stopped = after && d->o->stop && strcmp(d->o->stop, pass->name) == 0;
+	return !d->stopped;
+}
+
+static bool run_listed(driver *d, vq_pass *p)
+{
+	for (uint32_t i = 0; i < d->o->passes.n; i++) {
+		const char *name = d->o->passes.item[i];
+		const vq_pass_info *pass = vq_pass_find(name, strlen(name));
+
+		hook(d, p, pass, false);
+		if (!pass->run(p) || (d->o->verify && !vq_verify(&d->g, pass->name)))
+			return false;
+		if (!hook(d, p, pass, true))
+			return true;
+	}
+	return true;
+}
+
+static bool run_passes(driver *d)
+{
+	vq_pass p = { .g = &d->g, .set = &d->settings, .report = &d->report };
+	bool good;
+
+	dump(d, "after", "import");
+	if (d->o->stop && strcmp(d->o->stop, "import") == 0)
+		return true;
+	d->report = (vq_report){ .arena = d->arena };
+	good = d->o->passes.n ? run_listed(d, &p) : vq_pipeline(&p, hook, d);
+	vq_bar_clear(&d->bar);
+	if (d->settings.samples)
+		vq_samples_close(&d->samples);
+	return good || (d->stopped && d->diag.errors == 0);
+}
+
+/* ---- -run ---- */
+
+static bool run_samples(driver *d, vq_exec *e, vq_array *out)
+{
+	const vq_graph *g = &d->g;
+	void **in = VQ_ARRAY(d->arena, g->n_inputs, void *), **to = VQ_ARRAY(d->arena, g->n_outputs, void *);
+	bool good = true;
+
+	for (uint32_t i = 0; i < g->n_inputs; i++)
+		in[i] = vq_arena_alloc(d->arena, vq_type_bytes(vq_type_of(g, g->input[i].value)));
+	for (uint32_t i = 0; i < g->n_outputs; i++) {
+		vq_type t = *vq_type_of(g, g->output[i].value), all = t;
+
+		if (d->samples.n > 1) { /* samples along a first axis */
+			if (t.rank == VQ_MAX_RANK)
+				return vq_error(&d->diag, "option -run", "output '%s' has too many dimensions for several samples", g->output[i].name);
+			memmove(all.dim + 1, all.dim, t.rank * sizeof *t.dim);
+			all.dim[0] = d->samples.n;
+			all.rank++;
+		}
+		all.quant = 0;
+		out[i] = (vq_array){ .name = g->output[i].name, .type = all,
+			.data = vq_arena_array(d->arena, d->samples.n, vq_type_bytes(&t)) };
+	}
+	for (uint32_t s = 0; s < d->samples.n && good; s++) {
+		vq_bar_progress(&d->bar, "run", s, d->samples.n);
+		for (uint32_t i = 0; i < g->n_outputs; i++)
+			to[i] = (char *)(uintptr_t)out[i].data + s * vq_type_bytes(vq_type_of(g, g->output[i].value));
+		good = d->samples.get(d->samples.self, s, in) && vq_evaluator.run(e, (const void *const *)in, to, NULL, NULL);
+	}
+	vq_bar_clear(&d->bar);
+	return good;
+}
+
+static bool evaluate(driver *d)
+{
+	vq_array *out = VQ_ARRAY(d->arena, d->g.n_outputs, vq_array);
+	vq_strings files = { .item = NULL };
+	vq_exec *e;
+	FILE *f;
+	bool good;
+
+	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, d->o->run, 0, &d->o->image, &files))
+		return false;
+	e = vq_evaluator.prepare(&d->g, NULL, 0);
+	good = e && run_samples(d, e, out);
+	if (e)
+		vq_evaluator.dispose(e);
+	vq_samples_close(&d->samples);
+	if (!good)
+		return false;
+	f = vq_output_open(d->arena, &d->diag, d->o->out);
+	return f && (vq_npz_write(f, out, d->g.n_outputs) || vq_error(&d->diag, NULL, "cannot write '%s'", d->o->out));
+}
+
+/* ---- the whole ---- */
+
+static const char *float_product(const driver *d, vq_node n)
+{
+	const char *name = d->g.node[n.id].name;
+
+	for (uint32_t i = 0; name && i < d->report.n; i++)
+		if (d->report.site[i].name && d->report.site[i].why && strcmp(d->report.site[i].name, name) == 0)
+			return d->report.site[i].why;
+	return "its operands are not quantized";
+}
+
+/* -Werror=float-fallback before anything is compiled, with reasons. */
+static bool check_products(driver *d)
+{
+	bool good = true;
+
+	if (!d->o->werror_fallback)
+		return true;
+	for (uint32_t i = 1; i < d->g.n_nodes; i++) {
+		vq_op op = d->g.node[i].op;
+
+		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
+			continue;
+		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){ i }), "its product stays in float (-Werror=float-fallback): %s",
+			float_product(d, (vq_node){ i }));
+	}
+	return good;
+}
+
+static bool work(driver *d)
+{
+	bool whole = !d->o->stop && !d->o->passes.n;
+
+	if (!read_model(d) || !prepare(d) || !run_passes(d))
+		return false;
+	if (!vq_verify(&d->g, whole ? "the pipeline" : "the last pass"))
+		return false;
+	if (d->o->run)
+		return evaluate(d);
+	d->results.g = &d->g;
+	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
+	d->results.report = &d->report;
+	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || has_scales(&d->g);
+	d->results.scheme = d->results.strict ? "w8a8" : "none";
+	return (!whole || check_products(d)) && vq_emit(&d->results);
+}
+
+static int finish(driver *d, bool good)
+{
+	if (good)
+		good = vq_outputs_commit(&d->diag);
+	else
+		vq_outputs_abandon();
+	vq_print_diag(stderr, &d->diag, d->o->quiet);
+	if (d->diag.bugs)
+		return VQ_EXIT_BUG;
+	return good ? VQ_EXIT_OK : VQ_EXIT_INPUT;
+}
+
+int vq_drive(const vq_options *o, vq_arena *arena)
+{
+	driver d = { .o = o, .arena = arena };
+	vq_diag usage;
+
+	vq_diag_init(&usage, arena, NULL);
+	if (o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
+		d.results.target = vq_target_resolve(arena, &usage, &o->target);
+		if (o->prefix)
+			vq_prefix_of(o, arena, &usage);
+	}
+	vq_print_diag(stderr, &usage, o->quiet);
+	if (usage.errors)
+		return VQ_EXIT_USAGE;
+	vq_diag_init(&d.diag, arena, o->model);
+	d.bar = vq_bar_make(!o->quiet);
+	d.results.o = o;
+	d.results.arena = arena;
+	d.results.diag = &d.diag;
+	if (o->verbose)
+		fprintf(stderr, "vitqc: version " VQ_VERSION ", LLVM %s%s%s\n", vq_llvm_version(), d.results.target ? ", target " : "",
+			d.results.target ? vq_target_triple(d.results.target) : "");
+	return finish(&d, work(&d));
+}
+
+int vq_print_mode(const vq_options *o, vq_arena *arena)
+{
+	const vq_target *t;
+	const char *name, *domain;
+	vq_diag diag;
+	int since;
+
+	switch (o->mode) {
+	case VQ_MODE_COMPILE:
+		break;
+	case VQ_MODE_HELP:
+		vq_print_help(stdout);
+		break;
+	case VQ_MODE_VERSION:
+		printf("vitqc " VQ_VERSION "\nLLVM %s\n", vq_llvm_version());
+		break;
+	case VQ_MODE_PRINT_TARGETS:
+		vq_print_targets(stdout);
+		break;
+	case VQ_MODE_PRINT_CPUS:
+		vq_diag_init(&diag, arena, NULL);
+		t = vq_target_resolve(arena, &diag, &o->target);
+		vq_print_diag(stderr, &diag, o->quiet);
+		if (!t)
+			return VQ_EXIT_USAGE;
+		vq_print_cpus(stdout, t);
+		break;
+	case VQ_MODE_PRINT_OPS:
+		for (uint32_t i = 0; (name = vq_onnx_op_name(i, &domain, &since)) != NULL; i++)
+			printf("%s%s%s, since opset %d\n", domain, *domain ? "." : "", name, since);
+		break;
+	case VQ_MODE_PRINT_PASSES:
+		for (uint32_t i = 0; i < vq_n_passes; i++)
+			printf("%-18s %s\n", vq_passes[i].name, vq_passes[i].summary);
+		break;
+	}
+	return fflush(stdout) == 0 && !ferror(stdout) ? VQ_EXIT_OK : VQ_EXIT_INPUT;
+}

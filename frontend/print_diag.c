@@ -1,0 +1,88 @@
+#include "frontend/print_diag.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *colour(vq_severity s)
+{
+	switch (s) {
+	case VQ_ERROR:
+		return "\033[1;31m";
+	case VQ_WARNING:
+		return "\033[1;35m";
+	case VQ_NOTE:
+	case VQ_HINT:
+		break;
+	}
+	return "\033[36m";
+}
+
+void vq_print_diag(FILE *out, const vq_diag *d, bool quiet)
+{
+	const char *no_colour = getenv("NO_COLOR");
+	bool colours = isatty(fileno(out)) && !(no_colour && *no_colour), silent = false;
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		const vq_message *m = &d->item[i];
+		const char *text = vq_message_text(d, m);
+		size_t n = strlen(text);
+
+		if (m->severity == VQ_ERROR || m->severity == VQ_WARNING)
+			silent = quiet && m->severity == VQ_WARNING; /* and the notes after it */
+		if (silent)
+			continue;
+		if (colours)
+			fprintf(out, "%s%.*s\033[0m\n", colour(m->severity), (int)(n - 1), text);
+		else
+			fputs(text, out);
+	}
+	if (d->bugs)
+		fputs("  note: this is a bug in vitqc, not in the model; please report it with the command and the model\n", out);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+vq_bar vq_bar_make(bool wanted)
+{
+	return (vq_bar){ .on = wanted && isatty(2) };
+}
+
+enum { BAR = 40, WAIT = 1 /* seconds */ };
+
+void vq_bar_progress(void *user, const char *step, uint32_t done, uint32_t total)
+{
+	vq_bar *b = user;
+	uint32_t filled = total ? (uint32_t)((uint64_t)done * BAR / total) : 0;
+
+	if (!b->on)
+		return;
+	if (!b->step || strcmp(b->step, step) != 0) {
+		vq_bar_clear(b);
+		b->step = step;
+		b->start = now();
+	}
+	if (now() - b->start < WAIT)
+		return;
+	b->shown = true;
+	fprintf(stderr, "\r%s [%.*s%*s] %u/%u", step, (int)filled, "========================================", (int)(BAR - filled), "",
+		(unsigned)done, (unsigned)total);
+	fflush(stderr);
+	if (done >= total)
+		vq_bar_clear(b);
+}
+
+void vq_bar_clear(vq_bar *b)
+{
+	if (b->shown)
+		fprintf(stderr, "\r\033[K");
+	b->shown = false;
+	b->step = NULL;
+}
