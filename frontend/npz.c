@@ -211,7 +211,7 @@ bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag
 	*array = VQ_ARRAY(arena, count, vq_array);
 	*n_arrays = (uint32_t)count;
 	for (uint64_t i = 0; i < count; i++) {
-		entry e;
+		entry e = { .flags = 0 };
 
 		if (!read_entry(&z, &at, &e) || !read_array(&z, &e, *array + i))
 			return false;

@@ -104,7 +104,7 @@ static bool parse_numbers(parser *p, vq_numbers *s, const char *text)
 	s->n = 0;
 	do {
 		size_t n = strcspn(text, ",");
-		double v;
+		double v = 0;
 
 		if (!parse_number(p, text, n, &v))
 			return false;
@@ -273,7 +273,7 @@ static bool parse_image_std(parser *p, const char *text)
 
 static bool parse_image_scale(parser *p, const char *text)
 {
-	double v;
+	double v = 0;
 
 	if (!parse_number(p, text, strlen(text), &v))
 		return false;
@@ -303,7 +303,7 @@ static bool parse_image_order(parser *p, const char *text)
 
 static bool parse_j(parser *p, const char *text)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (!parse_count(p, text, &n))
 		return false;
