@@ -5,7 +5,7 @@
 
 const vq_attr_field vq_attr_fields[] = {
 #define VQ_ATTR(attr, member, kind) \
-	{ VQ_ATTR_##attr, #member, VQ_FIELD_##kind, offsetof(vq_attr, member) },
+	{VQ_ATTR_##attr, #member, VQ_FIELD_##kind, offsetof(vq_attr, member)},
 #include "ir/attrs.def"
 };
 const uint32_t vq_n_attr_fields = sizeof vq_attr_fields / sizeof *vq_attr_fields;
@@ -17,7 +17,8 @@ const char *vq_field_name(const vq_attr_field *f)
 
 bool vq_field_from_type(const vq_attr_field *f)
 {
-	return f->kind == VQ_FIELD_QUANTID || (f->kind == VQ_FIELD_OUTDIMS && !strcmp(vq_field_name(f), "dim"));
+	return f->kind == VQ_FIELD_QUANTID ||
+	       (f->kind == VQ_FIELD_OUTDIMS && !strcmp(vq_field_name(f), "dim"));
 }
 
 uint32_t vq_field_items(vq_field_kind kind, uint32_t in_rank, uint32_t out_rank)
@@ -63,7 +64,8 @@ vq_attr vq_attr_normal(vq_attr_kind kind, const vq_attr *from, uint32_t in_rank,
 
 		if (f->attr == kind)
 			memcpy((char *)&to + f->at, (const char *)from + f->at,
-			        vq_field_items(f->kind, in_rank, out_rank) * vq_field_bytes(f->kind));
+				vq_field_items(f->kind, in_rank, out_rank) *
+					vq_field_bytes(f->kind));
 	}
 	/* the lists of these two carry their own length */
 	if (kind == VQ_ATTR_SHAPE)

@@ -5,15 +5,23 @@
 #include "ir/ir.h"
 
 typedef enum vq_field_kind {
-	VQ_FIELD_I32, VQ_FIELD_I64, VQ_FIELD_F32, VQ_FIELD_BOOL, VQ_FIELD_ELEM, VQ_FIELD_DIMS, VQ_FIELD_OUTDIMS,
-	VQ_FIELD_AXES, VQ_FIELD_SPATIAL, VQ_FIELD_QUANTID,
+	VQ_FIELD_I32,
+	VQ_FIELD_I64,
+	VQ_FIELD_F32,
+	VQ_FIELD_BOOL,
+	VQ_FIELD_ELEM,
+	VQ_FIELD_DIMS,
+	VQ_FIELD_OUTDIMS,
+	VQ_FIELD_AXES,
+	VQ_FIELD_SPATIAL,
+	VQ_FIELD_QUANTID,
 } vq_field_kind;
 
 typedef struct vq_attr_field {
 	vq_attr_kind attr;  /* the member of vq_attr it belongs to */
 	const char *member; /* "slice.start", as in attrs.def */
 	vq_field_kind kind;
-	size_t at;          /* offset in vq_attr, bytes */
+	size_t at; /* offset in vq_attr, bytes */
 } vq_attr_field;
 
 extern const vq_attr_field vq_attr_fields[];

@@ -21,17 +21,17 @@ typedef enum vq_token_kind {
 
 typedef struct vq_token {
 	vq_token_kind kind;
-	const char *text;   /* zero-terminated, in the lexer's arena */
+	const char *text; /* zero-terminated, in the lexer's arena */
 	size_t length;
-	bool quoted;        /* a value named in quotes: %"1" is not %1 */
+	bool quoted;           /* a value named in quotes: %"1" is not %1 */
 	uint32_t line, column; /* of its first character, from 1 */
 } vq_token;
 
 typedef struct vq_lexer {
 	vq_arena *arena;
 	const char *text;
-	size_t length, at;  /* at: next character */
-	size_t line_start;  /* of the current line */
+	size_t length, at; /* at: next character */
+	size_t line_start; /* of the current line */
 	uint32_t line;
 } vq_lexer;
 

@@ -16,13 +16,13 @@ typedef struct vq_symbol {
 
 typedef struct vq_parser {
 	vq_graph *g;
-	vq_arena scratch;     /* tokens, symbols, lists */
+	vq_arena scratch; /* tokens, symbols, lists */
 	vq_lexer lexer;
-	vq_token token;       /* the current one */
-	bool failed;          /* one error is reported, the first */
-	vq_symbol *symbol;    /* open addressing; cap is a power of 2 */
+	vq_token token;    /* the current one */
+	bool failed;       /* one error is reported, the first */
+	vq_symbol *symbol; /* open addressing; cap is a power of 2 */
 	uint32_t n_symbols, cap_symbols;
-	const char *folder;   /* of sidecar files */
+	const char *folder;       /* of sidecar files */
 	const char *sidecar_name; /* of the open one */
 	FILE *sidecar;
 	uint64_t sidecar_bytes;

@@ -17,11 +17,11 @@ typedef struct printer {
 	FILE *text, *sidecar;
 	const char *sidecar_name; /* last component */
 	vq_arena scratch;
-	uint32_t *constant;       /* number of the constant + 1, by value id */
-	uint32_t *order;          /* value ids of constants by number */
+	uint32_t *constant; /* number of the constant + 1, by value id */
+	uint32_t *order;    /* value ids of constants by number */
 	uint32_t n_constants;
-	uint32_t *entry;          /* number of the per-axis entry, by entry id */
-	uint64_t written;         /* bytes in the sidecar */
+	uint32_t *entry;  /* number of the per-axis entry, by entry id */
+	uint64_t written; /* bytes in the sidecar */
 } printer;
 
 /* ---- words ---- */
@@ -157,7 +157,8 @@ static void put_list(printer *p, const char *item, vq_field_kind kind, uint32_t 
 			memcpy(&narrow, item + i * sizeof narrow, sizeof narrow);
 		else
 			memcpy(&wide, item + i * sizeof wide, sizeof wide);
-		fprintf(p->text, "%s%" PRId64, i ? "," : "", kind == VQ_FIELD_SPATIAL ? narrow : wide);
+		fprintf(p->text, "%s%" PRId64, i ? "," : "",
+			kind == VQ_FIELD_SPATIAL ? narrow : wide);
 	}
 	fputc(']', p->text);
 }
@@ -175,7 +176,8 @@ static void put_axes(printer *p, uint32_t axes)
 	fputc(']', p->text);
 }
 
-static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, uint32_t in_rank, uint32_t out_rank)
+static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, uint32_t in_rank,
+	uint32_t out_rank)
 {
 	const char *at = (const char *)attr + f->at;
 	int64_t wide;
@@ -379,7 +381,10 @@ static void put_graph(printer *p)
 
 bool vq_print_graph(const vq_graph *g, FILE *text, FILE *sidecar, const char *sidecar_name)
 {
-	printer p = { .g = g, .text = text, .sidecar = sidecar, .sidecar_name = sidecar_name ? sidecar_name : "" };
+	printer p = {.g = g,
+		.text = text,
+		.sidecar = sidecar,
+		.sidecar_name = sidecar_name ? sidecar_name : ""};
 	const char *slash = strrchr(p.sidecar_name, '/');
 
 	if (slash)
@@ -397,6 +402,7 @@ bool vq_print_graph(const vq_graph *g, FILE *text, FILE *sidecar, const char *si
 	if (fflush(text) || ferror(text))
 		return vq_error(g->diag, NULL, "cannot write the text of graph '%s'", g->name);
 	if (sidecar && (fflush(sidecar) || ferror(sidecar)))
-		return vq_error(g->diag, NULL, "cannot write the constants of graph '%s' to '%s'", g->name, sidecar_name);
+		return vq_error(g->diag, NULL, "cannot write the constants of graph '%s' to '%s'",
+			g->name, sidecar_name);
 	return true;
 }

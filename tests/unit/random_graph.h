@@ -20,8 +20,8 @@ static uint32_t pick(random_graph *r, uint32_t n)
 
 static vq_type pick_type(random_graph *r, vq_elem e)
 {
-	static const int64_t size[] = { 1, 1, 2, 2, 3, 4, 6 };
-	vq_type t = { .elem = e, .rank = pick(r, 5) };
+	static const int64_t size[] = {1, 1, 2, 2, 3, 4, 6};
+	vq_type t = {.elem = e, .rank = pick(r, 5)};
 
 	for (uint32_t i = 0; i < t.rank; i++)
 		t.dim[i] = size[pick(r, 7)];
@@ -51,8 +51,13 @@ static uint32_t pick_entry(random_graph *r, const vq_type *t)
 		scale[i] = (float)(1 + pick(r, 1000)) / 700.0f;
 		zero[i] = (int32_t)pick(r, 300) - 150;
 	}
-	return vq_quant_add(r->g, &(vq_quant){ .bits = 8, .lo = pick(r, 2) ? -128 : -127, .hi = 127, .axis = axis, .n = n,
-		.scale = scale, .zero = zero });
+	return vq_quant_add(r->g, &(vq_quant){.bits = 8,
+					  .lo = pick(r, 2) ? -128 : -127,
+					  .hi = 127,
+					  .axis = axis,
+					  .n = n,
+					  .scale = scale,
+					  .zero = zero});
 }
 
 /* a value of the graph, or a constant */
@@ -61,7 +66,7 @@ static vq_value pick_value(random_graph *r)
 	vq_type t;
 
 	if (r->g->n_values > 1 && pick(r, 4))
-		return (vq_value){ 1 + pick(r, r->g->n_values - 1) };
+		return (vq_value){1 + pick(r, r->g->n_values - 1)};
 	t = pick_type(r, (vq_elem)pick(r, VQ_ELEM_COUNT));
 	if (t.elem == VQ_S8 && pick(r, 2))
 		t.quant = pick_entry(r, &t);
@@ -77,7 +82,7 @@ static vq_value const_of(random_graph *r, uint32_t rank, const int64_t *dim)
 
 static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 {
-	vq_attr a = { 0 };
+	vq_attr a = {0};
 	int64_t n = vq_type_count(x);
 	uint32_t i;
 
@@ -111,7 +116,8 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 		for (i = 0; i < x->rank; i++) {
 			a.slice.start[i] = pick(r, (uint32_t)x->dim[i]);
 			a.slice.step[i] = pick(r, 2) ? 1 : -1;
-			a.slice.count[i] = 1 + pick(r, (uint32_t)x->dim[i] - (uint32_t)a.slice.start[i]);
+			a.slice.count[i] =
+				1 + pick(r, (uint32_t)x->dim[i] - (uint32_t)a.slice.start[i]);
 		}
 		break;
 	case VQ_ATTR_VIEW:
@@ -168,7 +174,7 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 	vq_type x = *vq_type_of(r->g, in[0]);
 	uint32_t n = vq_ops[op].least + (vq_ops[op].most > vq_ops[op].least ? pick(r, 2) : 0);
 	int64_t last = x.rank ? x.dim[x.rank - 1] : 1;
-	vq_type index = { .elem = VQ_I64, .rank = pick(r, 3), .dim = { 2, 1 } };
+	vq_type index = {.elem = VQ_I64, .rank = pick(r, 3), .dim = {2, 1}};
 
 	index.dim[1] = index.rank > 1;
 	index.dim[0] = index.rank ? 2 : 0;
@@ -177,16 +183,16 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 		in[i] = pick(r, 3) ? in[0] : pick_value(r);
 	switch (op) {
 	case VQ_OP_LINEAR:
-		in[1] = const_of(r, 2, (int64_t[]){ 5, last });
-		in[2] = const_of(r, 1, (int64_t[]){ 5 });
+		in[1] = const_of(r, 2, (int64_t[]){5, last});
+		in[2] = const_of(r, 1, (int64_t[]){5});
 		break;
 	case VQ_OP_LAYERNORM:
 		in[1] = in[2] = const_of(r, 1, &last);
 		break;
 	case VQ_OP_CONV:
 		if (x.rank >= 3)
-			in[1] = const_of(r, x.rank, (int64_t[]){ 3, x.dim[1], 1, 1, 1 });
-		in[2] = const_of(r, 1, (int64_t[]){ 3 });
+			in[1] = const_of(r, x.rank, (int64_t[]){3, x.dim[1], 1, 1, 1});
+		in[2] = const_of(r, 1, (int64_t[]){3});
 		break;
 	case VQ_OP_MATMUL:
 		if (in[1].id == in[0].id)
@@ -200,7 +206,7 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 		in[1] = pick_const(r, &index);
 		break;
 	case VQ_OP_WHERE:
-		in[0] = pick_const(r, &(vq_type){ .elem = VQ_BOOL });
+		in[0] = pick_const(r, &(vq_type){.elem = VQ_BOOL});
 		in[2] = in[1];
 		break;
 	default:
@@ -213,18 +219,18 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 static void make_random_graph(random_graph *r, vq_graph *g, uint32_t nodes)
 {
 	uint32_t *uses, outputs = 0;
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 
 	r->g = g;
 	for (uint32_t i = 0; i < 3; i++) {
-		static const char *const name[] = { "x", "input.1", "1 odd \"name\"\\\n" };
+		static const char *const name[] = {"x", "input.1", "1 odd \"name\"\\\n"};
 		vq_type t = pick_type(r, i ? (vq_elem)pick(r, VQ_ELEM_COUNT) : VQ_F32);
 
 		vq_add_input(g, name[i], &t);
 	}
 	for (uint32_t tries = 0; g->n_nodes <= nodes && tries < 100 * nodes; tries++) {
 		vq_op op = (vq_op)(1 + pick(r, VQ_OP_COUNT - 1));
-		vq_value in[64] = { pick_value(r) };
+		vq_value in[64] = {pick_value(r)};
 		vq_attr a = pick_attr(r, op, vq_type_of(g, in[0]));
 		uint32_t n = pick_operands(r, op, in, &a);
 		vq_type t[64], out;
@@ -244,7 +250,8 @@ static void make_random_graph(random_graph *r, vq_graph *g, uint32_t nodes)
 	uses = vq_use_counts(g, &scratch);
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (!uses[g->node[i].out.id] || i == g->n_nodes - 1)
-			vq_add_output(g, vq_arena_printf(g->arena, "out %u", (unsigned)outputs++), g->node[i].out);
+			vq_add_output(g, vq_arena_printf(g->arena, "out %u", (unsigned)outputs++),
+				g->node[i].out);
 	vq_arena_free(&scratch);
 	vq_graph_sweep(g);
 }

@@ -11,7 +11,7 @@
 
 static void aligned_zeroed_and_apart(void **state)
 {
-	vq_arena a = { 0 };
+	vq_arena a = {0};
 	unsigned char *block[300];
 
 	(void)state;
@@ -34,8 +34,9 @@ static void aligned_zeroed_and_apart(void **state)
 /* a large block stands alone; the small one before it is still used up */
 static void large_blocks(void **state)
 {
-	vq_arena a = { 0 };
-	char *small = vq_arena_alloc(&a, 16), *large = vq_arena_alloc(&a, 10 << 20), *next = vq_arena_alloc(&a, 16);
+	vq_arena a = {0};
+	char *small = vq_arena_alloc(&a, 16), *large = vq_arena_alloc(&a, 10 << 20),
+	     *next = vq_arena_alloc(&a, 16);
 
 	(void)state;
 	assert_int_equal((uintptr_t)large % 64, 0);
@@ -46,7 +47,7 @@ static void large_blocks(void **state)
 
 static void growing_keeps_items(void **state)
 {
-	vq_arena a = { 0 };
+	vq_arena a = {0};
 	uint32_t cap = 0, *item = NULL;
 
 	(void)state;
@@ -63,7 +64,7 @@ static void growing_keeps_items(void **state)
 
 static void texts(void **state)
 {
-	vq_arena a = { 0 };
+	vq_arena a = {0};
 	char long_text[3000];
 
 	(void)state;
@@ -120,7 +121,7 @@ static void running_out(void **state)
 
 static void messages(void **state)
 {
-	vq_arena a = { 0 };
+	vq_arena a = {0};
 	vq_diag d;
 
 	(void)state;
@@ -141,8 +142,12 @@ static void messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(aligned_zeroed_and_apart), cmocka_unit_test(large_blocks), cmocka_unit_test(growing_keeps_items),
-		cmocka_unit_test(texts), cmocka_unit_test(running_out), cmocka_unit_test(messages),
+		cmocka_unit_test(aligned_zeroed_and_apart),
+		cmocka_unit_test(large_blocks),
+		cmocka_unit_test(growing_keeps_items),
+		cmocka_unit_test(texts),
+		cmocka_unit_test(running_out),
+		cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
