@@ -31,7 +31,7 @@ bool vq_canonicalize(vq_graph *g)
  *          constants stand second, division by a power of two is multiplication, pow by 2, 1/2, -1/2 is mul, sqrt, 1/sqrt, gather
  *          by evenly spaced constants is a slice. Movement of whole rows sinks below row-wise operators; a selection of rows rises above
  *          layernorm. Equal nodes and equal constants become one, dead ones go.
- * Leaves:  inputs, names of outputs, every bit of the results (but the sign of a zero).
+ * Leaves:  inputs, names of outputs, every bit of the results (but the sign of a zero, and what pow would have rounded).
  * Why:     exporters say the same thing in many ways; after this, patterns are few.
  */
 bool vq_pass_canonicalize(vq_pass *p)

@@ -205,7 +205,7 @@ static bool find(const vq_graph *g, vq_node n, match *m)
 	k = vq_type_of(g, scores->in[1]);
 	s = vq_type_of(g, scores->out);
 	v = vq_type_of(g, values->in[1]);
-	if (vq_is_const(g, scores->in[0]) && vq_is_const(g, scores->in[1]))
+	if (q->quant || k->quant || v->quant || s->quant) /* integer products are not those of attention */
 		return false;
 	m->rows = s->dim[s->rank - 2];
 	m->keys = s->dim[s->rank - 1];

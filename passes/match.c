@@ -107,7 +107,7 @@ void vq_inherit(vq_graph *g, vq_value v, vq_node n)
 
 bool vq_take_over(vq_graph *g, vq_node n, vq_value v)
 {
-	if (!v.id)
+	if (!v.id || !vq_same_type(vq_type_of(g, v), vq_type_of(g, g->node[n.id].out)))
 		return false;
 	vq_inherit(g, v, n);
 	vq_replace(g, g->node[n.id].out, v);

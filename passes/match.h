@@ -35,7 +35,10 @@ bool vq_is_weight(const vq_graph *g, vq_value w);
 /* A constant f32 of the given shape from doubles, each rounded once; results below 2^-100 become +0 (docs/arithmetic.md). */
 vq_value vq_const_from(vq_graph *g, uint32_t rank, const int64_t *dim, const double *v);
 
-/* The result of node n is now v: uses change over, n is deleted, v's node takes its name. False if v is no value (an error was reported). */
+/*
+ * The result of node n is now v: uses change over, n is deleted, v's node takes its name. False, and nothing changed, if v is no value
+ * (an error was reported) or of another type: in the integer form a result may be quantized, which patterns of float operators are not.
+ */
 bool vq_take_over(vq_graph *g, vq_node n, vq_value v);
 /* Gives the node of v the name of n for messages, if it has none. */
 void vq_inherit(vq_graph *g, vq_value v, vq_node n);

@@ -159,16 +159,16 @@ static bool gather_is_slice(vq_graph *g, vq_node n)
 		a.slice.step[i] = 1;
 		a.slice.count[i] = t.dim[i];
 	}
+	for (int64_t i = 0; i < count; i++) /* first of all, so that differences cannot overflow */
+		if (index_at(g, index, i) < -t.dim[axis] || index_at(g, index, i) >= t.dim[axis])
+			return false;
 	start = index_at(g, index, 0);
 	step = count > 1 ? index_at(g, index, 1) - start : 1;
 	if (step == 0)
 		return false;
-	for (int64_t i = 0; i < count; i++) {
-		int64_t at = index_at(g, index, i);
-
-		if (at != start + i * step || at < -t.dim[axis] || at >= t.dim[axis] || (at < 0) != (start < 0))
+	for (int64_t i = 0; i < count; i++)
+		if (index_at(g, index, i) != start + i * step || (index_at(g, index, i) < 0) != (start < 0))
 			return false;
-	}
 	a.slice.start[axis] = start < 0 ? start + t.dim[axis] : start;
 	a.slice.step[axis] = step;
 	a.slice.count[axis] = count;

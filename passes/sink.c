@@ -83,9 +83,16 @@ static vq_value move_rows(vq_graph *g, const vq_node_info *m, vq_value v)
 	return vq_build(g, NULL, VQ_OP_VIEW, &v, 1, &a);
 }
 
-static bool is_moved(vq_op op)
+/* The movement that defines v, op VQ_OP_NONE if it is anything else. */
+static vq_node_info movement_of(const vq_graph *g, vq_value v)
 {
-	return op == VQ_OP_RESHAPE || op == VQ_OP_VIEW;
+	vq_node n = vq_def_of(g, v);
+	vq_op op = vq_op_of(g, n);
+
+	if ((op != VQ_OP_RESHAPE && op != VQ_OP_VIEW) || !vq_is_movement(g, n) ||
+		vq_type_of(g, v)->quant != vq_type_of(g, vq_in(g, v, 0))->quant)
+		return (vq_node_info){ 0 };
+	return g->node[n.id];
 }
 
 /* op(move(x), …) -> move(op(x, …)) for linear, layernorm and elementwise operators of one operand */
@@ -98,8 +105,8 @@ static bool sink_one(vq_graph *g, vq_node n)
 
 	if (!rows && !is_unary(i.op))
 		return false;
-	m = g->node[vq_def_of(g, i.in[0]).id];
-	if (!is_moved(m.op) || !keeps_all(g, &m) || (rows && !takes_rows(g, &m)))
+	m = movement_of(g, i.in[0]);
+	if (!m.op || !keeps_all(g, &m) || (rows && !takes_rows(g, &m)))
 		return false;
 	memcpy(in, i.in, i.n_in * sizeof *in);
 	in[0] = m.in[0];
@@ -120,10 +127,10 @@ static bool sink_two(vq_graph *g, vq_node n)
 	if (!is_binary(i.op))
 		return false;
 	for (int j = 0; j < 2; j++) {
-		m[j] = g->node[vq_def_of(g, i.in[j]).id];
+		m[j] = movement_of(g, i.in[j]);
 		in[j] = m[j].op ? m[j].in[0] : i.in[j];
 	}
-	if (vq_is_const(g, i.in[1]) && is_moved(m[0].op) && keeps_all(g, &m[0])) {
+	if (vq_is_const(g, i.in[1]) && m[0].op && keeps_all(g, &m[0])) {
 		int64_t k = vq_last_dim(g, i.in[0]);
 
 		if (!vq_same_shape(vq_type_of(g, i.in[0]), out) || !vq_last_axis(g, i.in[1], k, NULL))
@@ -133,7 +140,7 @@ static bool sink_two(vq_graph *g, vq_node n)
 		/* the constant's leading dimensions, all 1, may be more than the operand has before the movement */
 		in[1] = vq_type_count(vq_type_of(g, i.in[1])) == 1 ? vq_build_reshape(g, NULL, i.in[1], 0, NULL)
 			: vq_build_reshape(g, NULL, i.in[1], 1, &k);
-	} else if (!is_moved(m[0].op) || m[1].op != m[0].op || memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) ||
+	} else if (!m[0].op || m[1].op != m[0].op || memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) ||
 		!keeps_all(g, &m[0]) || !vq_same_shape(vq_type_of(g, in[0]), vq_type_of(g, in[1]))) {
 		return false;
 	}
@@ -171,7 +178,7 @@ static int64_t rows_taken(const vq_graph *g, vq_value v)
 /* rows of layernorm(x) -> layernorm(rows of x), if that is fewer: the class token before the head */
 static bool raise_rows(vq_graph *g, vq_node n)
 {
-	vq_node_info m = g->node[n.id], i;
+	vq_node_info m = movement_of(g, g->node[n.id].out), i;
 	vq_value in[3], v;
 	int64_t rows;
 

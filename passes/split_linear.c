@@ -71,7 +71,7 @@ static bool find_views(const vq_graph *g, split *s)
 		for (uint32_t j = 0; n->op && j < n->n_in; j++) {
 			if (!vq_same(n->in[j], s->seen))
 				continue;
-			if (n->op != VQ_OP_VIEW || s->n_views == MOST_VIEWS || !channels_of(&n->attr, s->outputs, &s->taken[s->n_views]))
+			if (n->op != VQ_OP_VIEW || vq_type_of(g, n->out)->quant || s->n_views == MOST_VIEWS || !channels_of(&n->attr, s->outputs, &s->taken[s->n_views]))
 				return false;
 			s->view[s->n_views++].id = i;
 		}
@@ -140,7 +140,7 @@ bool vq_split_linear(vq_graph *g, vq_node n)
 	const vq_node_info *i = &g->node[n.id];
 	split s = { .seen = i->out };
 
-	if (i->op != VQ_OP_LINEAR || !vq_is_weight(g, i->in[1]) || (i->n_in > 2 && !vq_is_const(g, i->in[2])))
+	if (i->op != VQ_OP_LINEAR || vq_type_of(g, i->out)->quant || !vq_is_weight(g, i->in[1]) || (i->n_in > 2 && !vq_is_const(g, i->in[2])))
 		return false;
 	s.outputs = vq_last_dim(g, i->out);
 	look_behind_quantize(g, &s);

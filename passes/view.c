@@ -5,9 +5,22 @@
 
 #include <string.h>
 
-bool vq_is_movement(vq_op op)
+bool vq_is_movement(const vq_graph *g, vq_node n)
 {
-	return op == VQ_OP_RESHAPE || op == VQ_OP_EXPAND || op == VQ_OP_TRANSPOSE || op == VQ_OP_SLICE || op == VQ_OP_VIEW;
+	const vq_type *from, *to;
+
+	switch (vq_op_of(g, n)) {
+	case VQ_OP_RESHAPE:
+	case VQ_OP_EXPAND:
+	case VQ_OP_TRANSPOSE:
+	case VQ_OP_SLICE:
+	case VQ_OP_VIEW:
+		from = vq_type_of(g, g->node[n.id].in[0]);
+		to = vq_type_of(g, g->node[n.id].out);
+		return from->elem == to->elem && (from->quant == 0) == (to->quant == 0);
+	default:
+		return false;
+	}
 }
 
 vq_shown vq_shown_of(const vq_graph *g, vq_value v)
@@ -270,12 +283,13 @@ static bool through(const vq_graph *g, const vq_node_info *n, vq_shown *s)
 	}
 }
 
-/* A per-axis entry changes with each step; those of constants move in move_constant. */
-static bool per_axis(const vq_graph *g, vq_value v)
+/* Is v, the result of movement, in the per-tensor entry of its operand or in none? (Those of constants move in move_constant.) */
+static bool keeps_entry(const vq_graph *g, vq_value v)
 {
-	const vq_quant *q = vq_quant_of(g, vq_type_of(g, v));
+	const vq_type *t = vq_type_of(g, v);
+	const vq_quant *q = vq_quant_of(g, t);
 
-	return q && q->axis >= 0;
+	return t->quant == vq_type_of(g, vq_in(g, v, 0))->quant && !(q && q->axis >= 0);
 }
 
 vq_shown vq_shown_find(const vq_graph *g, vq_value v)
@@ -284,7 +298,7 @@ vq_shown vq_shown_find(const vq_graph *g, vq_value v)
 	uint32_t chain[LONGEST], n = 0;
 	vq_shown s;
 
-	for (vq_value at = v; n < LONGEST && vq_is_movement(vq_def_op(g, at)) && !per_axis(g, at); at = vq_in(g, at, 0))
+	for (vq_value at = v; n < LONGEST && vq_is_movement(g, vq_def_of(g, at)) && keeps_entry(g, at); at = vq_in(g, at, 0))
 		chain[n++] = vq_def_of(g, at).id;
 	s = vq_shown_of(g, n ? g->node[chain[n - 1]].in[0] : v);
 	while (n-- > 0)
@@ -378,7 +392,7 @@ bool vq_merge_movement(vq_graph *g)
 		vq_value out = g->node[i].out, v;
 		vq_shown s;
 
-		if (!vq_is_movement(g->node[i].op))
+		if (!vq_is_movement(g, node))
 			continue;
 		if (move_constant(g, node)) {
 			changed = true;

@@ -31,7 +31,7 @@ vq_value vq_shown_build(vq_graph *g, const char *where, const vq_shown *s);
 /* Brings every movement operator of g into its shortest form. Did anything change? Leaves dead nodes. */
 bool vq_merge_movement(vq_graph *g);
 
-/* Does op move elements of one operand by strides? */
-bool vq_is_movement(vq_op op);
+/* Does node n move elements of one operand by strides and nothing else (its result is not quantized anew)? */
+bool vq_is_movement(const vq_graph *g, vq_node n);
 
 #endif
