@@ -14,6 +14,7 @@
 
 typedef struct guarded {
 	void *data;
+	size_t bytes;
 	char *map;
 	size_t map_bytes;
 } guarded;
@@ -26,7 +27,7 @@ typedef struct guarded {
 static inline guarded guarded_alloc(size_t bytes)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
-	guarded g = { .map_bytes = room + page };
+	guarded g = { .bytes = bytes, .map_bytes = room + page };
 
 	g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(g.map != MAP_FAILED);

@@ -59,9 +59,9 @@ bool jit_runs(const vq_target *t)
 	return host && t && host->arch == t->arch && t->isa <= host->isa && t->min_vlen <= host->min_vlen;
 }
 
-/* module with one function "t_kernel" in c->module */
+/* module with one function in c->module */
 static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, bool strict, jit_build *build,
-	LLVMContextRef context)
+	LLVMContextRef context, const char *symbol)
 {
 	LLVMModuleRef m = LLVMModuleCreateWithNameInContext("kernel", context);
 	vq_kernel_args a;
@@ -71,7 +71,7 @@ static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, 
 	LLVMTypeRef param[3] = { c->ptr, c->i32, c->i32 };
 
 	LLVMSetTarget(m, t->triple);
-	c->function = LLVMAddFunction(m, "t_kernel", LLVMFunctionType(c->void_, param, 3, 0));
+	c->function = LLVMAddFunction(m, symbol, LLVMFunctionType(c->void_, param, 3, 0));
 	vq_function_attributes(c, c->function);
 	LLVMPositionBuilderAtEnd(c->b, LLVMAppendBasicBlockInContext(context, c->function, "entry"));
 	for (int i = 0; i <= VQ_MAX_ARGS; i++) {
@@ -138,7 +138,7 @@ jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict, jit
 	assert_true(jit_runs(t));
 	j->context = LLVMContextCreate();
 	j->tasks = vq_kernel_tasks(k, t);
-	build_module(&c, k, t, strict, build, j->context);
+	build_module(&c, k, t, strict, build, j->context, "t_kernel");
 	LLVMTargetMachineRef tm = machine(t);
 	set_layout(c.module, tm);
 	LLVMDisposeTargetMachine(tm);
@@ -170,7 +170,7 @@ void jit_dispose(jit_kernel *j)
 }
 
 static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build,
-	LLVMCodeGenFileType type)
+	LLVMCodeGenFileType type, const char *symbol)
 {
 	LLVMContextRef context = LLVMContextCreate();
 	LLVMTargetMachineRef tm = machine(t);
@@ -178,7 +178,7 @@ static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool str
 	char *error = NULL;
 	vq_codegen c;
 
-	build_module(&c, k, t, strict, build, context);
+	build_module(&c, k, t, strict, build, context, symbol);
 	set_layout(c.module, tm);
 	if (t->abi)
 		LLVMAddModuleFlag(c.module, LLVMModuleFlagBehaviorError, "target-abi", 10,
@@ -191,14 +191,19 @@ static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool str
 	return buffer;
 }
 
+LLVMMemoryBufferRef jit_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build, const char *symbol)
+{
+	return emit(k, t, strict, build, LLVMObjectFile, symbol);
+}
+
 LLVMMemoryBufferRef jit_assembly(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build)
 {
-	return emit(k, t, strict, build, LLVMAssemblyFile);
+	return emit(k, t, strict, build, LLVMAssemblyFile, "t_kernel");
 }
 
 void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build)
 {
-	LLVMMemoryBufferRef b = emit(k, t, strict, build, LLVMObjectFile);
+	LLVMMemoryBufferRef b = jit_object(k, t, strict, build, "t_kernel");
 	vq_arena arena = { 0 };
 	vq_diag diag;
 

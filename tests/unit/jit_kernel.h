@@ -24,6 +24,8 @@ void jit_dispose(jit_kernel *j);
 
 /* Compiles k for t into an object and lets vq_elf_check look for undefined symbols, sections and relocations that must not be there. */
 void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build);
+/* The object; the function is `symbol`. Free with LLVMDisposeMemoryBuffer. */
+LLVMMemoryBufferRef jit_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build, const char *symbol);
 /* Assembly text of k for t; free with LLVMDisposeMemoryBuffer. */
 LLVMMemoryBufferRef jit_assembly(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build);
 

@@ -2,12 +2,17 @@
 #include "tests/unit/kernel_check.h"
 
 #include "ir/contract.h"
+#include "tests/unit/kernel_run.h"
 
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 #include <cmocka.h>
 
@@ -39,21 +44,6 @@ static const vq_target *target_of(uint32_t i)
 
 	assert_non_null(t);
 	return t;
-}
-
-void check_on_each(const vq_kernel *k, void *const *arg, uint32_t n_args, check_run *check, void *user)
-{
-	for (uint32_t i = 0; i < MACHINES; i++) {
-		const vq_target *t = target_of(i);
-
-		if (!jit_runs(t))
-			continue;
-		jit_kernel *j = jit_compile(k, t, true, build_kernel);
-
-		jit_run(j, arg, n_args, NULL);
-		jit_dispose(j);
-		check(user, t);
-	}
 }
 
 /* ---- random inputs ---- */
@@ -108,26 +98,127 @@ void check_fill(void *data, vq_elem e, int64_t n)
 
 /* ---- comparison ---- */
 
-void check_bytes(void *user, const vq_target *t)
+static void compare(const guarded *result, const unsigned char *want, bool f32, const char *what, const vq_target *t,
+	const char *mode)
 {
-	const check_expectation *x = user;
+	const unsigned char *got = result->data;
 
-	for (size_t i = 0; i < x->bytes; i += x->f32 ? 4 : 1) {
+	for (size_t i = 0; i < result->bytes; i += f32 ? 4 : 1) {
 		float a, b;
 
-		if (!x->f32) {
-			if (x->got[i] != x->want[i])
-				fail_msg("%s, %s: byte %zu is %02x, expected %02x", x->what, t->features, i, x->got[i], x->want[i]);
+		if (!f32) {
+			if (got[i] != want[i])
+				fail_msg("%s, %s%s: byte %zu is %02x, expected %02x", what, t->features, mode, i, got[i], want[i]);
 			continue;
 		}
-		memcpy(&a, x->got + i, 4);
-		memcpy(&b, x->want + i, 4);
+		memcpy(&a, got + i, 4);
+		memcpy(&b, want + i, 4);
 		if (memcmp(&a, &b, 4) && (a == a || b == b))
-			fail_msg("%s, %s: element %zu is %a, expected %a", x->what, t->features, i / 4, (double)a, (double)b);
+			fail_msg("%s, %s%s: element %zu is %a, expected %a", what, t->features, mode, i / 4, (double)a, (double)b);
 	}
-	memset(x->got, CHECK_PATTERN, x->bytes);
+	memset(result->data, CHECK_PATTERN, result->bytes);
 }
 
+/* flush-to-zero and denormals-are-zero of x86, where the test runs on one */
+static unsigned set_flushing(unsigned on)
+{
+#if defined(__x86_64__)
+	unsigned before = _mm_getcsr() >> 15 & 1;
+
+	_mm_setcsr((_mm_getcsr() & ~0x8040u) | (on ? 0x8040u : 0));
+	return before;
+#else
+	return on;
+#endif
+}
+
+/* ---- the other architectures ---- */
+
+enum { MOST_CASES = 1024 };
+
+typedef struct recorded {
+	vq_kernel k;
+	uint32_t n_args;
+	kernel_data arg[VQ_MAX_ARGS];
+	const char *what;
+} recorded;
+
+static vq_arena memory;
+static recorded *cases;
+static uint32_t n_cases;
+
+static const void *keep(const void *data, size_t bytes)
+{
+	return memcpy(vq_arena_alloc(&memory, bytes), data, bytes);
+}
+
+static void record(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint32_t result, const void *want, bool f32,
+	const char *what)
+{
+	if (!cases)
+		cases = VQ_ARRAY(&memory, MOST_CASES, recorded);
+	assert_true(n_cases < MOST_CASES);
+	recorded *r = &cases[n_cases++];
+
+	r->k = *k;
+	r->n_args = n_args;
+	r->what = keep(what, strlen(what) + 1);
+	for (uint32_t i = 0; i < n_args; i++)
+		r->arg[i] = (kernel_data){ keep(i == result ? want : arg[i].data, arg[i].bytes), arg[i].bytes,
+			i != result ? 0u : f32 ? KERNEL_ANY_NAN : 1u };
+}
+
+void check_elsewhere(const char *name)
+{
+	for (unsigned m = 0; m < n_kernel_machines; m++) {
+		kernel_suite *s;
+		bool skipped;
+
+		if (!*kernel_machines[m].runner || !kernel_machines[m].compiler)
+			continue; /* native ones ran here */
+		s = kernel_suite_open(&kernel_machines[m], name);
+		for (uint32_t i = 0; i < n_cases; i++)
+			kernel_suite_add(s, cases[i].what, &cases[i].k, cases[i].arg, cases[i].n_args);
+		if (!kernel_suite_run(s, &skipped))
+			fail_msg("%s on %s: results differ", name, kernel_machines[m].name);
+		if (skipped)
+			print_message("%s: no compiler or emulator here, only built\n", kernel_machines[m].name);
+	}
+	vq_arena_free(&memory);
+	cases = NULL;
+	n_cases = 0;
+}
+
+/* ---- this machine ---- */
+
+void check_on_each(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint32_t result, const void *want, bool f32,
+	bool elsewhere, const char *what)
+{
+	void *pointer[VQ_MAX_ARGS];
+
+	for (uint32_t i = 0; i < n_args; i++)
+		pointer[i] = arg[i].data;
+	for (uint32_t i = 0; i < MACHINES; i++) {
+		const vq_target *t = target_of(i);
+
+		if (!jit_runs(t))
+			continue;
+		jit_kernel *j = jit_compile(k, t, true, build_kernel);
+
+		jit_run(j, pointer, n_args, NULL);
+		compare(&arg[result], want, f32, what, t, "");
+		if (elsewhere) {
+			unsigned before = set_flushing(1);
+
+			jit_run(j, pointer, n_args, NULL);
+			set_flushing(before);
+			compare(&arg[result], want, f32, what, t, ", flushing denormals");
+		}
+		jit_dispose(j);
+	}
+	if (elsewhere)
+		record(k, arg, n_args, result, want, f32, what);
+}
 
 void check_objects(const vq_kernel *k)
 {

@@ -2,11 +2,19 @@
 #ifndef VQ_TESTS_KERNEL_CHECK_H
 #define VQ_TESTS_KERNEL_CHECK_H
 
+#include "tests/unit/guarded.h"
 #include "tests/unit/jit_kernel.h"
+#include "tests/unit/kernel_run.h"
 
-/* Runs k on every instruction set of this machine and calls check after each. */
-typedef void check_run(void *user, const vq_target *t);
-void check_on_each(const vq_kernel *k, void *const *arg, uint32_t n_args, check_run *check, void *user);
+/*
+ * Runs k on every instruction set of this machine and compares argument `result` with want each time: the result's bytes (f32: NaN
+ * equals NaN, their payload is not promised). Argument `result` must hold CHECK_PATTERN. elsewhere: also with denormals flushed, and
+ * recorded for the other architectures (some flush always), which check_elsewhere runs; a program whose meaning depends on
+ * denormals must not ask for it.
+ */
+void check_on_each(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint32_t result, const void *want, bool f32,
+	bool elsewhere, const char *what);
+void check_elsewhere(const char *name); /* of the suite */
 
 /* Compiles k for every target, run-able here or not, and looks at the objects. */
 void check_objects(const vq_kernel *k);
@@ -19,17 +27,6 @@ void check_fill(void *data, vq_elem e, int64_t n);
 
 #define PICK(table) (table)[check_random_u32() % (sizeof(table) / sizeof *(table))]
 
-/* The user of check_bytes, which fails the test where got differs and then fills it with the pattern again. */
-typedef struct check_expectation {
-	const char *what;
-	unsigned char *got;
-	const unsigned char *want;
-	size_t bytes;
-	bool f32;                 /* NaN equals NaN: their payload is not promised */
-} check_expectation;
-
-enum { CHECK_PATTERN = 0xa5 };
-
-void check_bytes(void *user, const vq_target *t);
+enum { CHECK_PATTERN = KERNEL_UNTOUCHED };
 
 #endif

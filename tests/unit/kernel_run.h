@@ -28,12 +28,19 @@ kernel_suite *kernel_suite_open(const kernel_machine *m, const char *name);
 const vq_target *kernel_suite_target(const kernel_suite *s);
 
 /* Data of one argument; a result has the bytes expected. */
-typedef struct kernel_data { const void *data; size_t bytes; bool result; } kernel_data;
+typedef struct kernel_data {
+	const void *data;
+	size_t bytes;
+	unsigned result; /* 0: an operand; 1: these bytes are expected; KERNEL_ANY_NAN: f32 ones, NaN equals NaN, payloads are not promised */
+} kernel_data;
+/* elements of a result that must stay as they are hold KERNEL_UNTOUCHED */
+enum { KERNEL_ANY_NAN = 3, KERNEL_UNTOUCHED = 0x77 };
 void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, const kernel_data *arg, uint32_t n);
 
 /*
  * Builds, links and runs. true if all is well; false if anything differs. *skipped: this machine lacks the tools or the
- * CPU, the object was only built. Closes the suite. k loops are scanned for stack operands in any case.
+ * CPU, the object was only built. Closes the suite. k loops of products are scanned for stack operands in any case. Where the
+ * CPU can flush denormals everything runs in both modes.
  */
 bool kernel_suite_run(kernel_suite *s, bool *skipped);
 

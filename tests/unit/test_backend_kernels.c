@@ -140,7 +140,7 @@ static int64_t extent(const vq_elementwise *d, const int64_t *stride)
 	return last + 1;
 }
 
-static void reference_elementwise(const vq_elementwise *d, void *const *arg, unsigned char *want)
+static void reference_elementwise(const vq_elementwise *d, const guarded *arg, unsigned char *want)
 {
 	int64_t n = 1;
 
@@ -158,40 +158,39 @@ static void reference_elementwise(const vq_elementwise *d, void *const *arg, uns
 				at[k] += c * d->epilogue.extra[k].stride[r];
 		}
 		if (d->epilogue.store == VQ_STORE_RAW) {
-			memcpy(want + to * d->raw_bytes, (char *)arg[1] + at[0] * d->raw_bytes, d->raw_bytes);
+			memcpy(want + to * d->raw_bytes, (char *)arg[1].data + at[0] * d->raw_bytes, d->raw_bytes);
 			continue;
 		}
 		for (uint32_t k = 0; k < d->epilogue.n_extras; k++)
-			x[k] = load_scalar(&d->epilogue.extra[k], arg[1 + k], at[k]);
+			x[k] = load_scalar(&d->epilogue.extra[k], arg[1 + k].data, at[k]);
 		store_scalar(&d->epilogue, program_scalar(&d->epilogue, x[0], x), want, to);
 	}
 }
 
-static void run_elementwise(const vq_kernel *k, const char *what)
+/* flushed: no operand is denormal and every operator flushes its result, as values of a graph do */
+static void run_elementwise(const vq_kernel *k, bool flushed, const char *what)
 {
 	const vq_elementwise *d = &k->u.elementwise;
 	const vq_epilogue *e = &d->epilogue;
 	bool raw = e->store == VQ_STORE_RAW;
 	size_t out_bytes = (size_t)extent(d, d->out_stride) * (raw ? d->raw_bytes : stored_bytes(e));
-	guarded out = guarded_alloc(out_bytes), in[VQ_MAX_EXTRAS];
 	unsigned char *want = vq_alloc(out_bytes);
-	void *arg[1 + VQ_MAX_EXTRAS] = { out.data };
-	check_expectation x = { what, out.data, want, out_bytes, e->store == VQ_STORE_F32 };
+	guarded arg[1 + VQ_MAX_EXTRAS] = { guarded_alloc(out_bytes) };
 
-	memset(out.data, CHECK_PATTERN, out_bytes);
+	memset(arg[0].data, CHECK_PATTERN, out_bytes);
 	memset(want, CHECK_PATTERN, out_bytes);
 	for (uint32_t i = 0; i < e->n_extras; i++) {
 		int64_t n = extent(d, e->extra[i].stride);
 
-		in[i] = guarded_alloc((size_t)n * (raw ? d->raw_bytes : vq_elem_bytes(e->extra[i].elem)));
-		check_fill(in[i].data, raw ? VQ_U8 : e->extra[i].elem, raw ? n * d->raw_bytes : n);
-		arg[1 + i] = in[i].data;
+		arg[1 + i] = guarded_alloc((size_t)n * (raw ? d->raw_bytes : vq_elem_bytes(e->extra[i].elem)));
+		check_fill(arg[1 + i].data, raw ? VQ_U8 : e->extra[i].elem, raw ? n * d->raw_bytes : n);
+		for (int64_t j = 0; flushed && !raw && e->extra[i].elem == VQ_F32 && j < n; j++)
+			((float *)arg[1 + i].data)[j] = vq_c_flush(((float *)arg[1 + i].data)[j]);
 	}
 	reference_elementwise(d, arg, want);
-	check_on_each(k, arg, 1 + e->n_extras, check_bytes, &x);
-	for (uint32_t i = 0; i < e->n_extras; i++)
-		guarded_free(&in[i]);
-	guarded_free(&out);
+	check_on_each(k, arg, 1 + e->n_extras, 0, want, e->store == VQ_STORE_F32, flushed, what);
+	for (uint32_t i = 0; i <= e->n_extras; i++)
+		guarded_free(&arg[i]);
 	vq_free(want);
 }
 
@@ -220,7 +219,9 @@ static void unary_functions(void **state)
 		d->epilogue.extra[0].index = VQ_X_STRIDED;
 		d->epilogue.eop[0] = (vq_eop){ .op = (uint8_t)unary_ops[i], .extra = -1 };
 		d->epilogue.flush = true;
-		run_elementwise(&k, vq_ops[unary_ops[i]].text);
+		run_elementwise(&k, false, vq_ops[unary_ops[i]].text);
+		d->dim[0] = 2011;
+		run_elementwise(&k, true, vq_ops[unary_ops[i]].text);
 		check_objects(&k);
 	}
 }
@@ -238,7 +239,7 @@ static void random_store(vq_epilogue *e)
 	e->zero = (int32_t)check_random_in(-200, 200);
 }
 
-static void random_program(vq_epilogue *e)
+static void random_program(vq_epilogue *e, bool flushed)
 {
 	static const vq_elem elems[] = { VQ_F32, VQ_F32, VQ_F32, VQ_S8, VQ_S8, VQ_U8, VQ_I32, VQ_I64, VQ_BOOL };
 
@@ -259,7 +260,7 @@ static void random_program(vq_epilogue *e)
 		vq_eop *o = &e->eop[i];
 		uint32_t kind = check_random_u32() % 8;
 
-		o->flush = check_random_u32() & 1;
+		o->flush = flushed || (check_random_u32() & 1);
 		o->extra = -1;
 		o->op = (uint8_t)PICK(unary_ops);
 		if (kind < 3)
@@ -328,10 +329,10 @@ static void random_elementwise(void **state)
 
 		memset(&k, 0, sizeof k);
 		k.kind = VQ_KERNEL_ELEMENTWISE;
-		random_program(&k.u.elementwise.epilogue);
+		random_program(&k.u.elementwise.epilogue, i % 2);
 		random_space(&k.u.elementwise);
 		snprintf(what, sizeof what, "random program %u", i);
-		run_elementwise(&k, what);
+		run_elementwise(&k, i % 2, what);
 		if (i % 8 == 0)
 			check_objects(&k);
 	}
@@ -361,7 +362,7 @@ static void every_tail(void **state)
 		random_store(&d->epilogue);
 		d->epilogue.store = n % 2 ? VQ_STORE_S8 : VQ_STORE_F32;
 		snprintf(what, sizeof what, "tail of %d", (int)n);
-		run_elementwise(&k, what);
+		run_elementwise(&k, true, what);
 	}
 }
 
@@ -380,10 +381,16 @@ static void copies(void **state)
 		d->raw_bytes = 1u << check_random_u32() % 4;
 		random_space(d);
 		snprintf(what, sizeof what, "copy %u", i);
-		run_elementwise(&k, what);
+		run_elementwise(&k, i % 4 == 0, what);
 		if (i % 8 == 0)
 			check_objects(&k);
 	}
+}
+
+static void elsewhere(void **state)
+{
+	(void)state;
+	check_elsewhere("elementwise");
 }
 
 int main(void)
@@ -393,6 +400,7 @@ int main(void)
 		cmocka_unit_test(random_elementwise),
 		cmocka_unit_test(every_tail),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
