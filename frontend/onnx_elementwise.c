@@ -117,6 +117,17 @@ static void note_width(vq_onnx *o, int64_t to)
 	o->said_double |= wide;
 }
 
+static bool cast_input(vq_onnx *o, vq_elem elem)
+{
+	vq_type t;
+
+	if (!vq_onnx_empty(o, 0))
+		return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), elem));
+	t = vq_onnx_input_name(o, 0)->empty;
+	t.elem = elem;
+	return vq_onnx_out_empty(o, 0, &t);
+}
+
 bool vq_import_cast(vq_onnx *o)
 {
 	vq_elem elem = VQ_F32;
@@ -133,17 +144,15 @@ bool vq_import_cast(vq_onnx *o)
 		to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT32 || to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64)
 		return vq_onnx_refuse(o, "cast to %s is not supported, expected float32, int64, int32, uint8, int8 or bool",
 			vq_onnx_type_name(o->arena, (int32_t)to));
-	if (vq_onnx_empty(o, 0))
-		return vq_onnx_out_empty(o, 0, elem);
 	note_width(o, to);
-	return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), elem));
+	return cast_input(o, elem);
 }
 
 bool vq_import_cast_like(vq_onnx *o)
 {
 	vq_onnx_attr_ignore(o, "saturate");
 	vq_onnx_attr_ignore(o, "round_mode");
-	return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), vq_onnx_in_type(o, 1)->elem));
+	return cast_input(o, vq_onnx_empty(o, 1) ? vq_onnx_input_name(o, 1)->empty.elem : vq_onnx_in_type(o, 1)->elem);
 }
 
 /* ---- activations ---- */

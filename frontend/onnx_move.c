@@ -41,6 +41,21 @@ static bool resolve_reshape(vq_onnx *o, const vq_type *x, int64_t count, bool al
 	return true;
 }
 
+/* no elements stay no elements */
+static bool reshape_empty(vq_onnx *o, bool allow_zero, const int64_t *dim, uint32_t n)
+{
+	vq_type from = vq_onnx_input_name(o, 0)->empty, to = { .elem = from.elem, .rank = n };
+	bool none = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		to.dim[i] = dim[i] == 0 && !allow_zero && i < from.rank ? from.dim[i] : dim[i] == -1 ? 0 : dim[i];
+		none |= to.dim[i] == 0;
+		if (to.dim[i] < 0)
+			return vq_onnx_refuse(o, "shape entry %u is %" PRId64, (unsigned)i, dim[i]);
+	}
+	return none ? vq_onnx_out_empty(o, 0, &to) : vq_onnx_refuse(o, "input 0 has no elements, but the result would have");
+}
+
 bool vq_import_reshape(vq_onnx *o)
 {
 	int64_t dim[VQ_MAX_RANK];
@@ -51,9 +66,8 @@ bool vq_import_reshape(vq_onnx *o)
 	if (!vq_onnx_attr_bool(o, "allowzero", false, &allow_zero) ||
 		!vq_onnx_ints(o, 1, "shape", dim, VQ_MAX_RANK, &n))
 		return false;
-	/* no elements stay no elements */
 	if (vq_onnx_empty(o, 0))
-		return vq_onnx_out_empty(o, 0, vq_onnx_input_name(o, 0)->elem);
+		return reshape_empty(o, allow_zero, dim, n);
 	t = type_of(o, 0);
 	return resolve_reshape(o, &t, vq_type_count(&t), allow_zero, dim, n) &&
 		vq_onnx_out(o, 0, vq_onnx_reshape(o, vq_onnx_in(o, 0), n, dim));
@@ -209,7 +223,7 @@ bool vq_import_concat(vq_onnx *o)
 	if (!n) {
 		int64_t ignored;
 
-		return vq_onnx_attr_int(o, "axis", 0, &ignored) && vq_onnx_out_empty(o, 0, vq_onnx_input_name(o, 0)->elem);
+		return vq_onnx_attr_int(o, "axis", 0, &ignored) && vq_onnx_out_same(o, 0, 0);
 	}
 	if (!vq_onnx_attr_axis(o, 0, vq_type_of(o->g, in[0])->rank, &axis))
 		return false;
@@ -222,6 +236,12 @@ bool vq_import_concat(vq_onnx *o)
 		n = groups;
 	}
 	return vq_onnx_out(o, 0, in[0]);
+}
+
+static bool split_nothing(vq_onnx *o, uint32_t output, vq_type t, uint32_t axis)
+{
+	t.dim[axis] = 0;
+	return vq_onnx_out_empty(o, output, &t);
 }
 
 bool vq_import_split(vq_onnx *o)
@@ -250,10 +270,11 @@ bool vq_import_split(vq_onnx *o)
 				t.dim[axis], (unsigned)n_out);
 	}
 	for (uint32_t i = 0; i < n_out; i++) {
-		if (size[i] < 1 || size[i] > t.dim[axis] - at)
+		if (size[i] < 0 || size[i] > t.dim[axis] - at)
 			return vq_onnx_refuse(o, "output %u takes %" PRId64 " of the %" PRId64 " elements left in dimension %u",
 				(unsigned)i, size[i], t.dim[axis] - at, (unsigned)axis);
-		if (!vq_onnx_out(o, i, vq_onnx_slice(o, vq_onnx_in(o, 0), axis, at, 1, size[i])))
+		if (size[i] ? !vq_onnx_out(o, i, vq_onnx_slice(o, vq_onnx_in(o, 0), axis, at, 1, size[i])) :
+			!split_nothing(o, i, t, axis))
 			return false;
 		at += size[i];
 	}
@@ -318,10 +339,10 @@ bool vq_import_slice(vq_onnx *o)
 		attr.slice.step[axis] = attr.slice.count[axis] > 1 ? step[i] : 1;
 		empty |= !attr.slice.count[axis];
 	}
-	if (empty && t.rank == 1)
-		return vq_onnx_out_empty(o, 0, t.elem);
-	if (empty)
-		return vq_onnx_refuse(o, "the result has no elements");
+	if (empty) {
+		memcpy(t.dim, attr.slice.count, sizeof t.dim);
+		return vq_onnx_out_empty(o, 0, &t);
+	}
 	return vq_onnx_out(o, 0, vq_onnx_build(o, VQ_OP_SLICE, &x, 1, &attr));
 }
 
@@ -520,15 +541,18 @@ bool vq_import_space_to_depth(vq_onnx *o)
 {
 	vq_type t = type_of(o, 0);
 	vq_value x = vq_onnx_in(o, 0);
+	const char *mode;
 	int64_t b;
 
-	if (!read_block(o, &b))
+	if (!read_block(o, &b) || !vq_onnx_attr_string(o, "mode", "DCR", &mode))
 		return false;
+	if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
+		return vq_onnx_refuse(o, "attribute 'mode' is '%s', expected DCR or CRD", mode);
 	if (t.dim[2] % b || t.dim[3] % b)
 		return vq_onnx_refuse(o, "the image of %" PRId64 "x%" PRId64 " is no multiple of the block of %" PRId64, t.dim[2],
 			t.dim[3], b);
 	x = vq_onnx_reshape(o, x, 6, (int64_t[]){ t.dim[0], t.dim[1], t.dim[2] / b, b, t.dim[3] / b, b });
-	x = vq_onnx_transpose(o, x, (int64_t[]){ 0, 3, 5, 1, 2, 4 });
+	x = vq_onnx_transpose(o, x, *mode == 'D' ? (int64_t[]){ 0, 3, 5, 1, 2, 4 } : (int64_t[]){ 0, 1, 3, 5, 2, 4 });
 	return vq_onnx_out(o, 0, vq_onnx_reshape(o, x, 4,
 		(int64_t[]){ t.dim[0], t.dim[1] * b * b, t.dim[2] / b, t.dim[3] / b }));
 }

@@ -60,7 +60,7 @@ void vq_onnx_load_stored(vq_onnx *o, uint32_t id)
 		return;
 	case VQ_ONNX_EMPTY:
 		n->state = VQ_ONNX_NOTHING;
-		n->elem = type.elem;
+		n->empty = type;
 		break;
 	case VQ_ONNX_DATA:
 		n->value = vq_add_const(o->g, &type, data, n->name);

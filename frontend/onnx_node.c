@@ -267,7 +267,12 @@ bool vq_onnx_out(vq_onnx *o, uint32_t i, vq_value v)
 	return true;
 }
 
-bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, vq_elem elem)
+bool vq_onnx_out_empty_list(vq_onnx *o, uint32_t i, vq_elem elem)
+{
+	return vq_onnx_out_empty(o, i, &(vq_type){ .elem = elem, .rank = 1 });
+}
+
+bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, const vq_type *t)
 {
 	vq_onnx_name *n;
 
@@ -275,7 +280,8 @@ bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, vq_elem elem)
 		return true;
 	n = &o->name[vq_onnx_name_id(o, o->node->output[i])];
 	n->state = VQ_ONNX_NOTHING;
-	n->elem = elem;
+	n->empty = *t;
+	n->empty.quant = 0;
 	return true;
 }
 
@@ -292,7 +298,7 @@ bool vq_onnx_out_named(vq_onnx *o, uint32_t i, const char *name)
 	to = vq_onnx_name_id(o, o->node->output[i]);
 	o->name[to].state = o->name[from].state;
 	o->name[to].value = o->name[from].value;
-	o->name[to].elem = o->name[from].elem;
+	o->name[to].empty = o->name[from].empty;
 	o->name[to].data_type = o->name[from].data_type;
 	return true;
 }
@@ -311,7 +317,7 @@ bool vq_onnx_out_tensor(vq_onnx *o, uint32_t i, const Onnx__TensorProto *t)
 	case VQ_ONNX_BAD:
 		return false;
 	case VQ_ONNX_EMPTY:
-		if (!vq_onnx_out_empty(o, i, type.elem))
+		if (!vq_onnx_out_empty(o, i, &type))
 			return false;
 		break;
 	case VQ_ONNX_DATA:

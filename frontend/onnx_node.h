@@ -30,7 +30,7 @@ typedef enum vq_onnx_state {
 	VQ_ONNX_LATER,    /* defined by a node not reached yet */
 	VQ_ONNX_STORED,   /* an initializer nothing has used yet */
 	VQ_ONNX_VALUE,
-	VQ_ONNX_NOTHING,  /* a constant without elements */
+	VQ_ONNX_NOTHING,  /* a tensor without elements, which the IR has not */
 	VQ_ONNX_POISONED, /* its node was refused: users stay silent */
 } vq_onnx_state;
 
@@ -41,7 +41,7 @@ typedef struct vq_onnx_name {
 	uint32_t uses;                     /* by node inputs and graph outputs */
 	vq_onnx_state state;
 	vq_value value;                    /* VQ_ONNX_VALUE */
-	vq_elem elem;                      /* VQ_ONNX_NOTHING */
+	vq_type empty;                     /* VQ_ONNX_NOTHING: its type, with a dimension 0 */
 	int32_t data_type;                 /* the file's, where a constant was stored as something else than its elem; else 0 */
 	const Onnx__TensorProto *stored;   /* VQ_ONNX_STORED */
 	const char *node;                  /* "node 'x' (Op)" that defines it, for messages; NULL: none yet */
@@ -138,7 +138,10 @@ vq_value vq_onnx_filled(vq_onnx *o, float v, int64_t n);
 
 bool vq_onnx_wants(vq_onnx *o, uint32_t i);              /* output i is named and something uses it */
 bool vq_onnx_out(vq_onnx *o, uint32_t i, vq_value v);    /* false if v is VQ_NO_VALUE; an absent name is fine */
-bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, vq_elem elem);
+/* a tensor without elements; t has a dimension 0 */
+bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, const vq_type *t);
+/* a list without elements */
+bool vq_onnx_out_empty_list(vq_onnx *o, uint32_t i, vq_elem elem);
 /* Output i is the very tensor that input k is, with its state. */
 bool vq_onnx_out_same(vq_onnx *o, uint32_t i, uint32_t k);
 /* Output i is the tensor called name (of a subgraph). */

@@ -50,15 +50,39 @@ static vq_value layernorm_from(vq_onnx *o, vq_value x, vq_value gamma, vq_value 
 	return x.id && axis + 1 < t.rank ? back(o, x, &t) : x;
 }
 
+/* the bits of all axes from axis on */
+static uint32_t axes_from(uint32_t axis, uint32_t rank)
+{
+	return ((1u << rank) - 1) & ~((1u << axis) - 1);
+}
+
+static vq_value root_of(vq_onnx *o, vq_value variance, float epsilon)
+{
+	return vq_onnx_1(o, VQ_OP_SQRT, vq_onnx_2(o, VQ_OP_ADD, variance, vq_onnx_scalar(o, epsilon)));
+}
+
+/* outputs Mean and InvStdDev, which inference graphs hardly ever use */
+static bool statistics(vq_onnx *o, uint32_t axes, float epsilon)
+{
+	vq_value x = vq_onnx_in(o, 0), mean, d, variance;
+
+	if (!vq_onnx_wants(o, 1) && !vq_onnx_wants(o, 2))
+		return true;
+	mean = vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, x, axes, true);
+	d = vq_onnx_2(o, VQ_OP_SUB, x, mean);
+	variance = vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, d, d), axes, true);
+	return vq_onnx_out(o, 1, mean) && vq_onnx_out(o, 2, vq_onnx_1(o, VQ_OP_RECIP, root_of(o, variance, epsilon)));
+}
+
 bool vq_import_layernorm(vq_onnx *o)
 {
+	uint32_t axis, rank = vq_onnx_in_type(o, 0)->rank;
 	float epsilon;
-	uint32_t axis;
 
 	vq_onnx_attr_ignore(o, "stash_type"); /* float32 is what we compute in */
-	return vq_onnx_attr_axis(o, -1, vq_onnx_in_type(o, 0)->rank, &axis) &&
-		vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon) &&
-		vq_onnx_out(o, 0, layernorm_from(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), vq_onnx_in(o, 2), axis, epsilon));
+	return vq_onnx_attr_axis(o, -1, rank, &axis) && vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon) &&
+		vq_onnx_out(o, 0, layernorm_from(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), vq_onnx_in(o, 2), axis, epsilon)) &&
+		statistics(o, axes_from(axis, rank), epsilon);
 }
 
 /* ONNX Runtime's: x + skip + bias, normalised; output 3 is the sum */
@@ -76,12 +100,6 @@ bool vq_import_skip_layernorm(vq_onnx *o)
 	return vq_onnx_out(o, 0, layernorm_from(o, sum, vq_onnx_in(o, 2), vq_onnx_in(o, 3),
 			vq_type_of(o->g, sum)->rank - 1, epsilon)) &&
 		(!vq_onnx_wants(o, 3) || vq_onnx_out(o, 3, sum));
-}
-
-/* the bits of all axes from axis on */
-static uint32_t axes_from(uint32_t axis, uint32_t rank)
-{
-	return ((1u << rank) - 1) & ~((1u << axis) - 1);
 }
 
 /* x / sqrt(mean(x^2) + epsilon) * scale */
@@ -114,11 +132,6 @@ static vq_value per_channel(vq_onnx *o, vq_value v, uint32_t rank)
 	for (uint32_t i = 1; i + 1 < rank; i++)
 		dim[i] = 1;
 	return vq_onnx_reshape(o, v, rank > 1 ? rank - 1 : 1, dim);
-}
-
-static vq_value root_of(vq_onnx *o, vq_value variance, float epsilon)
-{
-	return vq_onnx_1(o, VQ_OP_SQRT, vq_onnx_2(o, VQ_OP_ADD, variance, vq_onnx_scalar(o, epsilon)));
 }
 
 /* With constant statistics it is one scale and one shift per channel. */
@@ -203,7 +216,7 @@ bool vq_import_group_norm(vq_onnx *o)
 
 bool vq_import_lp_norm(vq_onnx *o)
 {
-	vq_value x = vq_onnx_in(o, 0), norm;
+	vq_value x = vq_onnx_in(o, 0), norm, zero;
 	uint32_t axis;
 	int64_t p;
 
@@ -215,6 +228,9 @@ bool vq_import_lp_norm(vq_onnx *o)
 	norm = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, norm, 1u << axis, true);
 	if (p == 2)
 		norm = vq_onnx_1(o, VQ_OP_SQRT, norm);
+	/* a zero vector stays zero */
+	zero = vq_onnx_2(o, VQ_OP_EQUAL, norm, vq_onnx_scalar(o, 0));
+	norm = vq_onnx_3(o, VQ_OP_WHERE, zero, vq_onnx_scalar(o, 1), norm);
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, x, norm));
 }
 

@@ -34,7 +34,7 @@ bool vq_import_constant(vq_onnx *o)
 		return vq_onnx_refuse(o, "the list has %zu entries", a->n_ints);
 	if (a)
 		return a->n_ints ? vq_onnx_out(o, 0, vq_const_i64s(o->g, a->ints, (uint32_t)a->n_ints)) :
-			vq_onnx_out_empty(o, 0, VQ_I64);
+			vq_onnx_out_empty_list(o, 0, VQ_I64);
 	a = vq_onnx_attr(o, "value_floats");
 	if (a && a->n_floats) {
 		vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ (int64_t)a->n_floats });
@@ -42,7 +42,7 @@ bool vq_import_constant(vq_onnx *o)
 		return vq_onnx_out(o, 0, vq_add_const_copy(o->g, &t, a->floats, NULL));
 	}
 	if (a)
-		return vq_onnx_out_empty(o, 0, VQ_F32);
+		return vq_onnx_out_empty_list(o, 0, VQ_F32);
 	return vq_onnx_refuse(o, "it has no value that is supported, expected a dense tensor, floats or integers");
 }
 
@@ -51,16 +51,14 @@ bool vq_import_shape(vq_onnx *o)
 	int64_t start, end, rank;
 	vq_type t;
 
-	if (vq_onnx_empty(o, 0))
-		return vq_onnx_out(o, 0, vq_const_i64s(o->g, &(int64_t){ 0 }, 1));
-	t = *vq_onnx_in_type(o, 0);
+	t = vq_onnx_empty(o, 0) ? vq_onnx_input_name(o, 0)->empty : *vq_onnx_in_type(o, 0);
 	rank = t.rank;
 	if (!vq_onnx_attr_int(o, "start", 0, &start) || !vq_onnx_attr_int(o, "end", rank, &end))
 		return false;
 	start = start < -rank ? 0 : start < 0 ? start + rank : start > rank ? rank : start;
 	end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
 	if (start >= end)
-		return vq_onnx_out_empty(o, 0, VQ_I64);
+		return vq_onnx_out_empty_list(o, 0, VQ_I64);
 	return vq_onnx_out(o, 0, vq_const_i64s(o->g, t.dim + start, (uint32_t)(end - start)));
 }
 
@@ -73,8 +71,9 @@ bool vq_import_constant_of_shape(vq_onnx *o)
 {
 	const Onnx__AttributeProto *a = vq_onnx_attr(o, "value");
 	int64_t dim[VQ_MAX_RANK];
-	vq_type t = vq_type_make(VQ_F32, 0, NULL);
+	vq_type t = vq_type_make(VQ_F32, 0, NULL), empty = { 0 };
 	const void *data = &(float){ 0 };
+	bool none = false;
 	uint32_t n;
 
 	if (!vq_onnx_ints(o, 0, "shape", dim, VQ_MAX_RANK, &n))
@@ -93,11 +92,16 @@ bool vq_import_constant_of_shape(vq_onnx *o)
 		return vq_onnx_refuse(o, "attribute 'value' has %" PRId64 " elements, expected one", vq_type_count(&t));
 	t.rank = 0;
 	memset(t.dim, 0, sizeof t.dim);
-	for (uint32_t i = 0; i < n; i++)
-		if (dim[i] == 0 && n == 1)
-			return vq_onnx_out_empty(o, 0, t.elem);
-		else if (dim[i] < 1)
-			return vq_onnx_refuse(o, "shape entry %u is %" PRId64 ", expected at least 1", (unsigned)i, dim[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		if (dim[i] < 0)
+			return vq_onnx_refuse(o, "shape entry %u is %" PRId64 ", expected a size", (unsigned)i, dim[i]);
+		empty.dim[i] = dim[i];
+		none |= !dim[i];
+	}
+	empty.elem = t.elem;
+	empty.rank = n;
+	if (none)
+		return vq_onnx_out_empty(o, 0, &empty);
 	return vq_onnx_out(o, 0, vq_onnx_expand(o, vq_add_const_copy(o->g, &t, data, NULL), n, dim));
 }
 
@@ -115,7 +119,7 @@ static bool float_range(vq_onnx *o)
 		return vq_onnx_refuse(o, "the range from %g to %g by %g is endless or too long", (double)start, (double)limit,
 			(double)delta);
 	if (count < 1)
-		return vq_onnx_out_empty(o, 0, VQ_F32);
+		return vq_onnx_out_empty_list(o, 0, VQ_F32);
 	t = vq_type_make(VQ_F32, 1, &(int64_t){ (int64_t)count });
 	v = VQ_ARRAY(o->arena, (size_t)count, float);
 	for (int64_t i = 0; i < t.dim[0]; i++)
@@ -140,7 +144,7 @@ bool vq_import_range(vq_onnx *o)
 		return vq_onnx_refuse(o, "the range from %" PRId64 " to %" PRId64 " by %" PRId64 " is endless or too long", start,
 			limit, delta);
 	if (count < 1)
-		return vq_onnx_out_empty(o, 0, elem);
+		return vq_onnx_out_empty_list(o, 0, elem);
 	t = vq_type_make(VQ_I64, 1, &(int64_t){ (int64_t)count });
 	v = VQ_ARRAY(o->arena, (size_t)count, int64_t);
 	for (int64_t i = 0; i < t.dim[0]; i++)
