@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = 16, ROWS = 256 };
+enum { PANEL = 32, ROWS = 256 };
 
 /* One product a[M,K] * b[N,K]: strides in elements, so that transposed operands need no copy. */
 typedef struct product {

@@ -1,6 +1,6 @@
 /*
- * Movement: elements change place and are not computed with. Operands and result of one quantization entry keep their
- * codes; where entries differ, or only one side is quantized, the values move as f32 and the result is quantized.
+ * Movement: elements change place and are not computed with. From codes to codes the codes are kept: the result's entry
+ * is the operand's, with the axis where it moved to. Where only one side is quantized the values move as f32.
  */
 #include "ir/contract.h"
 #include "ir/eval_ops.h"
@@ -179,7 +179,7 @@ static bool keeps_codes(const vq_eval *e)
 
 	for (uint32_t i = 0; i < n; i++)
 		if (e->in[i].type.elem != e->out->type.elem ||
-			e->in[i].type.quant != e->out->type.quant)
+			!e->in[i].type.quant != !e->out->type.quant)
 			return false;
 	return true;
 }
@@ -193,6 +193,9 @@ const char *vq_eval_move(vq_eval *e)
 	uint64_t value = 0;
 	const char *wrong = NULL;
 
+	for (uint32_t i = 1; raw && i < n; i++)
+		if (e->in[i].type.quant != e->in[0].type.quant)
+			return vq_arena_printf(e->a, "operands 0 and %u have different scales", i);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!raw && !vq_eval_is_float(e, i))
 			return vq_arena_printf(e->a, "operand %u has type %s, the result %s", i,

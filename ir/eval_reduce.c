@@ -217,8 +217,8 @@ static const char *layernorm(vq_eval *e)
 	for (int64_t i = 0; i < n; i++) {
 		float so = q ? q->scale[vq_eval_entry(q, &e->out->type, i)] : 1.0f;
 
-		g[i] = vq_c_merge_bias(gamma[i], so);
-		b[i] = vq_c_merge_bias(beta[i], so);
+		g[i] = vq_c_merge_scale(gamma[i], 1.0f, so);
+		b[i] = vq_c_merge_scale(beta[i], 1.0f, so);
 	}
 	for (int64_t r = 0; r < rows; r++)
 		layernorm_row(x + r * n, v + r * n, n, g, b, e->node->attr.norm.epsilon);

@@ -1,5 +1,4 @@
 /* The evaluator as an executor: nodes in order, values freed after their last use, blocks used again. */
-#include "ir/contract.h"
 #include "ir/eval.h"
 
 #include <string.h>
@@ -16,7 +15,6 @@ struct vq_exec {
 	vq_arena arena;        /* of everything below but the blocks */
 	uint32_t *uses;        /* of each value by nodes, by value id */
 	bool *observed;        /* by value id */
-	const void **constant; /* by value id: data of constants, flushed */
 	block *block;          /* grows */
 	uint32_t n_blocks, cap_blocks;
 };
@@ -31,34 +29,6 @@ typedef struct run {
 	vq_observe *observe;
 	void *user;
 } run;
-
-/* Does x[n] hold magnitudes between 0 and 2^-100? */
-static bool needs_flush(const float *x, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++)
-		if (vq_c_abs(x[i]) < VQ_TINY && vq_c_bits(x[i]))
-			return true;
-	return false;
-}
-
-static void flush(const float *x, float *y, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++)
-		y[i] = vq_c_flush(x[i]);
-}
-
-/* f32 constants are read flushed, as graph inputs are (docs/arithmetic.md) */
-static const void *constant_data(vq_arena *a, const vq_value_info *v)
-{
-	int64_t n = vq_type_count(&v->type);
-	float *y;
-
-	if (v->type.elem != VQ_F32 || !needs_flush(v->data, n))
-		return v->data;
-	y = VQ_ARRAY(a, (size_t)n, float);
-	flush(v->data, y, n);
-	return y;
-}
 
 /* Every node's operands must be defined before it. */
 static bool in_order(const vq_graph *g, vq_arena *a)
@@ -108,15 +78,11 @@ static vq_exec *prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
 	}
 	e->uses = VQ_ARRAY(&arena, g->n_values, uint32_t);
 	e->observed = VQ_ARRAY(&arena, g->n_values, bool);
-	e->constant = VQ_ARRAY(&arena, g->n_values, const void *);
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		for (uint32_t k = 0; g->node[i].op && k < g->node[i].n_in; k++)
 			e->uses[g->node[i].in[k].id]++;
 	for (uint32_t i = 0; i < n; i++)
 		e->observed[observed[i].id] = true;
-	for (uint32_t i = 1; i < g->n_values; i++)
-		if (g->value[i].def == VQ_DEF_CONST)
-			e->constant[i] = constant_data(&arena, &g->value[i]);
 	e->arena = arena;
 	return e;
 }
@@ -199,15 +165,10 @@ static bool run_node(run *r, uint32_t id)
 	return true;
 }
 
-static void bind_input(run *r, uint32_t i, const void *data)
+/* Inputs and constants are read where they are: nothing writes to the data of an operand. */
+static void bind(run *r, vq_value v, const void *data)
 {
-	vq_value v = r->e->g->input[i].value;
-	const vq_type *t = vq_type_of(r->e->g, v);
-
-	if (t->elem == VQ_F32)
-		flush(data, take(r, v), vq_type_count(t));
-	else
-		memcpy(take(r, v), data, vq_type_bytes(t));
+	memcpy(&r->data[v.id], &data, sizeof data);
 	computed(r, v);
 }
 
@@ -226,13 +187,10 @@ static bool run_graph(
 	for (uint32_t i = 0; i < e->n_blocks; i++)
 		e->block[i].busy = false;
 	for (uint32_t i = 0; i < g->n_inputs; i++)
-		bind_input(&r, i, in[i]);
+		bind(&r, g->input[i].value, in[i]);
 	for (uint32_t i = 1; i < g->n_values; i++)
-		if (e->constant[i]) {
-			memcpy(&r.data[i], &e->constant[i],
-				sizeof r.data[i]); /* tensors of operands are only read */
-			computed(&r, (vq_value){i});
-		}
+		if (g->value[i].def == VQ_DEF_CONST)
+			bind(&r, (vq_value){ i }, g->value[i].data);
 	for (uint32_t i = 1; i < g->n_nodes && ok; i++)
 		if (g->node[i].op)
 			ok = run_node(&r, i);

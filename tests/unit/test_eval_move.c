@@ -105,8 +105,34 @@ static void pad_of_values_and_codes(void **state)
 	assert_ints(co, int8_t, 7, 7, 7, 7, 1, 2, 7, 7, 3, 4, 7, 7); /* 2 / 0.5 + 3 */
 }
 
-/* different entries: dequantized, moved, quantized again */
-static void concat_of_two_entries_requantizes(void **state)
+/* scales move with their axis, codes stay what they are */
+static void transpose_keeps_codes(void **state)
+{
+	static const float scale[] = { 1, 2 };
+	static const int32_t zero[] = { 4000000, 0 };
+	bench *b = *state;
+	vq_quant q = { .bits = 8, .lo = -128, .hi = 127, .axis = 0, .n = 2, .scale = scale, .zero = zero };
+	uint32_t before = vq_quant_add(&b->g, &q);
+	vq_attr attr = { .perm = { { 1, 0 } } };
+	vq_tensor in = codes(tensor(b, VQ_S8, S8(1, 2, 3, 4, 5, 6), 2, 3, 0), before), out;
+
+	q.axis = 1;
+	out = codes(tensor(b, VQ_S8, NULL, 3, 2, 0), vq_quant_add(&b->g, &q));
+	assert_null(compute(b, VQ_OP_TRANSPOSE, &attr, &in, 1, &out));
+	assert_ints(out, int8_t, 1, 4, 2, 5, 3, 6);
+}
+
+static void f32_moves_to_codes(void **state)
+{
+	bench *b = *state;
+	uint32_t q = vq_quant_per_tensor(&b->g, 0.5f, 1, -128, 127);
+	vq_tensor in = tensor(b, VQ_F32, F32(1, -2, 0.75f), 3, 0), out = codes(tensor(b, VQ_S8, NULL, 1, 3, 0), q);
+
+	assert_null(compute(b, VQ_OP_RESHAPE, NULL, &in, 1, &out));
+	assert_ints(out, int8_t, 3, -3, 3);
+}
+
+static void concat_of_two_scales_is_refused(void **state)
 {
 	bench *b = *state;
 	uint32_t q1 = vq_quant_per_tensor(&b->g, 0.5f, 0, -128, 127), q2 = vq_quant_per_tensor(&b->g, 1, 0, -128, 127);
@@ -114,8 +140,7 @@ static void concat_of_two_entries_requantizes(void **state)
 	vq_tensor in[2] = { codes(tensor(b, VQ_S8, S8(3, 5), 2, 0), q1), codes(tensor(b, VQ_S8, S8(3, 5), 2, 0), q2) };
 	vq_tensor out = codes(tensor(b, VQ_S8, NULL, 4, 0), q2);
 
-	assert_null(compute(b, VQ_OP_CONCAT, &attr, in, 2, &out));
-	assert_ints(out, int8_t, 2, 2, 3, 5);
+	assert_string_equal(compute(b, VQ_OP_CONCAT, &attr, in, 2, &out), "operands 0 and 1 have different scales");
 }
 
 int main(void)
@@ -131,7 +156,9 @@ int main(void)
 		TEST(gather_along_an_axis),
 		TEST(gather_checks_indices),
 		TEST(pad_of_values_and_codes),
-		TEST(concat_of_two_entries_requantizes),
+		TEST(transpose_keeps_codes),
+		TEST(f32_moves_to_codes),
+		TEST(concat_of_two_scales_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
