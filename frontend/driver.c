@@ -35,6 +35,17 @@ static void keep(vq_strings *list, vq_arena *arena, const char *path)
 	list->item[list->n++] = path;
 }
 
+/* A file of external data: each once, tensor by tensor they are opened again and again. */
+static void opened(void *user, const char *path)
+{
+	driver *d = user;
+
+	for (uint32_t i = 0; i < d->results.read.n; i++)
+		if (strcmp(d->results.read.item[i], path) == 0)
+			return;
+	keep(&d->results.read, d->arena, path);
+}
+
 static bool read_vir(driver *d)
 {
 	vq_file f;
@@ -53,7 +64,7 @@ static bool read_vir(driver *d)
 static bool read_model(driver *d)
 {
 	vq_import_options i = { .dims = d->o->dims.item, .n_dims = d->o->dims.n, .shapes = d->o->shapes.item,
-		.n_shapes = d->o->shapes.n };
+		.n_shapes = d->o->shapes.n, .opened = opened, .user = d };
 
 	keep(&d->results.read, d->arena, d->o->model);
 	if (vq_path_ends(d->o->model, ".vir"))

@@ -74,7 +74,11 @@ static bool emit_vir(const vq_results *r)
 	if (strcmp(path, "-") == 0 || strncmp(path, "/dev/", 5) == 0)
 		return vq_print_graph(r->g, text, NULL, NULL);
 	sidecar = open_output(r, side);
-	return sidecar && vq_print_graph(r->g, text, sidecar, vq_path_base(side));
+	if (!sidecar || !vq_print_graph(r->g, text, sidecar, vq_path_base(side)))
+		return false;
+	if (ftell(sidecar) == 0)
+		vq_output_drop_last(); /* all constants stand in the text */
+	return true;
 }
 
 static bool compile(const vq_results *r, vq_artifact what, const char *prefix, vq_object *object)

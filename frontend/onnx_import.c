@@ -438,6 +438,10 @@ static bool import(vq_graph *g, vq_onnx_model *m, const vq_import_options *optio
 
 	if (name && *name)
 		g->name = name;
+	if (options && options->opened) {
+		m->opened = options->opened;
+		m->user = options->user;
+	}
 	if (!import_model(&o, options))
 		return false;
 	vq_graph_sweep(g);

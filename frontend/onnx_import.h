@@ -9,6 +9,8 @@ typedef struct vq_import_options {
 	uint32_t n_dims;
 	const char *const *shapes; /* "input=1x3x224x224": whole shapes of inputs */
 	uint32_t n_shapes;
+	void (*opened)(void *user, const char *path); /* called for files of external data, for dependency files; may be NULL */
+	void *user;                /* of opened */
 } vq_import_options;
 
 /*

@@ -269,6 +269,8 @@ static int open_beside(vq_onnx_model *m, const char *where, const char *location
 	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	if (fd < 0)
 		vq_error(m->diag, where, "external data: cannot open '%s': %s", path, strerror(errno));
+	else if (m->opened)
+		m->opened(m->user, path);
 	return fd;
 }
 

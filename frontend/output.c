@@ -92,6 +92,17 @@ const char *vq_output_name(vq_arena *arena, vq_diag *diag, const char *path)
 	return path;
 }
 
+void vq_output_drop_last(void)
+{
+	const output *o = &outputs[n_outputs - 1];
+
+	if (o->file)
+		fclose(o->file);
+	if (o->temporary)
+		unlink(o->temporary);
+	n_outputs--;
+}
+
 static bool copy(FILE *from, const char *path)
 {
 	FILE *to = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");

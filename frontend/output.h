@@ -18,6 +18,9 @@ FILE *vq_output_open(vq_arena *arena, vq_diag *diag, const char *path);
 /* The same for code that opens its file itself: the name to write to. NULL after an error in diag. */
 const char *vq_output_name(vq_arena *arena, vq_diag *diag, const char *path);
 
+/* Takes the output opened last back: nothing is written to its path. */
+void vq_output_drop_last(void);
+
 /* Finishes and renames all. false after an error in diag; then none is left. */
 bool vq_outputs_commit(vq_diag *diag);
 

@@ -116,15 +116,24 @@ static const char *or_dash(const char *text)
 	return text ? text : "-";
 }
 
+static int widest(int least, const char *text)
+{
+	int n = text ? (int)strlen(text) : 0;
+
+	return n > least ? n : least;
+}
+
 static void sites_text(FILE *out, const vq_report *r)
 {
-	int widest = 4;
+	int name = 4, op = 2, scheme = 6;
 
-	for (uint32_t i = 0; i < r->n; i++)
-		if (r->site[i].name && (int)strlen(r->site[i].name) > widest)
-			widest = (int)strlen(r->site[i].name);
-	fprintf(out, "\nsites\n  %-*s  %-12s %-16s %12s %6s %12s %9s  %s\n", widest, "name", "op", "scheme", "scale", "zero", "macs",
-		"sqnr dB", "why");
+	for (uint32_t i = 0; i < r->n; i++) {
+		name = widest(name, r->site[i].name);
+		op = widest(op, r->site[i].op);
+		scheme = widest(scheme, r->site[i].scheme);
+	}
+	fprintf(out, "\nsites\n  %-*s  %-*s  %-*s  %11s  %6s  %12s  %7s  %s\n", name, "name", op, "op", scheme, "scheme", "scale", "zero",
+		"macs", "sqnr dB", "why");
 	for (uint32_t i = 0; i < r->n; i++) {
 		const vq_site *s = &r->site[i];
 		char scale[32] = "-", zero[16] = "-", sqnr[16] = "-";
@@ -135,8 +144,8 @@ static void sites_text(FILE *out, const vq_report *r)
 		}
 		if (isfinite(s->sqnr_db))
 			snprintf(sqnr, sizeof sqnr, "%.1f", s->sqnr_db);
-		fprintf(out, "  %-*s  %-12s %-16s %12s %6s %12" PRId64 " %9s  %s\n", widest, or_dash(s->name), or_dash(s->op),
-			or_dash(s->scheme), scale, zero, s->macs, sqnr, s->why ? s->why : "");
+		fprintf(out, "  %-*s  %-*s  %-*s  %11s  %6s  %12" PRId64 "  %7s  %s\n", name, or_dash(s->name), op, or_dash(s->op), scheme,
+			or_dash(s->scheme), scale, zero, s->macs, sqnr, or_dash(s->why));
 	}
 }
 
