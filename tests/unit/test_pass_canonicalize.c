@@ -391,9 +391,13 @@ static void random_graphs_keep_their_values(void **state)
 		vq_graph_init(&one.g, &one.arena, &one.diag, "test");
 		make_random_graph(&r, &one.g, 12);
 		tame_constants(&one);
+		was = results(&one, &one.g);
+		if (!was) { /* a constant index out of range: folding would say so too */
+			vq_arena_free(&one.arena);
+			continue;
+		}
 		run(&one, passes[0]);
-		was = results(&one, &one.before);
-		is = was && !contains(&one.before, VQ_OP_POW) ? results(&one, &one.g) : NULL;
+		is = contains(&one.before, VQ_OP_POW) ? NULL : results(&one, &one.g);
 		for (uint32_t k = 0; is && k < one.g.n_outputs; k++) {
 			const vq_type *t = vq_type_of(&one.g, one.g.output[k].value);
 
@@ -406,7 +410,6 @@ static void random_graphs_keep_their_values(void **state)
 				assert_memory_equal(was[k], is[k], vq_type_bytes(t));
 		}
 		compared += is != NULL;
-		one.diag.n = one.diag.errors = 0;
 		for (size_t k = 1; k < sizeof passes / sizeof *passes; k++)
 			run(&one, passes[k]);
 		vq_arena_free(&one.arena);
