@@ -271,9 +271,9 @@ static void normalise(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint3
 	(void)count;
 	(void)none;
 	for (uint32_t p = 0; p < pieces; p++) {
-		vq_ll at = key_at(c, j, p);
+		vq_ll at = key_at(c, j, p), v = vq_fmul(c, load_score(c, s, c->f32, at), s->inverse);
 
-		vq_store_to(c, vq_fmul(c, load_score(c, s, c->f32, at), s->inverse), score_at(c, s, at), 4);
+		vq_store_to(c, c->strict ? vq_flush(c, v) : v, score_at(c, s, at), 4);
 	}
 }
 
@@ -314,6 +314,8 @@ static void softmax_integer(vq_codegen *c, attention *s, vq_ll row)
 	for (uint32_t p = 1; p < s->chunks; p++)
 		carried[0] = LLVMBuildAdd(c->b, carried[0], carried[p], "");
 	total = vq_intrinsic(c, "llvm.vector.reduce.add", &over, 1, carried, 1);
+	if (s->d->has_bias) /* a row masked as a whole has no code */
+		total = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, total, vq_ci32(c, 0), ""), total, vq_ci32(c, 1), "");
 	total = reciprocal(c, LLVMBuildSIToFP(c->b, total, c->f32, ""));
 	vq_store_to(c, total, vq_offset(c, s->row_scale, vq_mul_const(c, row, 4)), 4);
 }

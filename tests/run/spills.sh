@@ -1,6 +1,6 @@
 #!/bin/sh
 # Looks for stack operands inside the k loops of an object's kernels: usage spills.sh OBJECT [verbose]
-# A k loop is an innermost loop with a dot, or one of f32 multiplies and additions alone. Exit 1 if a register is spilled there,
+# A k loop is an innermost loop with a dot, or one of f32 multiplies and additions alone, that stores nothing. Exit 1 if a register is spilled there,
 # 77 without llvm-objdump. With a second argument every k loop is printed: instructions, dots, stack operands.
 for d in llvm-objdump-19 llvm-objdump; do
 	command -v $d >/dev/null 2>&1 && objdump=$d && break
@@ -48,6 +48,8 @@ function loop(to,   i, dots, mul, add, other, stack, op) {
 			other++
 		if (line[i] ~ /\(%[re]sp|\[sp|\(sp\)/)
 			stack++
+		else if (op ~ /^(st[rp]|stur|vst|str|vse|vs[0-9]|s[bwdh]$|fs[wd]$)/ || line[i] ~ /^v?mov.*,[^,]*\([^)]*\)$/)
+			return
 	}
 	if (dots ? mul || add : !mul || other)
 		return
