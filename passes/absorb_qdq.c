@@ -7,6 +7,7 @@
  *          - quantize(y) with y read by nothing else disappears into the operator that computes y.
  * Leaves:  products without integer form in float, with the reason in the report. A value wanted both in float and as codes keeps its quantize.
  */
+#include "passes/measure.h"
 #include "passes/qdq.h"
 
 #include <math.h>
@@ -231,5 +232,5 @@ bool vq_pass_absorb_qdq(vq_pass *p)
 		}
 	}
 	absorb_results(p->g);
-	return true;
+	return vq_measure(p);
 }

@@ -3,7 +3,7 @@
  * sums of squares and (for the percentile and MSE observers) a histogram.
  *
  * Needs:   shapes known; products in their canonical form (after the fuse passes).
- * Changes: p->stats.
+ * Changes: p->stats, p->reference.
  * Leaves:  the graph.
  * Does nothing for a float object and for a graph that carries its own scales. With -calib-stats the statistics are read instead.
  */
@@ -97,6 +97,10 @@ bool vq_pass_calibrate(vq_pass *p)
 	if (!p->set->stats_in && (!p->set->samples || !p->set->samples->n)) {
 		vq_error(g->diag, NULL, "the model has no scales and there are no samples to calibrate it with");
 		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, or use -quant=none");
+	}
+	if (p->set->measure) {
+		p->reference = VQ_NEW(g->arena, vq_graph);
+		vq_graph_copy(p->reference, g, g->arena, g->diag);
 	}
 	p->stats = VQ_ARRAY(g->arena, g->n_values, vq_stats);
 	p->n_stats = g->n_values;

@@ -190,6 +190,8 @@ bool vq_pass_insert_qdq(vq_pass *p)
 	uint32_t n_nodes = p->g->n_nodes;
 	bool ok = true;
 
+	if (p->n_stats && p->report)
+		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
 		vq_node n = { i };
 		vq_site site;

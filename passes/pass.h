@@ -36,6 +36,7 @@ typedef struct vq_settings {
 	vq_progress *progress;
 	void *progress_user;
 	bool verify;              /* check every invariant of the graph after each pass */
+	bool measure;             /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */
 } vq_settings;
 
 /* One line of the report: a site and what was decided there. */
@@ -77,6 +78,8 @@ typedef struct vq_pass {
 	vq_report *report;
 	vq_stats *stats;     /* filled by calibrate, by value id of the current graph; kept true by passes until insert_qdq */
 	uint32_t n_stats;
+	vq_graph *reference; /* with vq_settings.measure: the float graph as calibrate saw it */
+	uint32_t first_site; /* line of the report of the first product, in execution order; written by insert_qdq */
 	bool calibrated;     /* insert_qdq made the QDQ form and reported its sites; false: the model brought its scales */
 } vq_pass;
 
