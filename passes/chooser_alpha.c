@@ -58,14 +58,21 @@ static double row_error(const vq_channels *c, const float *w, const double *d, d
 	return sum;
 }
 
+/*
+ * Of n rows seen, a new one exceeds the peak of a channel with probability 1/(n + 1), and after division all channels peak alike: room is left above. 1.25 costs 2 dB
+ * of one site's SQNR.
+ */
 static void entry(const vq_channels *c, const double *d, vq_change *change)
 {
+	const double room = 1.25 + 3 / (c->rows + 1);
 	vq_range r = { 0, 0 };
 
 	for (uint32_t i = 0; i < c->n; i++) {
 		r.lo = fmin(r.lo, (double)c->lo[i] / d[i]);
 		r.hi = fmax(r.hi, (double)c->hi[i] / d[i]);
 	}
+	r.lo *= room;
+	r.hi *= room;
 	vq_entry_asymmetric(r, &change->scale, &change->zero);
 }
 

@@ -55,7 +55,10 @@ static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channel
 	double *square = VQ_ARRAY(a, r->channels, double);
 	double rows = 0;
 
-	*c = (vq_channels){ r->channels, lo, hi, square, r->consumer, r->n_consumers, a };
+	*c = (vq_channels){
+		.n = r->channels, .lo = lo, .hi = hi, .square = square,
+		.consumer = r->consumer, .n_consumers = r->n_consumers, .scratch = a,
+	};
 	*few = true;
 	for (uint32_t i = 0; i < r->channels; i++) {
 		lo[i] = INFINITY;
@@ -77,6 +80,7 @@ static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channel
 	}
 	for (uint32_t i = 0; i < r->channels; i++)
 		square[i] /= rows;
+	c->rows = rows;
 	return true;
 }
 

@@ -35,6 +35,7 @@ typedef struct vq_channels {
 	uint32_t n;
 	const float *lo, *hi;
 	const double *square;     /* mean square */
+	double rows;              /* rows of channels they are taken from */
 	const vq_consumer *consumer;
 	uint32_t n_consumers;
 	vq_arena *scratch;
