@@ -1,45 +1,105 @@
-/* Which values hold the channels of a producer, and whether everything that reads them can be rewritten. */
+/*
+ * Which values hold the channels of a producer, and whether everything that reads them can be rewritten.
+ *
+ * A value holds the channels in turn if element i of it (row-major) belongs to channel i mod C. The
+ * result of LayerNorm does, and so does whatever movement makes of it without breaking rows up:
+ * windows, shifts, a row taken out, several positions merged into one dimension.
+ */
 #include "passes/transform.h"
 
-/* Does every element of the view keep its channel? Then offset and outer strides are multiples of the number of channels. */
-static bool view_keeps_channels(const vq_attr *a, int64_t channels)
+/* Strides of the row-major tensor t, in elements. */
+static void row_major(const vq_type *t, int64_t *stride)
 {
-	uint32_t last = a->view.rank - 1;
+	int64_t step = 1;
 
-	if (a->view.rank == 0 || a->view.dim[last] != channels || (channels > 1 && a->view.stride[last] != 1) ||
-		a->view.offset % channels)
+	for (uint32_t i = t->rank; i-- > 0; step *= t->dim[i])
+		stride[i] = step;
+}
+
+/*
+ * Result element (i0, i1, …) lies at offset + sum of stride * i in the operand and at sum of w * i in
+ * the result: both must be the same channel.
+ */
+static bool strides_keep(const vq_type *result, int64_t offset, const int64_t *stride, int64_t channels)
+{
+	int64_t w[VQ_MAX_RANK];
+
+	row_major(result, w);
+	if (offset % channels)
 		return false;
-	for (uint32_t i = 0; i < last; i++)
-		if (a->view.dim[i] > 1 && a->view.stride[i] % channels)
+	for (uint32_t i = 0; i < result->rank; i++)
+		if (result->dim[i] > 1 && (stride[i] - w[i]) % channels)
 			return false;
 	return true;
 }
 
-/* Is the node's result indexed by the same channels in its last axis as operand 0? Linear in each channel, too. */
+static bool slice_keeps(const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
+{
+	int64_t stride[VQ_MAX_RANK], offset = 0;
+
+	row_major(from, stride);
+	for (uint32_t i = 0; i < from->rank; i++) {
+		offset += n->attr.slice.start[i] * stride[i];
+		stride[i] *= n->attr.slice.step[i];
+	}
+	return strides_keep(to, offset, stride, channels);
+}
+
+static bool transpose_keeps(const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
+{
+	int64_t stride[VQ_MAX_RANK], moved[VQ_MAX_RANK];
+
+	row_major(from, stride);
+	for (uint32_t i = 0; i < to->rank; i++)
+		moved[i] = stride[n->attr.perm.perm[i]];
+	return strides_keep(to, 0, moved, channels);
+}
+
+/* Elements after the axis. */
+static int64_t inner(const vq_type *t, int32_t axis)
+{
+	int64_t n = 1;
+
+	for (uint32_t i = (uint32_t)axis + 1; i < t->rank; i++)
+		n *= t->dim[i];
+	return n;
+}
+
+static bool concat_keeps(const vq_graph *g, const vq_node_info *n, int64_t channels)
+{
+	for (uint32_t i = 0; i < n->n_in; i++) {
+		const vq_type *t = vq_type_of(g, n->in[i]);
+
+		if (t->dim[n->attr.axis.axis] * inner(t, n->attr.axis.axis) % channels)
+			return false;
+	}
+	return true;
+}
+
+/* Does the result hold the channels in turn if operand 0 (of concat: all operands) does? */
 static bool keeps_channels(const vq_graph *g, const vq_node_info *n, int64_t channels)
 {
 	const vq_type *from = vq_type_of(g, n->in[0]), *to = vq_type_of(g, n->out);
-	uint32_t last = from->rank - 1;
 
-	if (to->rank == 0 || to->dim[to->rank - 1] != channels)
+	if (from->rank == 0)
 		return false;
 	switch (n->op) {
 	case VQ_OP_RESHAPE:
 		return true;
-	case VQ_OP_EXPAND:
-		return true;
+	case VQ_OP_EXPAND: /* repeats whole rows */
+		return to->rank && to->dim[to->rank - 1] == channels && from->dim[from->rank - 1] == channels;
 	case VQ_OP_TRANSPOSE:
-		return n->attr.perm.perm[last] == last;
+		return transpose_keeps(n, from, to, channels);
 	case VQ_OP_SLICE:
-		return n->attr.slice.start[last] == 0 && n->attr.slice.step[last] == 1;
+		return slice_keeps(n, from, to, channels);
 	case VQ_OP_VIEW:
-		return view_keeps_channels(&n->attr, channels);
+		return strides_keep(to, n->attr.view.offset, n->attr.view.stride, channels);
 	case VQ_OP_GATHER:
-		return (uint32_t)n->attr.axis.axis < last;
-	case VQ_OP_REDUCE_MEAN:
-		return !(n->attr.reduce.axes >> last & 1);
+		return inner(from, n->attr.axis.axis) % channels == 0;
 	case VQ_OP_CONCAT:
-		return (uint32_t)n->attr.axis.axis < last;
+		return concat_keeps(g, n, channels);
+	case VQ_OP_REDUCE_MEAN: /* the mean of (x - t) / d is (mean of x - t) / d */
+		return from->dim[from->rank - 1] == channels && !(n->attr.reduce.axes >> (from->rank - 1) & 1);
 	default:
 		return false;
 	}
@@ -55,12 +115,14 @@ static bool takes_part(const vq_graph *g, const vq_node_info *n, const bool *in_
 	return true;
 }
 
-static const char *refusal(const vq_graph *g, vq_node id, const bool *in_reach)
+static const char *refusal(const vq_graph *g, vq_node id, const bool *in_reach, int64_t channels)
 {
 	const vq_node_info *n = &g->node[id.id];
 
 	if (n->op != VQ_OP_LINEAR || !in_reach[n->in[0].id] || in_reach[n->in[1].id] || (n->n_in > 2 && in_reach[n->in[2].id]))
 		return vq_arena_printf(g->arena, "its result is also read by %s", vq_where(g, id));
+	if (vq_type_of(g, n->in[1])->dim[1] != channels)
+		return vq_arena_printf(g->arena, "%s reads several positions as one row", vq_where(g, id));
 	if (!vq_is_const(g, n->in[1]) || vq_type_of(g, n->in[1])->elem != VQ_F32)
 		return vq_arena_printf(g->arena, "%s reads it and has no constant float weights", vq_where(g, id));
 	if (n->n_in > 2 && !vq_is_const(g, n->in[2]))
@@ -71,7 +133,7 @@ static const char *refusal(const vq_graph *g, vq_node id, const bool *in_reach)
 static void add_reader(const vq_graph *g, vq_node id, const bool *in_reach, vq_reach *r)
 {
 	const vq_node_info *n = &g->node[id.id];
-	const char *why = refusal(g, id, in_reach);
+	const char *why = refusal(g, id, in_reach, r->channels);
 
 	if (!why)
 		r->consumer[r->n_consumers++] =

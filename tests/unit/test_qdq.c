@@ -107,7 +107,8 @@ static double logit_error(const vq_graph *a, const vq_graph *b, const small_vit 
 	return sqrt(error / size);
 }
 
-typedef struct errors { double qdq, integer, between; } errors;
+/* relative errors of the logits, and the least SQNR in the report */
+typedef struct errors { double qdq, integer, between, sqnr; } errors;
 
 static errors quantized_errors(float outlier, vq_fold fold)
 {
@@ -117,12 +118,18 @@ static errors quantized_errors(float outlier, vq_fold fold)
 
 	vq_graph_copy(&original, &s->g, &s->arena, &s->diag);
 	s->set.fold = fold;
+	s->set.measure = true;
 	to_qdq(s);
 	vq_graph_copy(&qdq, &s->g, &s->arena, &s->diag);
 	check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
 	e.qdq = logit_error(&original, &qdq, s);
 	e.integer = logit_error(&original, &s->g, s);
 	e.between = logit_error(&qdq, &s->g, s);
+	e.sqnr = (double)INFINITY;
+	for (uint32_t i = s->p.first_site; i < s->report.n; i++) {
+		assert_true(s->report.site[i].sqnr_db == s->report.site[i].sqnr_db); /* no NaN */
+		e.sqnr = fmin(e.sqnr, s->report.site[i].sqnr_db);
+	}
 	sv_free(s);
 	return e;
 }
@@ -138,6 +145,7 @@ static void outliers_need_the_transform(void **state)
 	/* half of the samples were not calibrated on; 16 channels average little away: 0.033 and 0.037 were measured */
 	assert_true(plain.integer < 0.05 && repq.integer < 0.05);
 	assert_true(naive.integer > 0.3 && naive.qdq > 0.3);
+	assert_true(plain.sqnr > 25 && repq.sqnr > 25 && naive.sqnr < 10);
 	/* the two forms differ by the codes of softmax (8 bits in the integer form) and by where scales round */
 	assert_true(plain.between < 0.015 && repq.between < 0.015);
 }
