@@ -85,6 +85,8 @@ vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, 
 vq_ll vq_narrow_codes(vq_codegen *c, vq_ll codes, bool u8);
 /* i32 code lanes (already in [lo, hi]) of n equal vectors to bytes, in place; returns into how many vectors, same order of lanes */
 uint32_t vq_narrow_vectors(vq_codegen *c, vq_ll *codes, uint32_t n, bool u8);
+/* f32 lanes of n equal vectors (in units of codes) to stored bytes, as e's lo, hi, zero, bounded and store say; likewise */
+uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilogue *e);
 /* n a power of two: concatenates all into v[0], returns 1; else returns n */
 uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n);
 /* cast f32 to i32 as the operator does */

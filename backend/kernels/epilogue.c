@@ -217,9 +217,7 @@ uint32_t vq_epilogue_convert(vq_codegen *c, const vq_epilogue *e, vq_ll *v, uint
 	case VQ_STORE_U8:
 		for (uint32_t i = 0; i < n && e->scaled; i++)
 			v[i] = vq_fmul(c, v[i], vq_splat_f32(c, e->inv, lanes));
-		for (uint32_t i = 0; i < n; i++)
-			v[i] = vq_quantize(c, v[i], e->lo, e->hi, e->zero, e->bounded);
-		return vq_narrow_vectors(c, v, n, e->store == VQ_STORE_U8);
+		return vq_quantize_vectors(c, v, n, e);
 	case VQ_STORE_BOOL:
 		for (uint32_t i = 0; i < n; i++) {
 			vq_ll zero = LLVMConstNull(LLVMTypeOf(v[i]));

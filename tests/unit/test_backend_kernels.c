@@ -366,6 +366,37 @@ static void every_tail(void **state)
 	}
 }
 
+/* 32 bit integers times 0.97: bounded, far beyond the codes on both sides */
+static void bounded_stores(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 40; i++) {
+		vq_kernel k;
+		vq_elementwise *d = &k.u.elementwise;
+		char what[40];
+
+		memset(&k, 0, sizeof k);
+		k.kind = VQ_KERNEL_ELEMENTWISE;
+		d->rank = 1;
+		d->dim[0] = 1 + (int64_t)i * 13;
+		d->tasks = 1;
+		d->out_stride[0] = d->epilogue.extra[0].stride[0] = 1;
+		d->epilogue.n_extras = d->epilogue.n_eops = 1;
+		d->epilogue.extra[0] = (vq_extra){ .elem = i % 2 ? VQ_I32 : VQ_S8, .index = VQ_X_STRIDED, .stride = { 1 } };
+		d->epilogue.eop[0] = (vq_eop){ .op = VQ_OP_MUL, .extra = -2, .imm = i % 2 ? 0.97f : 1.5f };
+		random_store(&d->epilogue);
+		d->epilogue.store = check_random_u32() & 1 ? VQ_STORE_S8 : VQ_STORE_U8;
+		d->epilogue.scaled = false;
+		d->epilogue.bounded = true;
+		d->epilogue.hi = i % 5 ? 127 : 90;
+		d->epilogue.zero = i % 3 ? (int32_t)check_random_in(-200, 200) : i % 4 ? 0 : (int32_t)check_random_in(-40000, 40000);
+		snprintf(what, sizeof what, "bounded store %u", i);
+		run_elementwise(&k, true, what);
+		if (i % 8 == 0)
+			check_objects(&k);
+	}
+}
+
 static void copies(void **state)
 {
 	(void)state;
@@ -399,6 +430,7 @@ int main(void)
 		cmocka_unit_test(unary_functions),
 		cmocka_unit_test(random_elementwise),
 		cmocka_unit_test(every_tail),
+		cmocka_unit_test(bounded_stores),
 		cmocka_unit_test(copies),
 		cmocka_unit_test(elsewhere),
 	};
