@@ -1,5 +1,6 @@
 /* Planning of what is not a product: elementwise groups, norms, reductions, copies, gather, concat. */
 #include "backend/planner.h"
+#include "ir/contract.h"
 
 #include <string.h>
 
@@ -240,7 +241,7 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 			continue;
 		}
 		for (uint32_t c = 0; c < d->n; c++)
-			to[c] = q ? (float)((double)from[c] / (double)q->scale[0]) : from[c];
+			to[c] = vq_c_merge_bias(from[c], q ? q->scale[0] : 1.0f);
 		arg[i] = vq_pack_bytes(s->p, to, d->n * sizeof *to);
 	}
 	norm_store(s, n->out, &d->epilogue, false);
