@@ -7,13 +7,19 @@
 #include <string.h>
 
 /*
- * An elementwise expression in x and one function value F: a(x) + b(x) F, with polynomials a and b of degree up to 3. Every way to write
- * an activation (which product first, division or multiplication, x^3 as pow or products) is the same pair.
+ * An elementwise expression in x and one function value F: a(x) + b(x) F, with polynomials a and b
+ * of degree up to 3. Every way to write an activation (which product first, division or
+ * multiplication, x^3 as pow or products) is the same pair.
  */
 enum { DEGREE = 3, DEEPEST = 10 };
 
-typedef struct poly { double c[DEGREE + 1]; } poly;
-typedef struct expr { poly a, b; } expr;
+typedef struct poly {
+	double c[DEGREE + 1]; /* coefficients, by power of x */
+} poly;
+typedef struct expr {
+	poly a; /* what stands without F */
+	poly b; /* what multiplies F */
+} expr;
 
 static bool is_zero(const poly *p)
 {
@@ -52,7 +58,8 @@ static bool multiply(const expr *x, const expr *y, expr *out)
 
 	if (!is_zero(&x->b) && !is_zero(&y->b))
 		return false;
-	if (!product(&x->a, &y->b, &s) || !product(&x->b, &y->a, &t) || !product(&x->a, &y->a, &out->a))
+	if (!product(&x->a, &y->b, &s) || !product(&x->b, &y->a, &t) ||
+		!product(&x->a, &y->a, &out->a))
 		return false;
 	sum(&s, &t, 1, &out->b);
 	return true;
@@ -60,7 +67,8 @@ static bool multiply(const expr *x, const expr *y, expr *out)
 
 static bool is_arithmetic(vq_op op)
 {
-	return op == VQ_OP_MUL || op == VQ_OP_DIV || op == VQ_OP_ADD || op == VQ_OP_SUB || op == VQ_OP_NEG || op == VQ_OP_POW;
+	return op == VQ_OP_MUL || op == VQ_OP_DIV || op == VQ_OP_ADD || op == VQ_OP_SUB ||
+	       op == VQ_OP_NEG || op == VQ_OP_POW;
 }
 
 /* v in terms of x and f (f may be VQ_NO_VALUE); false if it is made of anything else */
@@ -93,7 +101,8 @@ static bool express(const vq_graph *g, vq_value v, vq_value x, vq_value f, int d
 	if (n->op == VQ_OP_POW) {
 		expr square;
 
-		return vq_scalar(g, n->in[1], &c) && c == 3 && multiply(&l, &l, &square) && multiply(&square, &l, e);
+		return vq_scalar(g, n->in[1], &c) && c == 3 && multiply(&l, &l, &square) &&
+		       multiply(&square, &l, e);
 	}
 	if (n->n_in != 2 || !express(g, n->in[1], x, f, depth - 1, &r))
 		return false;
@@ -170,13 +179,15 @@ static bool fuse_in(vq_graph *g, vq_node n, vq_value f, vq_value v, int depth)
 	if (vq_is_const(g, v))
 		return false;
 	if (vq_same_shape(vq_type_of(g, v), vq_type_of(g, out)) &&
-		express(g, argument, v, VQ_NO_VALUE, DEEPEST, &t) && express(g, out, v, f, DEEPEST, &e)) {
+		express(g, argument, v, VQ_NO_VALUE, DEEPEST, &t) &&
+		express(g, out, v, f, DEEPEST, &e)) {
 		vq_op op = recognise(vq_def_op(g, f), &e, &t.a);
 
 		if (op)
 			return vq_take_over(g, n, vq_build1(g, vq_where(g, n), op, v));
 	}
-	for (uint32_t i = 0; depth && is_arithmetic(from->op) && i < g->node[vq_def_of(g, v).id].n_in; i++)
+	for (uint32_t i = 0;
+		depth && is_arithmetic(from->op) && i < g->node[vq_def_of(g, v).id].n_in; i++)
 		if (fuse_in(g, n, f, vq_in(g, v, i), depth - 1))
 			return true;
 	return false;
@@ -197,8 +208,8 @@ static bool fuse(vq_graph *g, vq_node n)
  * fuse_activation: decomposed GELU, tanh GELU, quick GELU and SiLU become one operator.
  *
  * Needs:   canonicalize.
- * Changes: x/2 (1 + erf(x/sqrt 2)), x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), x sigmoid(1.702 x), x sigmoid(x), in every
- *          association and order, constants within 1e-5.
+ * Changes: x/2 (1 + erf(x/sqrt 2)), x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), x sigmoid(1.702
+ *          x), x sigmoid(x), in every association and order, constants within 1e-5.
  * Leaves:  it alone if the function's value is used elsewhere or a constant differs.
  */
 bool vq_pass_fuse_activation(vq_pass *p)

@@ -11,9 +11,12 @@ enum { MOST_BIASES = 4 };
 
 /* softmax(Q K^T scale + biases) V as it stands in the graph. */
 typedef struct match {
-	vq_node scores;              /* the product of Q and K */
-	double scale;
-	struct { vq_value v; vq_type at; } bias[MOST_BIASES]; /* and the shape of the scores where it is added */
+	vq_node scores; /* the product of Q and K */
+	double scale;   /* of the scores, from everywhere between the projections and the softmax */
+	struct {
+		vq_value v;
+		vq_type at; /* shape of the scores where it is added */
+	} bias[MOST_BIASES];
 	uint32_t n_biases;
 	int64_t batch, heads, rows, keys; /* of the scores */
 } match;
@@ -44,7 +47,8 @@ static bool find_scores(const vq_graph *g, vq_value v, match *m)
 
 		t.bias[t.n_biases].v = n->in[1 - side];
 		t.bias[t.n_biases++].at = *vq_type_of(g, v);
-		if (vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)) && find_scores(g, n->in[side], &t)) {
+		if (vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)) &&
+			find_scores(g, n->in[side], &t)) {
 			*m = t;
 			return true;
 		}
@@ -59,9 +63,9 @@ static int64_t batches(const vq_type *t)
 }
 
 /*
- * Batch and heads. With four dimensions or more the last batch dimension is the heads. With three they are one (torch's
- * nn.MultiheadAttention); then the row of channels that q was cut from tells how many heads it had. Any other answer would be as
- * right, but would need a copy.
+ * Batch and heads. With four dimensions or more the last batch dimension is the heads. With three
+ * they are one (torch's nn.MultiheadAttention); then the row of channels that q was cut from tells
+ * how many heads it had. Any other answer would be as right, but would need a copy.
  */
 static bool find_heads(const vq_graph *g, vq_value q, int64_t depth, match *m)
 {
@@ -82,7 +86,10 @@ static bool find_heads(const vq_graph *g, vq_value q, int64_t depth, match *m)
 	return true;
 }
 
-/* An operand of a product, [batch..., length, depth], or with the last two swapped, as [batch, length, heads * depth]. */
+/*
+ * An operand of a product, [batch..., length, depth], or with the last two swapped, as [batch,
+ * length, heads * depth].
+ */
 static vq_value flat_operand(vq_graph *g, vq_value v, bool swapped, const match *m, double *scale)
 {
 	vq_shown s = vq_shown_find(g, v);
@@ -91,7 +98,8 @@ static vq_value flat_operand(vq_graph *g, vq_value v, bool swapped, const match 
 	vq_value x;
 	double f;
 
-	while (scale && vq_scaled(g, s.w.root, &x, &f) && vq_same_shape(vq_type_of(g, x), vq_type_of(g, s.w.root))) {
+	while (scale && vq_scaled(g, s.w.root, &x, &f) &&
+		vq_same_shape(vq_type_of(g, x), vq_type_of(g, s.w.root))) {
 		*scale *= f;
 		s.w.root = x;
 	}
@@ -112,7 +120,10 @@ static vq_value flat_operand(vq_graph *g, vq_value v, bool swapped, const match 
 	return vq_shown_build(g, NULL, &s);
 }
 
-/* A bias as it was added to scores of shape `at`, in a shape that broadcasts to [batch, heads, rows, keys]. */
+/*
+ * A bias as it was added to scores of shape `at`, in a shape that broadcasts to [batch, heads,
+ * rows, keys].
+ */
 static vq_value bias_as(vq_graph *g, vq_value v, const vq_type *at, const match *m)
 {
 	vq_type t = *vq_type_of(g, v), full;
@@ -132,11 +143,14 @@ static vq_value bias_as(vq_graph *g, vq_value v, const vq_type *at, const match 
 	if (at->dim[last] != m->heads) { /* batch and heads in one dimension */
 		if (last != 0 || full.dim[0] != m->batch * m->heads)
 			return VQ_NO_VALUE;
-		return vq_build_reshape(g, NULL, v, 4, (int64_t[]){ m->batch, m->heads, rows, keys });
+		return vq_build_reshape(
+			g, NULL, v, 4, (int64_t[]){ m->batch, m->heads, rows, keys });
 	}
 	for (uint32_t i = 0; i < last; i++)
 		groups *= full.dim[i];
-	if (groups > 1 && groups != m->batch) { /* repeated along some of the dimensions that make the batch */
+	if (groups > 1 &&
+		groups !=
+			m->batch) { /* repeated along some of the dimensions that make the batch */
 		a.shape.rank = at->rank;
 		for (uint32_t i = 0; i < at->rank; i++)
 			a.shape.dim[i] = i < last ? at->dim[i] : full.dim[i];
@@ -151,7 +165,10 @@ static vq_value bias_as(vq_graph *g, vq_value v, const vq_type *at, const match 
 	return vq_build_reshape(g, NULL, v, 4, dim);
 }
 
-/* The scale goes into the projection of q where that is a linear operator of its own; else it stays with the attention. */
+/*
+ * The scale goes into the projection of q where that is a linear operator of its own; else it stays
+ * with the attention.
+ */
 static vq_value fold_scale(vq_graph *g, vq_value q, double *scale)
 {
 	vq_node l = vq_def_of(g, q);
@@ -205,21 +222,29 @@ static bool find(const vq_graph *g, vq_node n, match *m)
 	k = vq_type_of(g, scores->in[1]);
 	s = vq_type_of(g, scores->out);
 	v = vq_type_of(g, values->in[1]);
-	if (q->quant || k->quant || v->quant || s->quant) /* integer products are not those of attention */
+	if (q->quant || k->quant || v->quant ||
+		s->quant) /* integer products are not those of attention */
 		return false;
 	m->rows = s->dim[s->rank - 2];
 	m->keys = s->dim[s->rank - 1];
-	/* one key and one value matrix per query matrix; softmax along the keys, not along what a reshape made of them */
+	/*
+	 * one key and one value matrix per query matrix; softmax along the keys, not along what a
+	 * reshape made of them
+	 */
 	if (batches(q) != batches(s) || batches(k) != batches(s) || batches(v) != batches(s))
 		return false;
-	if (vq_last_dim(g, vq_operand(g, softmax, 0)) != m->keys || vq_last_dim(g, values->in[0]) != m->keys ||
-		vq_type_of(g, values->in[0])->dim[vq_type_of(g, values->in[0])->rank - 2] != m->rows)
+	if (vq_last_dim(g, vq_operand(g, softmax, 0)) != m->keys ||
+		vq_last_dim(g, values->in[0]) != m->keys ||
+		vq_type_of(g, values->in[0])->dim[vq_type_of(g, values->in[0])->rank - 2] !=
+			m->rows)
 		return false;
 	for (uint32_t i = 0; i < m->n_biases; i++)
-		if (m->bias[i].at.rank < 2 || m->bias[i].at.dim[m->bias[i].at.rank - 1] != m->keys ||
+		if (m->bias[i].at.rank < 2 ||
+			m->bias[i].at.dim[m->bias[i].at.rank - 1] != m->keys ||
 			m->bias[i].at.dim[m->bias[i].at.rank - 2] != m->rows)
 			return false;
-	return find_heads(g, scores->in[0], q->dim[q->rank - (scores->attr.matmul.trans_a ? 2 : 1)], m);
+	return find_heads(
+		g, scores->in[0], q->dim[q->rank - (scores->attr.matmul.trans_a ? 2 : 1)], m);
 }
 
 static bool fuse(vq_graph *g, vq_node n)
@@ -262,9 +287,11 @@ static bool fuse(vq_graph *g, vq_node n)
  * fuse_attention: scores, softmax and values become attention.
  *
  * Needs:   fuse_linear.
- * Changes: matmul(softmax(matmul(q, k^T) scale + biases), v) with heads in a dimension of their own or in the batch, k moved
- *          in any way. The scale, on the scores, on q or on k, goes into the projection of q if that is used by nothing else.
- * Leaves:  it alone if the scores or the probabilities are used elsewhere, are quantized, or q, k and v differ in batch.
+ * Changes: matmul(softmax(matmul(q, k^T) scale + biases), v) with heads in a dimension of their own
+ *          or in the batch, k moved in any way. The scale, on the scores, on q or on k, goes into
+ *          the projection of q if that is used by nothing else.
+ * Leaves:  it alone if the scores or the probabilities are used elsewhere, are quantized, or q, k
+ *          and v differ in batch.
  * Why:     attention never writes its scores to memory.
  */
 bool vq_pass_fuse_attention(vq_pass *p)

@@ -38,8 +38,8 @@ static bool tiles(const vq_node_info *i, const vq_type *w)
 	if (i->attr.conv.group != 1)
 		return false;
 	for (uint32_t k = 0; k + 2 < w->rank; k++)
-		if (i->attr.conv.stride[k] != w->dim[k + 2] || i->attr.conv.dilation[k] != 1 || i->attr.conv.before[k] ||
-			i->attr.conv.after[k])
+		if (i->attr.conv.stride[k] != w->dim[k + 2] || i->attr.conv.dilation[k] != 1 ||
+			i->attr.conv.before[k] || i->attr.conv.after[k])
 			return false;
 	return true;
 }
@@ -54,7 +54,8 @@ static bool from_conv(vq_graph *g, vq_node n)
 	uint32_t spatial;
 	int64_t step = 1, tile = 1, places = 1;
 
-	if (i.op != VQ_OP_CONV || !vq_is_weight(g, i.in[1]) || (i.n_in > 2 && !vq_is_const(g, i.in[2])))
+	if (i.op != VQ_OP_CONV || !vq_is_weight(g, i.in[1]) ||
+		(i.n_in > 2 && !vq_is_const(g, i.in[2])))
 		return false;
 	x = *vq_type_of(g, i.in[0]);
 	w = *vq_type_of(g, i.in[1]);
@@ -77,7 +78,8 @@ static bool from_conv(vq_graph *g, vq_node n)
 	a.view.dim[0] = x.dim[0];
 	a.view.stride[0] = step * x.dim[1];
 	in[0] = vq_build(g, NULL, VQ_OP_VIEW, &i.in[0], 1, &a);
-	in[0] = vq_build_reshape(g, NULL, in[0], 3, (int64_t[]){ x.dim[0], places, x.dim[1] * tile });
+	in[0] = vq_build_reshape(
+		g, NULL, in[0], 3, (int64_t[]){ x.dim[0], places, x.dim[1] * tile });
 	in[1] = vq_build_reshape(g, NULL, i.in[1], 2, (int64_t[]){ w.dim[0], x.dim[1] * tile });
 	in[2] = i.n_in > 2 ? i.in[2] : VQ_NO_VALUE;
 	v = vq_build(g, vq_where(g, n), VQ_OP_LINEAR, in, i.n_in, NULL);
@@ -99,7 +101,8 @@ static bool absorb(vq_graph *g, vq_node n)
 	if (i.op != VQ_OP_ADD && i.op != VQ_OP_SUB && i.op != VQ_OP_MUL && i.op != VQ_OP_DIV)
 		return false;
 	l = vq_def_of(g, i.in[0]);
-	if (vq_op_of(g, l) != VQ_OP_LINEAR || !vq_used_once(g, i.in[0]) || !vq_is_const(g, i.in[1]) ||
+	if (vq_op_of(g, l) != VQ_OP_LINEAR || !vq_used_once(g, i.in[0]) ||
+		!vq_is_const(g, i.in[1]) ||
 		!vq_same_shape(vq_type_of(g, i.in[0]), vq_type_of(g, i.out)))
 		return false;
 	outputs = vq_linear_outputs(g, l);
@@ -126,20 +129,25 @@ static bool once(vq_graph *g)
 		vq_node node = { i };
 
 		if (g->node[i].op)
-			changed |= from_matmul(g, node) || from_conv(g, node) || absorb(g, node) || vq_split_linear(g, node);
+			changed |= from_matmul(g, node) || from_conv(g, node) || absorb(g, node) ||
+				   vq_split_linear(g, node);
 	}
 	return changed;
 }
 
 /*
- * fuse_linear: every product by a constant becomes linear, with its bias and scale, one per projection.
+ * fuse_linear: every product by a constant becomes linear, with its bias and scale, one per
+ * projection.
  *
  * Needs:   canonicalize.
- * Changes: matmul by a constant matrix, or by dequantize of constant codes (its entry moves along); conv whose kernel tiles its
- *          operand (patch embedding), as linear on a view. A constant term along the last axis becomes bias; a constant factor
- *          (LayerScale, the attention scale on q) goes into f32 weights and bias, each rounded once from double. A merged projection is
- *          split where its results are taken apart, also behind a per-tensor quantize and dequantize.
- * Leaves:  matmul of a constant by a value; factors of operators that are used elsewhere, or whose weights are codes.
+ * Changes: matmul by a constant matrix, or by dequantize of constant codes (its entry moves along);
+ *          conv whose kernel tiles its operand (patch embedding), as linear on a view. A constant
+ *          term along the last axis becomes bias; a constant factor (LayerScale, the attention
+ *          scale on q) goes into f32 weights and bias, each rounded once from double. A merged
+ *          projection is split where its results are taken apart, also behind a per-tensor quantize
+ *          and dequantize.
+ * Leaves:  matmul of a constant by a value; factors of operators that are used elsewhere, or whose
+ *          weights are codes.
  * Why:     one form for all exporters, and scales of their own for q, k and v.
  */
 bool vq_pass_fuse_linear(vq_pass *p)

@@ -1,11 +1,17 @@
-/* Equal nodes and equal constants become one: common subexpressions, and tensors that exporters store twice. */
+/*
+ * Equal nodes and equal constants become one: common subexpressions, and tensors that exporters
+ * store twice.
+ */
 #include "passes/simplify.h"
 
 #include "passes/match.h"
 
 #include <string.h>
 
-/* Open-addressed table of value ids by hash of what they are. Iterated never, so order does not leak. */
+/*
+ * Open-addressed table of value ids by hash of what they are. Iterated never, so order does not
+ * leak.
+ */
 typedef struct table {
 	uint32_t *slot; /* value id, 0 = free */
 	uint32_t mask;  /* slots - 1 */
@@ -49,8 +55,9 @@ static bool equal(const vq_graph *g, vq_value a, vq_value b)
 		return x->data == y->data || !memcmp(x->data, y->data, vq_type_bytes(&x->type));
 	m = &g->node[x->index];
 	n = &g->node[y->index];
-	return m->op == n->op && m->n_in == n->n_in && !memcmp(m->in, n->in, m->n_in * sizeof *m->in) &&
-		!memcmp(&m->attr, &n->attr, sizeof m->attr);
+	return m->op == n->op && m->n_in == n->n_in &&
+	       !memcmp(m->in, n->in, m->n_in * sizeof *m->in) &&
+	       !memcmp(&m->attr, &n->attr, sizeof m->attr);
 }
 
 /* the first value equal to v, maybe v itself */
@@ -75,7 +82,9 @@ bool vq_merge_equal(vq_graph *g)
 	while (t.mask < 2 * g->n_values)
 		t.mask = 2 * t.mask + 1;
 	t.slot = VQ_ARRAY(&scratch, (size_t)t.mask + 1, uint32_t);
-	/* a graph just swept: operands stand before their users, so that theirs are merged already */
+	/*
+	 * a graph just swept: operands stand before their users, so that theirs are merged already
+	 */
 	for (uint32_t i = 1; i < g->n_values; i++) {
 		vq_value_info *v = &g->value[i];
 

@@ -50,20 +50,15 @@ static bool carries_scales(const vq_graph *g)
 
 static bool fuse(run *r)
 {
-	return call(r, "canonicalize")
-		&& call(r, "fuse_layernorm")
-		&& call(r, "fuse_activation")
-		&& call(r, "fuse_linear")
-		&& call(r, "fuse_attention");
+	return call(r, "canonicalize") && call(r, "fuse_layernorm") && call(r, "fuse_activation") &&
+	       call(r, "fuse_linear") && call(r, "fuse_attention");
 }
 
 /* from the float form to the QDQ form */
 static bool quantize(run *r)
 {
-	return call(r, "calibrate")
-		&& call(r, "transform")
-		&& call(r, "quantize_weights")
-		&& call(r, "insert_qdq");
+	return call(r, "calibrate") && call(r, "transform") && call(r, "quantize_weights") &&
+	       call(r, "insert_qdq");
 }
 
 bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)
@@ -76,7 +71,5 @@ bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)
 		return call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
 	if (p->set->scheme == VQ_SCHEME_NONE)
 		return true;
-	return quantize(&r)
-		&& call(&r, "cancel_qdq")
-		&& call(&r, "absorb_qdq");
+	return quantize(&r) && call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
 }

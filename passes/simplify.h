@@ -1,16 +1,23 @@
-/* Parts of canonicalize. Each goes over g once, returns whether anything changed and leaves dead nodes. */
+/*
+ * Parts of canonicalize. Each goes over g once, returns whether anything changed and leaves dead
+ * nodes.
+ */
 #ifndef VQ_PASSES_SIMPLIFY_H
 #define VQ_PASSES_SIMPLIFY_H
 
 #include "ir/ir.h"
 
-/* Local rules: neutral constants, constants second, exact strength reductions, gathers that are slices, constant codes. */
+/*
+ * Local rules: neutral constants, constants second, exact strength reductions, gathers that are
+ * slices, constant codes.
+ */
 bool vq_simplify(vq_graph *g);
 /* Equal nodes and equal constants become one. */
 bool vq_merge_equal(vq_graph *g);
 /*
- * Movement that keeps rows whole goes towards the outputs through operators that work row by row or element by element, so that
- * exporters' flattening cancels and products see what their operands are made of; movement that drops rows goes up through layernorm.
+ * Movement that keeps rows whole goes towards the outputs through operators that work row by row or
+ * element by element, so that exporters' flattening cancels and products see what their operands
+ * are made of; movement that drops rows goes up through layernorm.
  */
 bool vq_sink_movement(vq_graph *g);
 

@@ -16,7 +16,9 @@ static bool is_binary(vq_op op)
 	return vq_ops[op].class_ == VQ_CLASS_ELT && vq_ops[op].least == 2 && vq_ops[op].most == 2;
 }
 
-/* Does the movement keep each element exactly once? Then it may go below any elementwise operator. */
+/*
+ * Does the movement keep each element exactly once? Then it may go below any elementwise operator.
+ */
 static bool keeps_all(const vq_graph *g, const vq_node_info *m)
 {
 	vq_window w = { .rank = m->attr.view.rank };
@@ -24,9 +26,13 @@ static bool keeps_all(const vq_graph *g, const vq_node_info *m)
 
 	if (m->op == VQ_OP_RESHAPE)
 		return true;
-	if (m->op != VQ_OP_VIEW || m->attr.view.offset || vq_type_count(vq_type_of(g, m->out)) != vq_type_count(vq_type_of(g, m->in[0])))
+	if (m->op != VQ_OP_VIEW || m->attr.view.offset ||
+		vq_type_count(vq_type_of(g, m->out)) != vq_type_count(vq_type_of(g, m->in[0])))
 		return false;
-	/* as many elements as the operand has, so all of them if the steps, sorted, are those of a row-major tensor */
+	/*
+	 * as many elements as the operand has, so all of them if the steps, sorted, are those of a
+	 * row-major tensor
+	 */
 	for (uint32_t i = 0; i < w.rank; i++) {
 		w.dim[i] = m->attr.view.dim[i];
 		w.stride[i] = m->attr.view.stride[i];
@@ -57,7 +63,8 @@ static bool takes_rows(const vq_graph *g, const vq_node_info *m)
 		return false;
 	if (m->op == VQ_OP_RESHAPE)
 		return true;
-	if (m->op != VQ_OP_VIEW || (k > 1 && m->attr.view.stride[to->rank - 1] != 1) || m->attr.view.offset % k)
+	if (m->op != VQ_OP_VIEW || (k > 1 && m->attr.view.stride[to->rank - 1] != 1) ||
+		m->attr.view.offset % k)
 		return false;
 	for (uint32_t i = 0; i + 1 < to->rank; i++)
 		if (to->dim[i] > 1 && m->attr.view.stride[i] % k)
@@ -65,7 +72,9 @@ static bool takes_rows(const vq_graph *g, const vq_node_info *m)
 	return true;
 }
 
-/* The movement of node m applied to rows of another value, whose last axis may have another size. */
+/*
+ * The movement of node m applied to rows of another value, whose last axis may have another size.
+ */
 static vq_value move_rows(vq_graph *g, const vq_node_info *m, vq_value v)
 {
 	int64_t n = vq_last_dim(g, v), k = vq_last_dim(g, m->in[0]);
@@ -95,7 +104,9 @@ static vq_node_info movement_of(const vq_graph *g, vq_value v)
 	return g->node[n.id];
 }
 
-/* op(move(x), …) -> move(op(x, …)) for linear, layernorm and elementwise operators of one operand */
+/*
+ * op(move(x), …) -> move(op(x, …)) for linear, layernorm and elementwise operators of one operand
+ */
 static bool sink_one(vq_graph *g, vq_node n)
 {
 	vq_node_info i = g->node[n.id];
@@ -114,10 +125,14 @@ static bool sink_one(vq_graph *g, vq_node n)
 	if (!v.id)
 		return false;
 	vq_inherit(g, v, n);
-	return vq_take_over(g, n, rows ? move_rows(g, &m, v) : vq_build(g, NULL, m.op, &v, 1, &m.attr));
+	return vq_take_over(
+		g, n, rows ? move_rows(g, &m, v) : vq_build(g, NULL, m.op, &v, 1, &m.attr));
 }
 
-/* The same for two operands that moved alike, or of which one is a constant that moves with the rows or not at all. */
+/*
+ * The same for two operands that moved alike, or of which one is a constant that moves with the
+ * rows or not at all.
+ */
 static bool sink_two(vq_graph *g, vq_node n)
 {
 	vq_node_info i = g->node[n.id], m[2];
@@ -133,15 +148,21 @@ static bool sink_two(vq_graph *g, vq_node n)
 	if (vq_is_const(g, i.in[1]) && m[0].op && keeps_all(g, &m[0])) {
 		int64_t k = vq_last_dim(g, i.in[0]);
 
-		if (!vq_same_shape(vq_type_of(g, i.in[0]), out) || !vq_last_axis(g, i.in[1], k, NULL))
+		if (!vq_same_shape(vq_type_of(g, i.in[0]), out) ||
+			!vq_last_axis(g, i.in[1], k, NULL))
 			return false;
 		if (vq_type_count(vq_type_of(g, i.in[1])) != 1 && !takes_rows(g, &m[0]))
 			return false;
-		/* the constant's leading dimensions, all 1, may be more than the operand has before the movement */
-		in[1] = vq_type_count(vq_type_of(g, i.in[1])) == 1 ? vq_build_reshape(g, NULL, i.in[1], 0, NULL)
-			: vq_build_reshape(g, NULL, i.in[1], 1, &k);
-	} else if (!m[0].op || m[1].op != m[0].op || memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) ||
-		!keeps_all(g, &m[0]) || !vq_same_shape(vq_type_of(g, in[0]), vq_type_of(g, in[1]))) {
+		/*
+		 * the constant's leading dimensions, all 1, may be more than the operand has before
+		 * the movement
+		 */
+		in[1] = vq_type_count(vq_type_of(g, i.in[1])) == 1
+				? vq_build_reshape(g, NULL, i.in[1], 0, NULL)
+				: vq_build_reshape(g, NULL, i.in[1], 1, &k);
+	} else if (!m[0].op || m[1].op != m[0].op ||
+		   memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) || !keeps_all(g, &m[0]) ||
+		   !vq_same_shape(vq_type_of(g, in[0]), vq_type_of(g, in[1]))) {
 		return false;
 	}
 	v = vq_build(g, NULL, i.op, in, 2, &i.attr);
@@ -175,7 +196,9 @@ static int64_t rows_taken(const vq_graph *g, vq_value v)
 	return n;
 }
 
-/* rows of layernorm(x) -> layernorm(rows of x), if that is fewer: the class token before the head */
+/*
+ * rows of layernorm(x) -> layernorm(rows of x), if that is fewer: the class token before the head
+ */
 static bool raise_rows(vq_graph *g, vq_node n)
 {
 	vq_node_info m = movement_of(g, g->node[n.id].out), i;

@@ -2,20 +2,24 @@
 
 #include "passes/match.h"
 
-/* More parts are something else than merged projections (a loop over heads, say) and stay together. */
+/*
+ * More parts are something else than merged projections (a loop over heads, say) and stay together.
+ */
 enum { MOST_PARTS = 8, MOST_VIEWS = 64 };
 
 /* Consecutive output channels. */
-typedef struct part { int64_t first, end; } part;
+typedef struct part {
+	int64_t first, end;
+} part;
 
 typedef struct split {
-	vq_value seen;              /* what the views look at: the result, or dequantize(quantize(result)) */
-	uint32_t quant;             /* entry of the quantize in between, 0 = none */
-	int64_t outputs;            /* of the merged operator */
+	vq_value seen;   /* what the views look at: the result, or dequantize(quantize(result)) */
+	uint32_t quant;  /* entry of the quantize in between, 0 = none */
+	int64_t outputs; /* of the merged operator */
 	vq_node view[MOST_VIEWS];
-	part taken[MOST_VIEWS];     /* channels of each view */
+	part taken[MOST_VIEWS]; /* channels of each view */
 	uint32_t n_views;
-	part part[MOST_PARTS];      /* in order, disjoint */
+	part part[MOST_PARTS]; /* in order, disjoint */
 	uint32_t n_parts;
 } split;
 
@@ -71,7 +75,9 @@ static bool find_views(const vq_graph *g, split *s)
 		for (uint32_t j = 0; n->op && j < n->n_in; j++) {
 			if (!vq_same(n->in[j], s->seen))
 				continue;
-			if (n->op != VQ_OP_VIEW || vq_type_of(g, n->out)->quant || s->n_views == MOST_VIEWS || !channels_of(&n->attr, s->outputs, &s->taken[s->n_views]))
+			if (n->op != VQ_OP_VIEW || vq_type_of(g, n->out)->quant ||
+				s->n_views == MOST_VIEWS ||
+				!channels_of(&n->attr, s->outputs, &s->taken[s->n_views]))
 				return false;
 			s->view[s->n_views++].id = i;
 		}
@@ -128,7 +134,8 @@ static vq_value view_part(vq_graph *g, const vq_attr *view, const split *s, part
 	int64_t n = p.end - p.first;
 	vq_attr a = *view;
 
-	a.view.offset = view->view.offset / s->outputs * n + view->view.offset % s->outputs - p.first;
+	a.view.offset =
+		view->view.offset / s->outputs * n + view->view.offset % s->outputs - p.first;
 	for (uint32_t i = 0; i < a.view.rank; i++)
 		if (a.view.dim[i] > 1 && a.view.stride[i] % s->outputs == 0)
 			a.view.stride[i] = a.view.stride[i] / s->outputs * n;
@@ -140,7 +147,8 @@ bool vq_split_linear(vq_graph *g, vq_node n)
 	const vq_node_info *i = &g->node[n.id];
 	split s = { .seen = i->out };
 
-	if (i->op != VQ_OP_LINEAR || vq_type_of(g, i->out)->quant || !vq_is_weight(g, i->in[1]) || (i->n_in > 2 && !vq_is_const(g, i->in[2])))
+	if (i->op != VQ_OP_LINEAR || vq_type_of(g, i->out)->quant || !vq_is_weight(g, i->in[1]) ||
+		(i->n_in > 2 && !vq_is_const(g, i->in[2])))
 		return false;
 	s.outputs = vq_last_dim(g, i->out);
 	look_behind_quantize(g, &s);
@@ -156,7 +164,9 @@ bool vq_split_linear(vq_graph *g, vq_node n)
 
 		for (uint32_t k = 0; v.id && k < s.n_views; k++)
 			if (s.taken[k].first >= s.part[j].first && s.taken[k].end <= s.part[j].end)
-				vq_take_over(g, s.view[k], view_part(g, &g->node[s.view[k].id].attr, &s, s.part[j], v));
+				vq_take_over(g, s.view[k],
+					view_part(
+						g, &g->node[s.view[k].id].attr, &s, s.part[j], v));
 	}
 	return true;
 }

@@ -36,7 +36,10 @@ vq_shown vq_shown_of(const vq_graph *g, vq_value v)
 /* The window cut so finely that every piece belongs to one dimension of the shape. */
 typedef struct cut {
 	uint32_t n;
-	struct piece { int64_t dim, stride; uint32_t of; } piece[VQ_MAX_RANK]; /* of: dimension of the shape */
+	struct piece {
+		int64_t dim, stride; /* as of a window */
+		uint32_t of;         /* dimension of the shape it belongs to */
+	} piece[VQ_MAX_RANK];
 } cut;
 
 static bool cut_up(const vq_shown *s, cut *c)
@@ -186,12 +189,15 @@ static bool expand(vq_shown *s, const vq_type *to)
 
 /* A view's numbering of s as positions in the window's dimensions. */
 typedef struct place {
-	int64_t step[VQ_MAX_RANK]; /* row-major step of each dimension of the window */
-	int64_t at[VQ_MAX_RANK];   /* position of the first element */
+	int64_t step[VQ_MAX_RANK];  /* row-major step of each dimension of the window */
+	int64_t at[VQ_MAX_RANK];    /* position of the first element */
 	int64_t reach[VQ_MAX_RANK]; /* farthest position that dimensions of the view add */
 } place;
 
-/* One dimension of a view, n elements s apart, in pieces that each walk along one dimension of the window; appended innermost first. */
+/*
+ * One dimension of a view, n elements s apart, in pieces that each walk along one dimension of the
+ * window; appended innermost first.
+ */
 static bool place_dim(const vq_window *w, place *p, int64_t n, int64_t s, cut *r)
 {
 	while (n > 1) {
@@ -210,7 +216,10 @@ static bool place_dim(const vq_window *w, place *p, int64_t n, int64_t s, cut *r
 			return false;
 		m = s / p->step[i];
 		if (p->at[i] + p->reach[i] + m * (n - 1) >= w->dim[i]) {
-			/* goes on in the next dimension outwards, after a whole number of steps in this one */
+			/*
+			 * goes on in the next dimension outwards, after a whole number of steps in
+			 * this one
+			 */
 			if (i == 0 || w->dim[i] % m || n % (w->dim[i] / m))
 				return false;
 			part = w->dim[i] / m;
@@ -240,7 +249,8 @@ static bool view(vq_shown *s, const vq_attr *a)
 		at %= p.step[i];
 		r.w.offset += p.at[i] * s->w.stride[i];
 	}
-	if (s->w.rank <= 1) { /* any stride will do: the numbering is the root's own but for a factor */
+	if (s->w.rank <=
+		1) { /* any stride will do: the numbering is the root's own but for a factor */
 		int64_t factor = s->w.rank ? s->w.stride[0] : 0;
 
 		r.w.rank = a->view.rank;
@@ -283,7 +293,10 @@ static bool through(const vq_graph *g, const vq_node_info *n, vq_shown *s)
 	}
 }
 
-/* Is v, the result of movement, in the per-tensor entry of its operand or in none? (Those of constants move in move_constant.) */
+/*
+ * Is v, the result of movement, in the per-tensor entry of its operand or in none? (Those of
+ * constants move in move_constant.)
+ */
 static bool keeps_entry(const vq_graph *g, vq_value v)
 {
 	const vq_type *t = vq_type_of(g, v);
@@ -298,7 +311,9 @@ vq_shown vq_shown_find(const vq_graph *g, vq_value v)
 	uint32_t chain[LONGEST], n = 0;
 	vq_shown s;
 
-	for (vq_value at = v; n < LONGEST && vq_is_movement(g, vq_def_of(g, at)) && keeps_entry(g, at); at = vq_in(g, at, 0))
+	for (vq_value at = v;
+		n < LONGEST && vq_is_movement(g, vq_def_of(g, at)) && keeps_entry(g, at);
+		at = vq_in(g, at, 0))
 		chain[n++] = vq_def_of(g, at).id;
 	s = vq_shown_of(g, n ? g->node[chain[n - 1]].in[0] : v);
 	while (n-- > 0)
@@ -322,8 +337,9 @@ static vq_value build_view(vq_graph *g, const char *where, vq_value root, const 
 
 static bool is_whole(const vq_graph *g, const vq_shown *s)
 {
-	return s->w.offset == 0 && vq_type_count(&s->type) == vq_type_count(vq_type_of(g, s->w.root)) &&
-		(s->w.rank == 0 || (s->w.rank == 1 && s->w.stride[0] == 1));
+	return s->w.offset == 0 &&
+	       vq_type_count(&s->type) == vq_type_count(vq_type_of(g, s->w.root)) &&
+	       (s->w.rank == 0 || (s->w.rank == 1 && s->w.stride[0] == 1));
 }
 
 vq_value vq_shown_build(vq_graph *g, const char *where, const vq_shown *s)
@@ -362,7 +378,8 @@ static bool is_shortest(const vq_graph *g, const vq_node_info *n, const vq_shown
 		return false;
 	if (is_whole(g, s))
 		return n->op == VQ_OP_RESHAPE && !vq_same_shape(&s->type, vq_type_of(g, s->w.root));
-	if (n->op != VQ_OP_VIEW || n->attr.view.offset != w.offset || !vq_window_reshape(&w, s->type.rank, s->type.dim))
+	if (n->op != VQ_OP_VIEW || n->attr.view.offset != w.offset ||
+		!vq_window_reshape(&w, s->type.rank, s->type.dim))
 		return false;
 	for (uint32_t i = 0; i < w.rank; i++)
 		if (n->attr.view.stride[i] != (w.dim[i] == 1 ? 0 : w.stride[i]))
@@ -377,7 +394,8 @@ static bool is_shortest_pair(const vq_graph *g, const vq_node_info *n, const vq_
 	vq_shown half = { .w = s->w };
 	const vq_node_info *inner = &g->node[vq_def_of(g, n->in[0]).id];
 
-	if (n->op != VQ_OP_RESHAPE || inner->op != VQ_OP_VIEW || vq_window_reshape(&w, s->type.rank, s->type.dim))
+	if (n->op != VQ_OP_RESHAPE || inner->op != VQ_OP_VIEW ||
+		vq_window_reshape(&w, s->type.rank, s->type.dim))
 		return false;
 	half.type = vq_type_make(s->type.elem, s->w.rank, s->w.dim);
 	return vq_same_shape(&half.type, vq_type_of(g, inner->out)) && is_shortest(g, inner, &half);
@@ -399,7 +417,8 @@ bool vq_merge_movement(vq_graph *g)
 			continue;
 		}
 		s = vq_shown_find(g, out);
-		if (vq_same(s.w.root, out) || is_shortest(g, &g->node[i], &s) || is_shortest_pair(g, &g->node[i], &s))
+		if (vq_same(s.w.root, out) || is_shortest(g, &g->node[i], &s) ||
+			is_shortest_pair(g, &g->node[i], &s))
 			continue;
 		v = vq_shown_build(g, NULL, &s);
 		changed |= vq_take_over(g, node, v);

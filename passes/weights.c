@@ -57,7 +57,8 @@ vq_value vq_linear_biased(vq_graph *g, vq_node n, const double *term)
 	double *sum = VQ_ARRAY(g->arena, (size_t)count, double);
 
 	for (int64_t o = 0; o < count; o++)
-		sum[o] = term[o] + (i->n_in > 2 ? (double)((const float *)g->value[i->in[2].id].data)[o] : 0);
+		sum[o] = term[o] +
+			 (i->n_in > 2 ? (double)((const float *)g->value[i->in[2].id].data)[o] : 0);
 	in[2] = vq_const_from(g, 1, &count, sum);
 	v = vq_build(g, vq_where(g, n), VQ_OP_LINEAR, in, 3, NULL);
 	vq_inherit(g, v, n);

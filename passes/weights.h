@@ -9,9 +9,14 @@ bool vq_is_f32_linear(const vq_graph *g, vq_node n);
 /* Outputs of linear operator n. */
 int64_t vq_linear_outputs(const vq_graph *g, vq_node n);
 
-/* A linear operator beside n whose result is that of n times factor[o], for output channel o; n is f32 linear. */
+/*
+ * A linear operator beside n whose result is that of n times factor[o], for output channel o; n is
+ * f32 linear.
+ */
 vq_value vq_linear_scaled(vq_graph *g, vq_node n, const double *factor);
-/* … whose result is that of n plus term[o]; weights of any kind, the bias, if any, is a constant. */
+/*
+ * … whose result is that of n plus term[o]; weights of any kind, the bias, if any, is a constant.
+ */
 vq_value vq_linear_biased(vq_graph *g, vq_node n, const double *term);
 
 #endif

@@ -1,4 +1,7 @@
-/* What the tests of passes share: building graphs, counting operators, and comparing what a graph computes before and after. */
+/*
+ * What the tests of passes share: building graphs, counting operators, and comparing what a graph
+ * computes before and after.
+ */
 #ifndef VQ_TESTS_PASS_FIXTURE_H
 #define VQ_TESTS_PASS_FIXTURE_H
 
@@ -19,8 +22,8 @@ typedef struct fixture {
 	vq_arena arena;
 	vq_diag diag;
 	vq_graph g;
-	vq_graph before;  /* copy made by run() */
-	uint32_t seed;    /* of noise() */
+	vq_graph before; /* copy made by run() */
+	uint32_t seed;   /* of noise() */
 } fixture;
 
 static inline int setup(void **state)
@@ -56,7 +59,11 @@ static inline float noise_f32(fixture *f)
 }
 
 /* DIMS(2, 3): rank and dimensions, for shape() and others */
-#define DIMS(...) (uint32_t)(sizeof(int64_t[]){ __VA_ARGS__ } / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
+#define DIMS(...)                                                                   \
+	(uint32_t)(sizeof(int64_t[]){ __VA_ARGS__ } / sizeof(int64_t)), (int64_t[]) \
+	{                                                                           \
+		__VA_ARGS__                                                         \
+	}
 
 static inline vq_value input(fixture *f, const char *name, uint32_t rank, const int64_t *dim)
 {
@@ -136,7 +143,8 @@ static inline void run(fixture *f, bool (*pass)(vq_pass *p))
 	vq_graph_sweep(&f->g);
 	vq_graph_copy(&f->before, &f->g, &f->arena, &f->diag);
 	if (!pass(&p) || f->diag.errors)
-		fail_msg("%s", f->diag.n ? vq_message_text(&f->diag, &f->diag.item[0]) : "the pass failed");
+		fail_msg("%s", f->diag.n ? vq_message_text(&f->diag, &f->diag.item[0])
+					 : "the pass failed");
 	assert_true(vq_verify(&f->g, "pass"));
 }
 
@@ -148,13 +156,17 @@ static inline float *evaluate(fixture *f, const vq_graph *g, const void *const *
 
 	assert_non_null(e);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
-		out[i] = vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
+		out[i] =
+			vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
 	assert_true(vq_evaluator.run(e, in, out, NULL, NULL));
 	vq_evaluator.dispose(e);
 	return out[0];
 }
 
-/* The graph must still compute what it did before run(), within tolerance of the largest result; 0: the same bits. */
+/*
+ * The graph must still compute what it did before run(), within tolerance of the largest result; 0:
+ * the same bits.
+ */
 static inline void same_results(fixture *f, double tolerance)
 {
 	const void **in = VQ_ARRAY(&f->arena, f->g.n_inputs, const void *);
@@ -177,7 +189,8 @@ static inline void same_results(fixture *f, double tolerance)
 		most = fmax(most, fabs((double)was[i]));
 	for (int64_t i = 0; i < vq_type_count(t); i++)
 		if (fabs((double)was[i] - (double)is[i]) > tolerance * most)
-			fail_msg("element %lld: got %.9g, expected %.9g", (long long)i, (double)is[i], (double)was[i]);
+			fail_msg("element %lld: got %.9g, expected %.9g", (long long)i,
+				(double)is[i], (double)was[i]);
 }
 
 #endif

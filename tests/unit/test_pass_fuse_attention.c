@@ -1,4 +1,7 @@
-/* fuse_attention: the forms of the exporters (run behind fuse_linear, as in the pipeline), and near misses. */
+/*
+ * fuse_attention: the forms of the exporters (run behind fuse_linear, as in the pipeline), and near
+ * misses.
+ */
 #include "pass_fixture.h"
 
 enum { B = 2, N = 5, H = 3, D = 4, C = H * D };
@@ -50,14 +53,16 @@ static vq_node fused(fixture *f, uint32_t nodes)
 static void form_of_timm(void **state)
 {
 	fixture *f = *state;
-	vq_value v = matmul(f, input(f, "x", DIMS(B, N, C)), constant(f, DIMS(C, 3 * C))), part[3], s;
+	vq_value v = matmul(f, input(f, "x", DIMS(B, N, C)), constant(f, DIMS(C, 3 * C))), part[3],
+		 s;
 	vq_node a;
 
 	v = op2(f, VQ_OP_ADD, constant(f, DIMS(3 * C)), v);
 	v = TRANSPOSE(f, reshape(f, v, DIMS(B, N, 3, H, D)), 2, 0, 3, 1, 4);
 	for (int i = 0; i < 3; i++)
 		part[i] = reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(B, H, N, D));
-	s = op2(f, VQ_OP_MUL, matmul(f, part[0], TRANSPOSE(f, part[1], 0, 1, 3, 2)), scalar(f, 0.3f));
+	s = op2(f, VQ_OP_MUL, matmul(f, part[0], TRANSPOSE(f, part[1], 0, 1, 3, 2)),
+		scalar(f, 0.3f));
 	output(f, merge(f, matmul(f, softmax(f, s), part[2])));
 	a = fused(f, 4);
 	assert_int_equal(f->g.node[a.id].attr.attention.heads, H);
@@ -67,7 +72,8 @@ static void form_of_timm(void **state)
 static void form_of_huggingface(void **state)
 {
 	fixture *f = *state;
-	vq_value x = input(f, "x", DIMS(B, N, C)), k = project(f, x), v = project(f, x), q = project(f, x), s;
+	vq_value x = input(f, "x", DIMS(B, N, C)), k = project(f, x), v = project(f, x),
+		 q = project(f, x), s;
 
 	k = TRANSPOSE(f, reshape(f, k, DIMS(B, N, H, D)), 0, 2, 3, 1);
 	s = op2(f, VQ_OP_DIV, matmul(f, heads(f, q), k), scalar(f, 1.7f));
@@ -78,7 +84,8 @@ static void form_of_huggingface(void **state)
 static void form_with_a_mask(void **state)
 {
 	fixture *f = *state;
-	vq_value x = input(f, "x", DIMS(B, N, C)), m = input(f, "mask", DIMS(B, 1, 1, N)), k = project(f, x), s;
+	vq_value x = input(f, "x", DIMS(B, N, C)), m = input(f, "mask", DIMS(B, 1, 1, N)),
+		 k = project(f, x), s;
 	vq_node a;
 
 	k = TRANSPOSE(f, reshape(f, k, DIMS(B, N, H, D)), 0, 2, 3, 1);
@@ -138,8 +145,10 @@ static void a_scale_with_nowhere_to_go_stays(void **state)
 	vq_value x = input(f, "x", DIMS(B, N, C)), q = op1(f, VQ_OP_TANH, x), s;
 	vq_node a;
 
-	s = matmul(f, op2(f, VQ_OP_MUL, heads(f, q), scalar(f, 0.5f)), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
-	output(f, merge(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.25f))), heads(f, x))));
+	s = matmul(f, op2(f, VQ_OP_MUL, heads(f, q), scalar(f, 0.5f)),
+		TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
+	output(f, merge(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.25f))),
+				   heads(f, x))));
 	a = fused(f, 2);
 	assert_true(f->g.node[a.id].attr.attention.scale == 0.125f);
 }
@@ -170,7 +179,8 @@ static void probabilities_used_elsewhere_stay(void **state)
 
 	p = softmax(f, matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2)));
 	y = matmul(f, p, heads(f, x));
-	stays(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ y, p }, 2, &(vq_attr){ .axis = { 3 } }));
+	stays(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ y, p }, 2,
+			 &(vq_attr){ .axis = { 3 } }));
 }
 
 static void a_softmax_along_the_queries_stays(void **state)
@@ -199,7 +209,8 @@ static void quantized_probabilities_stay(void **state)
 	vq_value x = input(f, "x", DIMS(B, N, C)), s;
 
 	s = softmax(f, matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2)));
-	s = vq_build_quantize(&f->g, NULL, s, vq_quant_per_tensor(&f->g, 1.0f / 255, -128, -128, 127));
+	s = vq_build_quantize(
+		&f->g, NULL, s, vq_quant_per_tensor(&f->g, 1.0f / 255, -128, -128, 127));
 	stays(f, matmul(f, vq_build_dequantize(&f->g, NULL, s), heads(f, x)));
 }
 

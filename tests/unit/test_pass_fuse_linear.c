@@ -3,7 +3,8 @@
 
 static vq_value slice_last(fixture *f, vq_value v, int64_t start, int64_t count)
 {
-	return vq_build_slice(&f->g, "test", v, (int32_t)vq_type_of(&f->g, v)->rank - 1, start, count);
+	return vq_build_slice(
+		&f->g, "test", v, (int32_t)vq_type_of(&f->g, v)->rank - 1, start, count);
 }
 
 static void matmul_and_bias(void **state)
@@ -83,7 +84,8 @@ static vq_value conv(fixture *f, vq_value x, int64_t out, int32_t k, int32_t str
 	vq_attr a = { .conv = { .stride = { stride, stride }, .dilation = { 1, 1 }, .group = 1 } };
 	int64_t c = vq_type_of(&f->g, x)->dim[1];
 
-	return vq_build(&f->g, "test", VQ_OP_CONV, (vq_value[]){ x, constant(f, DIMS(out, c, k, k)), constant(f, DIMS(out)) }, 3, &a);
+	return vq_build(&f->g, "test", VQ_OP_CONV,
+		(vq_value[]){ x, constant(f, DIMS(out, c, k, k)), constant(f, DIMS(out)) }, 3, &a);
 }
 
 static void patches_are_a_view(void **state)
@@ -119,11 +121,13 @@ static void merged_projection_of_timm(void **state)
 	v = reshape(f, v, DIMS(2, 5, 3, 3, 4));
 	v = TRANSPOSE(f, v, 2, 0, 3, 1, 4);
 	for (int i = 0; i < 3; i++)
-		part[i] = op1(f, VQ_OP_TANH, reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(2, 3, 5, 4)));
+		part[i] = op1(f, VQ_OP_TANH,
+			reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(2, 3, 5, 4)));
 	output(f, op2(f, VQ_OP_ADD, op2(f, VQ_OP_ADD, part[0], part[1]), part[2]));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 3);
-	assert_int_equal(count_op(&f->g, VQ_OP_VIEW), 1); /* the three move alike: the movement sinks below the sum */
+	assert_int_equal(count_op(&f->g, VQ_OP_VIEW),
+		1); /* the three move alike: the movement sinks below the sum */
 	same_results(f, 0);
 }
 
@@ -142,7 +146,10 @@ static void merged_projection_of_torch(void **state)
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 2);
 	assert_int_equal(count_op(&f->g, VQ_OP_DIV), 0);
-	/* two linear, the product, and a view and a reshape each: batch and heads do not step as one */
+	/*
+	 * two linear, the product, and a view and a reshape each: batch and heads do not step as
+	 * one
+	 */
 	assert_int_equal(f->g.n_nodes, 8);
 	same_results(f, 1e-6);
 }
@@ -151,7 +158,11 @@ static void channels_nobody_reads_go(void **state)
 {
 	fixture *f = *state;
 
-	output(f, op1(f, VQ_OP_TANH, slice_last(f, matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))), 4, 6)));
+	output(f,
+		op1(f, VQ_OP_TANH,
+			slice_last(f,
+				matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))),
+				4, 6)));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
 	assert_int_equal(vq_type_of(&f->g, f->g.node[1].out)->dim[2], 6);
@@ -165,7 +176,8 @@ static void a_projection_also_used_whole_stays(void **state)
 	vq_value v = matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))), s;
 
 	s = op2(f, VQ_OP_ADD, slice_last(f, v, 0, 12), slice_last(f, v, 12, 12));
-	output(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ op1(f, VQ_OP_TANH, v), s }, 2, &(vq_attr){ .axis = { 2 } }));
+	output(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ op1(f, VQ_OP_TANH, v), s }, 2,
+			  &(vq_attr){ .axis = { 2 } }));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
 	same_results(f, 0);
@@ -178,10 +190,19 @@ static uint32_t per_channel(fixture *f, int32_t axis, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		scale[i] = 0.005f + 0.0001f * (float)i;
-	return vq_quant_add(&f->g, &(vq_quant){ .bits = 8, .lo = -128, .hi = 127, .axis = axis, .n = n, .scale = scale, .zero = zero });
+	return vq_quant_add(&f->g, &(vq_quant){ .bits = 8,
+					   .lo = -128,
+					   .hi = 127,
+					   .axis = axis,
+					   .n = n,
+					   .scale = scale,
+					   .zero = zero });
 }
 
-/* torch's QAT export: weights [out, in] quantized along axis 0, then transposed; qkv quantized once, then taken apart */
+/*
+ * torch's QAT export: weights [out, in] quantized along axis 0, then transposed; qkv quantized
+ * once, then taken apart
+ */
 static void quantized_projection_is_split(void **state)
 {
 	fixture *f = *state;
@@ -235,7 +256,8 @@ static void factors_of_codes_stay(void **state)
 	vq_value w = vq_build_quantize(&f->g, NULL, constant(f, DIMS(12, 6)), per_channel(f, 1, 6));
 
 	w = vq_build_dequantize(&f->g, NULL, w);
-	output(f, op2(f, VQ_OP_MUL, matmul(f, input(f, "x", DIMS(5, 12)), w), constant(f, DIMS(6))));
+	output(f,
+		op2(f, VQ_OP_MUL, matmul(f, input(f, "x", DIMS(5, 12)), w), constant(f, DIMS(6))));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_MUL), 1);
 	same_results(f, 0);
