@@ -1,5 +1,6 @@
 /* Planning of products: linear, matmul of two activations, attention. */
 #include "backend/planner.h"
+#include "ir/contract.h"
 
 #include <math.h>
 #include <string.h>
@@ -204,7 +205,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 
 		c.comp[i] = (int32_t)(uint32_t)(uint64_t)(-(qx->zero[0] + (t.a == VQ_A_U8 ? 128 : 0)) * sums[i]);
 		c.mult[i] = (float)((double)qx->scale[0] * (double)qw->scale[qw->n == 1 ? 0 : i] / so);
-		c.add[i] = bias ? (float)((double)bias[i] / so) : 0.0f;
+		c.add[i] = bias ? vq_c_merge_bias(bias[i], (float)so) : 0.0f;
 		for (uint32_t k = 0; k < d->k; k++)
 			sum += fabs((double)w[(size_t)i * d->k + k] - qw->zero[0]);
 		sum *= (double)reach;
