@@ -126,6 +126,7 @@ static bool prepare(driver *d)
 		.fold = o->fold,
 		.weight_mse = !o->weight_max,
 		.verify = o->verify,
+		.measure = o->report != NULL,
 		.progress = vq_bar_progress,
 		.progress_user = &d->bar,
 	};

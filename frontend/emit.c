@@ -1,6 +1,7 @@
 #include "frontend/emit.h"
 
 #include "frontend/folder.h"
+#include "frontend/onnx_export.h"
 #include "frontend/output.h"
 #include "frontend/report.h"
 #include "ir/text.h"
@@ -79,6 +80,13 @@ static bool emit_vir(const vq_results *r)
 	if (ftell(sidecar) == 0)
 		vq_output_drop_last(); /* all constants stand in the text */
 	return true;
+}
+
+static bool emit_onnx(const vq_results *r)
+{
+	FILE *f = open_output(r, name_of(r, VQ_EMIT_ONNX, ".onnx"));
+
+	return f && vq_export_onnx(r->qdq ? r->qdq : r->g, r->diag, f);
 }
 
 static bool compile(const vq_results *r, vq_artifact what, const char *prefix, vq_object *object)
@@ -198,6 +206,8 @@ bool vq_emit(const vq_results *r)
 			return false;
 	}
 	if (emit & VQ_EMIT_VIR && !emit_vir(r))
+		return false;
+	if (emit & VQ_EMIT_ONNX && !emit_onnx(r))
 		return false;
 	if (emit & VQ_EMIT_OBJ) {
 		compiled = compile(r, VQ_ARTIFACT_OBJECT, prefix, &object);

@@ -138,7 +138,7 @@ static bool parse_size(parser *p, vq_size *s, const char *text)
 static bool parse_emit(parser *p, const char *text)
 {
 	static const choice kinds[] = { { "obj", VQ_EMIT_OBJ }, { "asm", VQ_EMIT_ASM }, { "llvm", VQ_EMIT_LLVM }, { "vir", VQ_EMIT_VIR },
-		{ "onnx", -1 }, { NULL, 0 } };
+		{ "onnx", VQ_EMIT_ONNX }, { NULL, 0 } };
 	vq_strings items = { .item = NULL };
 	bool good = append_items(p, &items, text);
 

@@ -68,6 +68,8 @@ static void spellings(void **state)
 	assert_string_equal(o.shapes.item[0], "x=1x3x224x224");
 	assert_true(parse("-emit=obj,asm -emit=vir m.onnx"));
 	assert_int_equal(o.emit, VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_VIR);
+	assert_true(parse("-emit=onnx m.onnx -o q.onnx"));
+	assert_int_equal(o.emit, VQ_EMIT_ONNX);
 	assert_true(parse("-dump=before:calibrate,after:import -verify m.onnx"));
 	assert_int_equal(o.dump.n, 2);
 	assert_true(o.verify);
