@@ -389,6 +389,8 @@ bool vq_import_gather(vq_onnx *o)
 
 /* ---- Pad ---- */
 
+enum { PICK_LIMIT = 1 << 24 }; /* entries of a list of indices */
+
 /* which element of [0, dim) stands at position i, possibly outside of it */
 static int64_t source_of(int64_t i, int64_t dim, const char *mode)
 {
@@ -405,8 +407,13 @@ static int64_t source_of(int64_t i, int64_t dim, const char *mode)
 static vq_value pad_by_picking(vq_onnx *o, vq_value x, uint32_t axis, int64_t before, int64_t after, const char *mode)
 {
 	int64_t dim = vq_type_of(o->g, x)->dim[axis], n = before + dim + after;
-	int64_t *index = VQ_ARRAY(o->arena, (size_t)n, int64_t);
+	int64_t *index;
 
+	if (n > PICK_LIMIT) {
+		vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected at most %d", (unsigned)axis, n, PICK_LIMIT);
+		return VQ_NO_VALUE;
+	}
+	index = VQ_ARRAY(o->arena, (size_t)n, int64_t);
 	for (int64_t i = 0; i < n; i++)
 		index[i] = source_of(i - before, dim, mode);
 	return vq_onnx_gather(o, x, axis, index, (uint32_t)n);
