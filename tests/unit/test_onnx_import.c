@@ -706,7 +706,7 @@ static void symbolic_dimensions(void **state)
 static void refuse_options(const char *dim, const char *shape, const char *part)
 {
 	model *m = one(13, "batch,3", "Relu", "x");
-	vq_import_options o = { &dim, dim ? 1 : 0, &shape, shape ? 1 : 0 };
+	vq_import_options o = { .dims = &dim, .n_dims = dim != NULL, .shapes = &shape, .n_shapes = shape != NULL };
 
 	assert_false(import_with(m, &o));
 	must_say(m, part);
