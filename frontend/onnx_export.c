@@ -10,42 +10,39 @@ const char *vq_export_value(vq_onnx_writer *w, vq_value v)
 	const vq_value_info *i = &w->g->value[v.id];
 
 	if (!w->name[v.id] && i->def == VQ_DEF_CONST)
-		w->name[v.id] = vq_onnx_put_tensor(w, i->type.elem, i->type.rank, i->type.dim, i->data);
+		w->name[v.id] =
+			vq_onnx_put_tensor(w, i->type.elem, i->type.rank, i->type.dim, i->data);
 	return w->name[v.id];
 }
 
 /* operators ONNX has under a name of its own, with the same operands and no attributes */
-static const char *direct_name(vq_op op)
-{
-	switch (op) {
-	case VQ_OP_NEG: return "Neg";
-	case VQ_OP_ABS: return "Abs";
-	case VQ_OP_SQRT: return "Sqrt";
-	case VQ_OP_RECIP: return "Reciprocal";
-	case VQ_OP_EXP: return "Exp";
-	case VQ_OP_LOG: return "Log";
-	case VQ_OP_ERF: return "Erf";
-	case VQ_OP_TANH: return "Tanh";
-	case VQ_OP_SIGMOID: return "Sigmoid";
-	case VQ_OP_RELU: return "Relu";
-	case VQ_OP_FLOOR: return "Floor";
-	case VQ_OP_NOT: return "Not";
-	case VQ_OP_ADD: return "Add";
-	case VQ_OP_SUB: return "Sub";
-	case VQ_OP_MUL: return "Mul";
-	case VQ_OP_DIV: return "Div";
-	case VQ_OP_MOD: return "Mod";
-	case VQ_OP_POW: return "Pow";
-	case VQ_OP_MIN: return "Min";
-	case VQ_OP_MAX: return "Max";
-	case VQ_OP_EQUAL: return "Equal";
-	case VQ_OP_LESS: return "Less";
-	case VQ_OP_AND: return "And";
-	case VQ_OP_OR: return "Or";
-	case VQ_OP_WHERE: return "Where";
-	default: return NULL;
-	}
-}
+static const char *const direct_names[VQ_OP_COUNT] = {
+	[VQ_OP_NEG] = "Neg",
+	[VQ_OP_ABS] = "Abs",
+	[VQ_OP_SQRT] = "Sqrt",
+	[VQ_OP_RECIP] = "Reciprocal",
+	[VQ_OP_EXP] = "Exp",
+	[VQ_OP_LOG] = "Log",
+	[VQ_OP_ERF] = "Erf",
+	[VQ_OP_TANH] = "Tanh",
+	[VQ_OP_SIGMOID] = "Sigmoid",
+	[VQ_OP_RELU] = "Relu",
+	[VQ_OP_FLOOR] = "Floor",
+	[VQ_OP_NOT] = "Not",
+	[VQ_OP_ADD] = "Add",
+	[VQ_OP_SUB] = "Sub",
+	[VQ_OP_MUL] = "Mul",
+	[VQ_OP_DIV] = "Div",
+	[VQ_OP_MOD] = "Mod",
+	[VQ_OP_POW] = "Pow",
+	[VQ_OP_MIN] = "Min",
+	[VQ_OP_MAX] = "Max",
+	[VQ_OP_EQUAL] = "Equal",
+	[VQ_OP_LESS] = "Less",
+	[VQ_OP_AND] = "And",
+	[VQ_OP_OR] = "Or",
+	[VQ_OP_WHERE] = "Where",
+};
 
 /* 0.5 x (1 + erf(x / sqrt 2)), in the order exporters write it */
 static const char *gelu(vq_onnx_writer *w, const char *x, const char *to)
@@ -74,14 +71,16 @@ static const char *gelu_tanh(vq_onnx_writer *w, const char *x, const char *to)
 
 static const char *times_sigmoid(vq_onnx_writer *w, const char *x, float factor, const char *to)
 {
-	const char *y = factor == 1 ? x : vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_scalar(w, factor), NULL);
+	const char *y =
+		factor == 1 ? x
+			    : vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_scalar(w, factor), NULL);
 
 	return vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_node1(w, "Sigmoid", y, NULL), to);
 }
 
 static const char *elementwise(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	const char *in[3] = { NULL }, *direct = direct_name(n->op), *y;
+	const char *in[3] = {NULL}, *direct = direct_names[n->op], *y;
 
 	for (uint32_t i = 0; i < n->n_in; i++)
 		in[i] = vq_export_value(w, n->in[i]);
@@ -107,9 +106,15 @@ static const char *elementwise(vq_onnx_writer *w, const vq_node_info *n, const c
 
 static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	static const struct { vq_op op; const char *name; } names[] = {
-		{ VQ_OP_REDUCE_SUM, "ReduceSum" }, { VQ_OP_REDUCE_MEAN, "ReduceMean" }, { VQ_OP_REDUCE_MAX, "ReduceMax" },
-		{ VQ_OP_REDUCE_MIN, "ReduceMin" }, { VQ_OP_REDUCE_PROD, "ReduceProd" },
+	static const struct {
+		vq_op op;
+		const char *name;
+	} names[] = {
+		{VQ_OP_REDUCE_SUM, "ReduceSum"},
+		{VQ_OP_REDUCE_MEAN, "ReduceMean"},
+		{VQ_OP_REDUCE_MAX, "ReduceMax"},
+		{VQ_OP_REDUCE_MIN, "ReduceMin"},
+		{VQ_OP_REDUCE_PROD, "ReduceProd"},
 	};
 	const char *x = vq_export_value(w, n->in[0]), *name = NULL, *y;
 	int64_t axis[VQ_MAX_RANK];
@@ -123,7 +128,8 @@ static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *
 	for (uint32_t i = 0; i < vq_type_of(w->g, n->in[0])->rank; i++)
 		if (n->attr.reduce.axes >> i & 1)
 			axis[count++] = i;
-	if (n->op == VQ_OP_REDUCE_SUM) { /* axes are an operand since opset 13, of the others since 18 */
+	if (n->op ==
+		VQ_OP_REDUCE_SUM) { /* axes are an operand since opset 13, of the others since 18 */
 		y = vq_onnx_put_node2(w, name, x, vq_onnx_put_ints(w, axis, count), to);
 	} else {
 		y = vq_onnx_put_node1(w, name, x, to);
@@ -135,7 +141,7 @@ static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *
 
 static const char *norm(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	const char *in[3] = { NULL }, *y;
+	const char *in[3] = {NULL}, *y;
 
 	for (uint32_t i = 0; i < n->n_in; i++)
 		in[i] = vq_export_value(w, n->in[i]);
@@ -186,12 +192,15 @@ static bool check_form(const vq_graph *g, vq_diag *diag)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (g->node[i].op && is_integer(g, &g->node[i])) {
-			vq_error(diag, vq_where(g, (vq_node){ i }), "ONNX cannot express it in integer form");
+			vq_error(diag, vq_where(g, (vq_node){i}),
+				"ONNX cannot express it in integer form");
 			return vq_hint(diag, "stop earlier: -stop=cancel_qdq");
 		}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (vq_type_of(g, g->output[i].value)->quant)
-			return vq_error(diag, NULL, "output '%s' is a tensor of codes, which ONNX cannot describe", g->output[i].name);
+			return vq_error(diag, NULL,
+				"output '%s' is a tensor of codes, which ONNX cannot describe",
+				g->output[i].name);
 	return true;
 }
 
@@ -219,7 +228,8 @@ static bool export_all(vq_onnx_writer *w, vq_diag *diag)
 		w->source = n->name;
 		w->name[n->out.id] = export_node(w, n, to);
 		if (!w->name[n->out.id])
-			return vq_error(diag, vq_where(g, (vq_node){ i }), "ONNX has no form of %s", vq_ops[n->op].text);
+			return vq_error(diag, vq_where(g, (vq_node){i}), "ONNX has no form of %s",
+				vq_ops[n->op].text);
 	}
 	w->source = NULL;
 	for (uint32_t i = 0; i < g->n_outputs; i++) {

@@ -7,10 +7,12 @@
 #include <stdio.h>
 
 /*
- * Opset 17, QuantizeLinear and DequantizeLinear on int8, per tensor or per axis; what ONNX has no operator for is decomposed (GELU, attention, strided views).
- * Softmax probabilities of attention on codes are uint8 with scale 1/255, which is what other tools expect; the object's are finer (docs/ir.md).
- * ONNX saturates at -128 where a symmetric entry of ours stops at -127: that differs for values outside the calibrated range only.
- * Integer form is refused. false after an error in diag.
+ * Opset 17, QuantizeLinear and DequantizeLinear on int8, per tensor or per axis; what ONNX has no
+ * operator for is decomposed (GELU, attention, strided views). Softmax probabilities of attention
+ * on codes are uint8 with scale 1/255, which is what other tools expect; the object's are finer
+ * (docs/ir.md). ONNX saturates at -128 where a symmetric entry of ours stops at -127: that differs
+ * for values outside the calibrated range only. Integer form is refused. false after an error in
+ * diag.
  */
 bool vq_export_onnx(const vq_graph *qdq, vq_diag *diag, FILE *out);
 

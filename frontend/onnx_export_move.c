@@ -1,17 +1,17 @@
 /* -emit=onnx: movement. ONNX moves int8 as well as float, so codes need nothing special. */
 #include "frontend/onnx_export_node.h"
 
-static const char *slice(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *start, const int64_t *step, const int64_t *count,
-	const char *to)
+static const char *slice(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *start,
+	const int64_t *step, const int64_t *count, const char *to)
 {
 	int64_t end[VQ_MAX_RANK], axis[VQ_MAX_RANK];
-	const char *in[5] = { x };
+	const char *in[5] = {x};
 
 	for (uint32_t i = 0; i < rank; i++) {
 		axis[i] = i;
 		end[i] = start[i] + step[i] * count[i];
 		if (end[i] < 0)
-			end[i] = INT64_MIN; /* backwards to the first element: -1 would mean the last one */
+			end[i] = INT64_MIN; /* to the first element: -1 would mean the last one */
 	}
 	in[1] = vq_onnx_put_ints(w, start, rank);
 	in[2] = vq_onnx_put_ints(w, end, rank);
@@ -22,17 +22,20 @@ static const char *slice(vq_onnx_writer *w, const char *x, uint32_t rank, const 
 
 /* ---- views ---- */
 
-/* One dimension of a view that is no repetition: which one, and where it lies in the operand cut into digits. */
+/*
+ * One dimension of a view that is no repetition: which one, and where it lies in the operand cut
+ * into digits.
+ */
 typedef struct digit {
-	uint32_t dim;     /* of the view */
+	uint32_t dim; /* of the view */
 	int64_t stride;
-	int64_t start;    /* first index used */
-	int64_t extent;   /* of the digit in the operand */
+	int64_t start;  /* first index used */
+	int64_t extent; /* of the digit in the operand */
 } digit;
 
 /*
- * A view whose strides divide one another is reshape (cut the operand into digits), slice, transpose, reshape, expand.
- * false: no such form.
+ * A view whose strides divide one another is reshape (cut the operand into digits), slice,
+ * transpose, reshape, expand. false: no such form.
  */
 static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digits)
 {
@@ -40,7 +43,7 @@ static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digi
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n->attr.view.rank; i++) {
-		digit x = { i, n->attr.view.stride[i], 0, 0 };
+		digit x = {i, n->attr.view.stride[i], 0, 0};
 		uint32_t k = count;
 
 		if (n->attr.view.dim[i] == 1 || x.stride == 0)
@@ -52,10 +55,12 @@ static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digi
 		d[k] = x;
 		count++;
 	}
-	if (count == 0 || d[count - 1].stride > 1) { /* a digit for what the view steps over, at most one element of it */
+	if (count == 0 ||
+		d[count - 1].stride >
+			1) { /* a digit for what the view steps over, at most one element of it */
 		if (count == VQ_MAX_RANK)
 			return false;
-		d[count++] = (digit){ UINT32_MAX, 1, 0, 0 };
+		d[count++] = (digit){UINT32_MAX, 1, 0, 0};
 	}
 	for (uint32_t k = 0; k < count; k++) {
 		int64_t taken = d[k].dim == UINT32_MAX ? 1 : n->attr.view.dim[d[k].dim];
@@ -74,7 +79,8 @@ static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digi
 }
 
 /* Any view: the elements one by one. */
-static const char *gather_elements(vq_onnx_writer *w, const vq_node_info *n, const char *x, int64_t total, const char *to)
+static const char *gather_elements(
+	vq_onnx_writer *w, const vq_node_info *n, const char *x, int64_t total, const char *to)
 {
 	const vq_type *t = vq_type_of(w->g, n->out);
 	int64_t count = vq_type_count(t);
@@ -88,7 +94,8 @@ static const char *gather_elements(vq_onnx_writer *w, const vq_node_info *n, con
 			index[i] += rest % t->dim[k] * n->attr.view.stride[k];
 	}
 	x = vq_onnx_put_reshape(w, x, 1, &total, NULL);
-	x = vq_onnx_put_node2(w, "Gather", x, vq_onnx_put_tensor(w, VQ_I64, t->rank, t->dim, index), to);
+	x = vq_onnx_put_node2(
+		w, "Gather", x, vq_onnx_put_tensor(w, VQ_I64, t->rank, t->dim, index), to);
 	vq_onnx_put_attr_int(w, "axis", 0);
 	return x;
 }
@@ -97,7 +104,8 @@ static const char *view(vq_onnx_writer *w, const vq_node_info *n, const char *x,
 {
 	const vq_type *t = vq_type_of(w->g, n->out);
 	int64_t total = vq_type_count(vq_type_of(w->g, n->in[0]));
-	int64_t extent[VQ_MAX_RANK], start[VQ_MAX_RANK], count[VQ_MAX_RANK], step[VQ_MAX_RANK], perm[VQ_MAX_RANK], once[VQ_MAX_RANK];
+	int64_t extent[VQ_MAX_RANK], start[VQ_MAX_RANK], count[VQ_MAX_RANK], step[VQ_MAX_RANK],
+		perm[VQ_MAX_RANK], once[VQ_MAX_RANK];
 	uint32_t digits, at = 0;
 	bool sliced = false, repeats = false;
 	digit d[VQ_MAX_RANK];
@@ -129,7 +137,8 @@ static const char *view(vq_onnx_writer *w, const vq_node_info *n, const char *x,
 		x = slice(w, x, digits, start, step, count, NULL);
 	x = vq_onnx_put_transpose(w, x, digits, perm, NULL);
 	x = vq_onnx_put_reshape(w, x, t->rank, once, repeats ? NULL : to);
-	return repeats ? vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to) : x;
+	return repeats ? vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to)
+		       : x;
 }
 
 /* ---- the others ---- */
@@ -138,7 +147,7 @@ static const char *pad(vq_onnx_writer *w, const vq_node_info *n, const char *x, 
 {
 	const vq_type *t = vq_type_of(w->g, n->in[0]);
 	int64_t pads[2 * VQ_MAX_RANK];
-	const char *in[3] = { x };
+	const char *in[3] = {x};
 
 	for (uint32_t i = 0; i < t->rank; i++) {
 		pads[i] = n->attr.pad.before[i];
@@ -146,7 +155,8 @@ static const char *pad(vq_onnx_writer *w, const vq_node_info *n, const char *x, 
 	}
 	in[1] = vq_onnx_put_ints(w, pads, 2 * t->rank);
 	in[2] = vq_onnx_put_scalar(w, n->attr.pad.value);
-	return vq_onnx_put_node(w, "Pad", in, t->elem == VQ_F32 ? 3 : 2, to); /* the value is a float; integers are padded with 0 */
+	return vq_onnx_put_node(w, "Pad", in, t->elem == VQ_F32 ? 3 : 2,
+		to); /* the value is a float; integers are padded with 0 */
 }
 
 static const char *concat(vq_onnx_writer *w, const vq_node_info *n, const char *to)
@@ -173,7 +183,8 @@ const char *vq_export_move(vq_onnx_writer *w, const vq_node_info *n, const char 
 	case VQ_OP_TRANSPOSE:
 		return vq_onnx_put_transpose(w, x, t->rank, n->attr.perm.perm, to);
 	case VQ_OP_SLICE:
-		return slice(w, x, from->rank, n->attr.slice.start, n->attr.slice.step, n->attr.slice.count, to);
+		return slice(w, x, from->rank, n->attr.slice.start, n->attr.slice.step,
+			n->attr.slice.count, to);
 	case VQ_OP_VIEW:
 		return view(w, n, x, to);
 	case VQ_OP_CONCAT:

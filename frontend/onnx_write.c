@@ -21,7 +21,7 @@ static bool is_taken(const vq_graph *g, const char *prefix)
 
 void vq_onnx_writer_init(vq_onnx_writer *w, const vq_graph *g)
 {
-	*w = (vq_onnx_writer){ .g = g, .prefix = "t" };
+	*w = (vq_onnx_writer){.g = g, .prefix = "t"};
 	while (is_taken(g, w->prefix))
 		w->prefix = vq_arena_printf(&w->arena, "%s_", w->prefix);
 	w->name = VQ_ARRAY(&w->arena, g->n_values, const char *);
@@ -30,9 +30,12 @@ void vq_onnx_writer_init(vq_onnx_writer *w, const vq_graph *g)
 int32_t vq_onnx_elem_code(vq_elem e)
 {
 	static const int32_t to[] = {
-		[VQ_F32] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, [VQ_I64] = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-		[VQ_I32] = ONNX__TENSOR_PROTO__DATA_TYPE__INT32, [VQ_BOOL] = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL,
-		[VQ_U8] = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, [VQ_S8] = ONNX__TENSOR_PROTO__DATA_TYPE__INT8,
+		[VQ_F32] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+		[VQ_I64] = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+		[VQ_I32] = ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
+		[VQ_BOOL] = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL,
+		[VQ_U8] = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8,
+		[VQ_S8] = ONNX__TENSOR_PROTO__DATA_TYPE__INT8,
 	};
 
 	_Static_assert(sizeof to / sizeof *to == VQ_ELEM_COUNT, "one ONNX type per element type");
@@ -66,7 +69,8 @@ static uint8_t *little_endian(vq_onnx_writer *w, const void *data, size_t bytes,
 	return to;
 }
 
-const char *vq_onnx_put_tensor(vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data)
+const char *vq_onnx_put_tensor(
+	vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data)
 {
 	Onnx__TensorProto *t = VQ_NEW(&w->arena, Onnx__TensorProto);
 	size_t bytes = vq_elem_bytes(e);
@@ -84,7 +88,8 @@ const char *vq_onnx_put_tensor(vq_onnx_writer *w, vq_elem e, uint32_t rank, cons
 	t->has_raw_data = 1;
 	t->raw_data.len = bytes;
 	t->raw_data.data = little_endian(w, data, bytes, vq_elem_bytes(e));
-	w->tensor = vq_arena_grow(&w->arena, w->tensor, &w->cap_tensors, w->n_tensors + 1, sizeof *w->tensor);
+	w->tensor = vq_arena_grow(
+		&w->arena, w->tensor, &w->cap_tensors, w->n_tensors + 1, sizeof *w->tensor);
 	w->tensor[w->n_tensors++] = t;
 	return t->name;
 }
@@ -106,7 +111,8 @@ const char *vq_onnx_put_ints(vq_onnx_writer *w, const int64_t *v, uint32_t n)
 	return vq_onnx_put_tensor(w, VQ_I64, 1, &dim, data);
 }
 
-const char *vq_onnx_put_node(vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to)
+const char *vq_onnx_put_node(
+	vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to)
 {
 	Onnx__NodeProto *n = VQ_NEW(&w->arena, Onnx__NodeProto);
 
@@ -127,10 +133,12 @@ const char *vq_onnx_put_node(vq_onnx_writer *w, const char *op, const char *cons
 	return n->output[0];
 }
 
-static Onnx__AttributeProto *add_attr(vq_onnx_writer *w, const char *name, Onnx__AttributeProto__AttributeType type)
+static Onnx__AttributeProto *add_attr(
+	vq_onnx_writer *w, const char *name, Onnx__AttributeProto__AttributeType type)
 {
 	Onnx__NodeProto *n = w->node[w->n_nodes - 1];
-	Onnx__AttributeProto **all = VQ_ARRAY(&w->arena, n->n_attribute + 1, Onnx__AttributeProto *);
+	Onnx__AttributeProto **all =
+		VQ_ARRAY(&w->arena, n->n_attribute + 1, Onnx__AttributeProto *);
 	Onnx__AttributeProto *a = VQ_NEW(&w->arena, Onnx__AttributeProto);
 
 	onnx__attribute_proto__init(a);
@@ -170,12 +178,14 @@ void vq_onnx_put_attr_ints(vq_onnx_writer *w, const char *name, const int64_t *v
 		a->ints[i] = v[i];
 }
 
-const char *vq_onnx_put_reshape(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to)
+const char *vq_onnx_put_reshape(
+	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to)
 {
 	return vq_onnx_put_node2(w, "Reshape", x, vq_onnx_put_ints(w, dim, rank), to);
 }
 
-const char *vq_onnx_put_transpose(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to)
+const char *vq_onnx_put_transpose(
+	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to)
 {
 	x = vq_onnx_put_node1(w, "Transpose", x, to);
 	vq_onnx_put_attr_ints(w, "perm", perm, rank);
@@ -249,9 +259,9 @@ static void fill_graph(vq_onnx_writer *w, Onnx__GraphProto *to)
 bool vq_onnx_write(vq_onnx_writer *w, vq_diag *diag, FILE *out)
 {
 	Onnx__GraphProto graph;
-	Onnx__OperatorSetIdProto opset, *opsets[] = { &opset };
+	Onnx__OperatorSetIdProto opset, *opsets[] = {&opset};
 	Onnx__ModelProto model;
-	file_buffer buffer = { { append }, out };
+	file_buffer buffer = {{append}, out};
 	size_t bytes;
 
 	fill_graph(w, &graph);
@@ -269,9 +279,11 @@ bool vq_onnx_write(vq_onnx_writer *w, vq_diag *diag, FILE *out)
 	model.opset_import = opsets;
 	bytes = onnx__model_proto__get_packed_size(&model);
 	if (bytes > INT_MAX)
-		return vq_error(diag, "option -emit=onnx", "the model has %zu bytes, protobuf allows 2 GiB", bytes);
+		return vq_error(diag, "option -emit=onnx",
+			"the model has %zu bytes, protobuf allows 2 GiB", bytes);
 	onnx__model_proto__pack_to_buffer(&model, &buffer.base);
 	if (fflush(out) || ferror(out))
-		return vq_error(diag, "option -emit=onnx", "cannot write the model: %s", strerror(errno));
+		return vq_error(
+			diag, "option -emit=onnx", "cannot write the model: %s", strerror(errno));
 	return true;
 }

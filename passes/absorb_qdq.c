@@ -1,11 +1,15 @@
 /*
- * absorb_qdq: moves quantization parameters into types; the graph is in integer form after it (docs/ir.md).
+ * absorb_qdq: moves quantization parameters into types; the graph is in integer form after it
+ * (docs/ir.md).
  *
  * Needs:   QDQ form, cancel_qdq done.
- * Changes: - a product whose data operands are all dequantize(codes) reads the codes, if its accumulator cannot overflow 32 bits;
- *          - elementwise, reducing and normalising operators read per-tensor codes instead of their dequantize;
+ * Changes: - a product whose data operands are all dequantize(codes) reads the codes, if its
+ *            accumulator cannot overflow 32 bits;
+ *          - elementwise, reducing and normalising operators read per-tensor codes instead of their
+ *            dequantize;
  *          - quantize(y) with y read by nothing else disappears into the operator that computes y.
- * Leaves:  products without integer form in float, with the reason in the report. A value wanted both in float and as codes keeps its quantize.
+ * Leaves:  products without integer form in float, with the reason in the report. A value wanted
+ *          both in float and as codes keeps its quantize.
  */
 #include "passes/measure.h"
 #include "passes/qdq.h"
@@ -22,11 +26,13 @@ static vq_value codes_of(const vq_graph *g, vq_node n, uint32_t i)
 {
 	vq_value v = vq_operand(g, n, i);
 
-	return v.id && vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0) : VQ_NO_VALUE;
+	return v.id && vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0)
+							   : VQ_NO_VALUE;
 }
 
 /*
- * Models with their own scales have one line per product; for ours insert_qdq wrote it, and only what it did not foresee is added.
+ * Models with their own scales have one line per product; for ours insert_qdq wrote it, and only
+ * what it did not foresee is added.
  */
 static void report(const absorber *s, vq_node n, const vq_value *codes, const char *why)
 {
@@ -49,8 +55,10 @@ static void report(const absorber *s, vq_node n, const vq_value *codes, const ch
 		site.scale_min = site.scale_max = q->scale[0];
 		site.zero = q->zero[0];
 		for (uint32_t k = 1; k < q->n; k++) {
-			site.scale_min = q->scale[k] < site.scale_min ? q->scale[k] : site.scale_min;
-			site.scale_max = q->scale[k] > site.scale_max ? q->scale[k] : site.scale_max;
+			site.scale_min =
+				q->scale[k] < site.scale_min ? q->scale[k] : site.scale_min;
+			site.scale_max =
+				q->scale[k] > site.scale_max ? q->scale[k] : site.scale_max;
 		}
 	}
 	if (vq_is_const(g, i->in[1]))
@@ -68,12 +76,14 @@ static const char *linear_refuses(const vq_graph *g, const vq_value *codes)
 	const vq_quant *qw = vq_quant_of(g, w);
 
 	if (!vq_per_tensor(g, x))
-		return "its input has several scales, and they lie along the summed axis or the rows";
+		return "its input has several scales, and they lie along the summed axis or the "
+		       "rows";
 	if (!vq_is_const(g, codes[1]))
 		return "its weights are not constant";
 	if (qw->axis > 0)
 		return "its weights have scales along the summed axis";
-	return vq_linear_bound(g->arena, vq_quant_of(g, x), qw, g->value[codes[1].id].data, w->dim[0], w->dim[1]);
+	return vq_linear_bound(
+		g->arena, vq_quant_of(g, x), qw, g->value[codes[1].id].data, w->dim[0], w->dim[1]);
 }
 
 static const char *matmul_refuses(const vq_graph *g, vq_node n, const vq_value *codes)
@@ -109,7 +119,8 @@ static const char *attention_refuses(const vq_graph *g, vq_node n, const vq_valu
 	for (uint32_t i = 0; i < 3; i++)
 		if (!per_head(g, vq_type_of(g, codes[i]), heads))
 			return "q, k or v is not symmetric with a scale per tensor or per head";
-	scores = vq_code_reach(vq_quant_of(g, q)) * vq_code_reach(vq_quant_of(g, vq_type_of(g, codes[1])));
+	scores = vq_code_reach(vq_quant_of(g, q)) *
+		 vq_code_reach(vq_quant_of(g, vq_type_of(g, codes[1])));
 	values = 255 * vq_code_reach(vq_quant_of(g, v));
 	if (depth > INT32_MAX / (scores ? scores : 1) || keys > INT32_MAX / (values ? values : 1))
 		return "its accumulator could exceed 32 bits";
@@ -185,7 +196,7 @@ static bool takes_result(const vq_graph *g, vq_node n, const vq_type *result)
 
 static void absorb_results(vq_graph *g)
 {
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	uint32_t *uses;
 
 	vq_graph_sweep(g); /* what only dead dequantize nodes read must not count */
@@ -198,7 +209,8 @@ static void absorb_results(vq_graph *g)
 			continue;
 		y = g->node[i].in[0];
 		from = vq_def_of(g, y);
-		if (!from.id || uses[y.id] != 1 || !takes_result(g, from, vq_type_of(g, g->node[i].out)))
+		if (!from.id || uses[y.id] != 1 ||
+			!takes_result(g, from, vq_type_of(g, g->node[i].out)))
 			continue;
 		g->value[y.id].type = *vq_type_of(g, g->node[i].out);
 		vq_replace(g, g->node[i].out, y);
@@ -211,10 +223,10 @@ static void absorb_results(vq_graph *g)
 
 bool vq_pass_absorb_qdq(vq_pass *p)
 {
-	absorber s = { p, p->g };
+	absorber s = {p, p->g};
 
 	for (uint32_t i = 1; i < p->g->n_nodes; i++) {
-		vq_node n = { i };
+		vq_node n = {i};
 
 		if (!vq_op_of(p->g, n))
 			continue;

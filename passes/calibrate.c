@@ -1,11 +1,13 @@
 /*
- * calibrate: runs the samples through the executor and records, for the operands of every product, minima and maxima per channel,
- * sums of squares and (for the percentile and MSE observers) a histogram.
+ * calibrate: runs the samples through the executor and records, for the operands of every product,
+ * minima and maxima per channel, sums of squares and (for the percentile and MSE observers) a
+ * histogram.
  *
  * Needs:   shapes known; products in their canonical form (after the fuse passes).
  * Changes: p->stats, p->reference.
  * Leaves:  the graph.
- * Does nothing for a float object and for a graph that carries its own scales. With -calib-stats the statistics are read instead.
+ * Does nothing for a float object and for a graph that carries its own scales. With -calib-stats
+ * the statistics are read instead.
  */
 #include "passes/observe.h"
 #include "passes/stats.h"
@@ -42,10 +44,13 @@ static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
 	vq_node n = vq_def_of(g, v);
 
 	if (n.id)
-		vq_error(g->diag, vq_where(g, n), "its result is NaN or infinite in calibration sample %u", sample);
+		vq_error(g->diag, vq_where(g, n),
+			"its result is NaN or infinite in calibration sample %u", sample);
 	else
-		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u", g->value[v.id].name, sample);
-	return vq_hint(g->diag, "check the calibration files and the normalisation the model expects");
+		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u",
+			g->value[v.id].name, sample);
+	return vq_hint(
+		g->diag, "check the calibration files and the normalisation the model expects");
 }
 
 static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
@@ -53,8 +58,8 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	vq_graph *g = p->g;
 	const vq_samples *samples = p->set->samples;
 	const vq_executor *x = p->set->executor;
-	vq_arena scratch = { 0 };
-	watch w = { .p = p };
+	vq_arena scratch = {0};
+	watch w = {.p = p};
 	vq_exec *e = x->prepare(g, site, n);
 	void **in, **out;
 	bool ok = e != NULL;
@@ -69,7 +74,8 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 		if (p->set->progress)
 			p->set->progress(p->set->progress_user, "calibrate", s, samples->n);
 		w.sample = s;
-		ok = samples->get(samples->self, s, in) && x->run(e, (const void *const *)in, out, observe, &w);
+		ok = samples->get(samples->self, s, in) &&
+		     x->run(e, (const void *const *)in, out, observe, &w);
 		if (ok && w.bad.id)
 			ok = not_finite(g, w.bad, s);
 	}
@@ -95,8 +101,10 @@ bool vq_pass_calibrate(vq_pass *p)
 		return true;
 	site = vq_stats_sites(g, g->arena, &n);
 	if (!p->set->stats_in && (!p->set->samples || !p->set->samples->n)) {
-		vq_error(g->diag, NULL, "the model has no scales and there are no samples to calibrate it with");
-		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, or use -quant=none");
+		vq_error(g->diag, NULL,
+			"the model has no scales and there are no samples to calibrate it with");
+		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, "
+					"or use -quant=none");
 	}
 	if (p->set->measure) {
 		p->reference = VQ_NEW(g->arena, vq_graph);
@@ -107,10 +115,11 @@ bool vq_pass_calibrate(vq_pass *p)
 	for (uint32_t i = 0; i < n; i++) {
 		const vq_type *t = vq_type_of(g, site[i]);
 
-		vq_stats_init(&p->stats[site[i].id], g->arena, site[i], (uint32_t)t->dim[t->rank - 1],
-			p->set->observer != VQ_OBSERVE_MINMAX);
+		vq_stats_init(&p->stats[site[i].id], g->arena, site[i],
+			(uint32_t)t->dim[t->rank - 1], p->set->observer != VQ_OBSERVE_MINMAX);
 	}
-	ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in) : run_samples(p, site, n);
+	ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in)
+			      : run_samples(p, site, n);
 	if (ok && p->set->stats_out)
 		ok = vq_stats_write(p, site, n, p->set->stats_out);
 	return ok;

@@ -1,12 +1,15 @@
 /*
- * cancel_qdq: brings quantize next to what computes its operand and dequantize next to what reads it, and cancels pairs that meet.
+ * cancel_qdq: brings quantize next to what computes its operand and dequantize next to what reads
+ * it, and cancels pairs that meet.
  *
  * Needs:   QDQ form.
  * Changes: - equal quantize (or dequantize) of one value become one;
  *          - quantize of a constant becomes a constant of codes;
- *          - dequantize moves down through movement: transpose(dequantize x) -> dequantize(transpose x);
+ *          - dequantize moves down through movement: transpose(dequantize x) ->
+ *            dequantize(transpose x);
  *          - quantize(dequantize x) with the entry of x becomes x;
- *          - quantize per tensor moves up through movement, if the whole of what is moved is wanted in that entry.
+ *          - quantize per tensor moves up through movement, if the whole of what is moved is wanted
+ *            in that entry.
  * Leaves:  every value that remains with the same bits: movement commutes with both.
  */
 #include "ir/build.h"
@@ -20,7 +23,10 @@ static bool is_op(const vq_graph *g, uint32_t node, vq_op op)
 	return g->node[node].op == op;
 }
 
-/* How many leading operands of a movement operator are moved; 0 if the node does not move codes faithfully. */
+/*
+ * How many leading operands of a movement operator are moved; 0 if the node does not move codes
+ * faithfully.
+ */
 static uint32_t moved_operands(const vq_node_info *n)
 {
 	switch (n->op) {
@@ -62,7 +68,7 @@ static bool share(vq_graph *g)
 				!vq_same_type(vq_type_of(g, m->out), vq_type_of(g, n->out)))
 				continue;
 			vq_replace(g, m->out, n->out);
-			delete_node(g, (vq_node){ j });
+			delete_node(g, (vq_node){j});
 			changed = true;
 		}
 	}
@@ -76,7 +82,7 @@ static int fold_constants(vq_graph *g)
 
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		const vq_node_info *n = &g->node[i];
-		vq_arena scratch = { 0 };
+		vq_arena scratch = {0};
 		vq_tensor in, out;
 		const char *wrong;
 
@@ -90,11 +96,12 @@ static int fold_constants(vq_graph *g)
 		wrong = vq_eval_node(g, n, &in, &out, &scratch);
 		vq_arena_free(&scratch);
 		if (wrong) {
-			vq_error(g->diag, vq_where(g, (vq_node){ i }), "%s", wrong);
+			vq_error(g->diag, vq_where(g, (vq_node){i}), "%s", wrong);
 			return -1;
 		}
-		vq_replace(g, n->out, vq_add_const(g, &out.type, out.data, g->value[n->in[0].id].name));
-		delete_node(g, (vq_node){ i });
+		vq_replace(g, n->out,
+			vq_add_const(g, &out.type, out.data, g->value[n->in[0].id].name));
+		delete_node(g, (vq_node){i});
 		changed = 1;
 	}
 	return changed;
@@ -107,13 +114,14 @@ static bool cancel(vq_graph *g)
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		vq_value x;
 
-		if (!is_op(g, i, VQ_OP_QUANTIZE) || vq_def_op(g, g->node[i].in[0]) != VQ_OP_DEQUANTIZE)
+		if (!is_op(g, i, VQ_OP_QUANTIZE) ||
+			vq_def_op(g, g->node[i].in[0]) != VQ_OP_DEQUANTIZE)
 			continue;
 		x = vq_operand(g, vq_def_of(g, g->node[i].in[0]), 0);
 		if (!vq_same_type(vq_type_of(g, x), vq_type_of(g, g->node[i].out)))
 			continue;
 		vq_replace(g, g->node[i].out, x);
-		delete_node(g, (vq_node){ i });
+		delete_node(g, (vq_node){i});
 		changed = true;
 	}
 	return changed;
@@ -121,11 +129,14 @@ static bool cancel(vq_graph *g)
 
 /* ---- moving ---- */
 
-/* The movement of node n on other operands; VQ_NO_VALUE if their scales do not survive it. Operands in[0..n_in) are copied. */
+/*
+ * The movement of node n on other operands; VQ_NO_VALUE if their scales do not survive it. Operands
+ * in[0..n_in) are copied.
+ */
 static vq_value move_alike(vq_graph *g, vq_node n, const vq_value *in)
 {
 	vq_node_info like = g->node[n.id];
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	vq_type *type = VQ_ARRAY(&scratch, like.n_in, vq_type), result;
 	const char *wrong;
 	vq_value out = VQ_NO_VALUE;
@@ -151,7 +162,7 @@ static bool dequantize_down(vq_graph *g)
 
 	for (uint32_t i = 1; i < n_nodes; i++) {
 		uint32_t moved = moved_operands(&g->node[i]), entry = 0;
-		vq_arena scratch = { 0 };
+		vq_arena scratch = {0};
 		vq_value *in = VQ_ARRAY(&scratch, g->node[i].n_in + 1, vq_value), y;
 		bool fits = moved > 0;
 
@@ -166,12 +177,12 @@ static bool dequantize_down(vq_graph *g)
 				entry = vq_type_of(g, in[j])->quant;
 			}
 		}
-		y = fits ? move_alike(g, (vq_node){ i }, in) : VQ_NO_VALUE;
+		y = fits ? move_alike(g, (vq_node){i}, in) : VQ_NO_VALUE;
 		if (y.id)
-			y = vq_build_dequantize(g, vq_where(g, (vq_node){ i }), y);
+			y = vq_build_dequantize(g, vq_where(g, (vq_node){i}), y);
 		if (y.id) {
 			vq_replace(g, g->node[i].out, y);
-			delete_node(g, (vq_node){ i });
+			delete_node(g, (vq_node){i});
 			changed = true;
 		}
 		vq_arena_free(&scratch);
@@ -200,14 +211,18 @@ static uint32_t wanted_entry(const vq_graph *g, vq_value v)
 
 			if (!vq_same(g->node[i].in[j], v))
 				continue;
-			if (!is_op(g, i, VQ_OP_QUANTIZE) || (entry && entry != to) || !vq_per_tensor(g, vq_type_of(g, g->node[i].out)))
+			if (!is_op(g, i, VQ_OP_QUANTIZE) || (entry && entry != to) ||
+				!vq_per_tensor(g, vq_type_of(g, g->node[i].out)))
 				return 0;
 			entry = to;
 		}
 	return entry;
 }
 
-/* May y, an operand of movement wanted in that entry, be quantized as a whole? Yes if nobody wants anything else of it. */
+/*
+ * May y, an operand of movement wanted in that entry, be quantized as a whole? Yes if nobody wants
+ * anything else of it.
+ */
 static bool may_quantize(const vq_graph *g, vq_value y, uint32_t entry)
 {
 	if (vq_type_of(g, y)->elem != VQ_F32)
@@ -222,8 +237,10 @@ static bool may_quantize(const vq_graph *g, vq_value y, uint32_t entry)
 		for (uint32_t j = 0; j < g->node[i].n_in; j++) {
 			if (!vq_same(g->node[i].in[j], y))
 				continue;
-			if (is_op(g, i, VQ_OP_QUANTIZE) ? vq_type_of(g, g->node[i].out)->quant != entry
-							: j >= moved_operands(&g->node[i]) || wanted_entry(g, g->node[i].out) != entry)
+			if (is_op(g, i, VQ_OP_QUANTIZE)
+					? vq_type_of(g, g->node[i].out)->quant != entry
+					: j >= moved_operands(&g->node[i]) ||
+						  wanted_entry(g, g->node[i].out) != entry)
 				return false;
 		}
 	return true;
@@ -232,7 +249,8 @@ static bool may_quantize(const vq_graph *g, vq_value y, uint32_t entry)
 static vq_value quantize_like(vq_graph *g, const char *where, vq_value y, uint32_t entry)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
-		if (is_op(g, i, VQ_OP_QUANTIZE) && vq_same(g->node[i].in[0], y) && vq_type_of(g, g->node[i].out)->quant == entry)
+		if (is_op(g, i, VQ_OP_QUANTIZE) && vq_same(g->node[i].in[0], y) &&
+			vq_type_of(g, g->node[i].out)->quant == entry)
 			return g->node[i].out;
 	return vq_build_quantize(g, where, y, entry);
 }
@@ -242,7 +260,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 {
 	uint32_t moved = moved_operands(&g->node[n.id]), n_in = g->node[n.id].n_in;
 	uint32_t entry = moved ? wanted_entry(g, g->node[n.id].out) : 0;
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	vq_value *in, out, old = g->node[n.id].out;
 
 	for (uint32_t j = 0; entry && j < moved; j++)
@@ -252,7 +270,8 @@ static bool sink_one(vq_graph *g, vq_node n)
 		return false;
 	in = VQ_ARRAY(&scratch, n_in, vq_value);
 	for (uint32_t j = 0; j < n_in; j++)
-		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j], entry) : g->node[n.id].in[j];
+		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j], entry)
+				  : g->node[n.id].in[j];
 	out = move_alike(g, n, in);
 	vq_arena_free(&scratch);
 	if (!out.id)
@@ -260,7 +279,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (is_op(g, i, VQ_OP_QUANTIZE) && vq_same(g->node[i].in[0], old)) {
 			vq_replace(g, g->node[i].out, out);
-			delete_node(g, (vq_node){ i });
+			delete_node(g, (vq_node){i});
 		}
 	delete_node(g, n);
 	return true;
@@ -271,7 +290,7 @@ static bool quantize_up(vq_graph *g)
 	bool changed = false;
 
 	for (uint32_t i = g->n_nodes; i-- > 1;)
-		changed |= sink_one(g, (vq_node){ i });
+		changed |= sink_one(g, (vq_node){i});
 	return changed;
 }
 

@@ -1,8 +1,11 @@
 /*
- * The scale-only chooser: d_c = (peak_c)^alpha up to a common factor, t = 0, alpha from a grid by the expected squared error of the consumers' outputs. For sites that see
- * one row per image (the class token's last LayerNorm): ranges of single channels over so few rows clip new images if they are trusted with a shift.
+ * The scale-only chooser: d_c = (peak_c)^alpha up to a common factor, t = 0, alpha from a grid by
+ * the expected squared error of the consumers' outputs. For sites that see one row per image (the
+ * class token's last LayerNorm): ranges of single channels over so few rows clip new images if they
+ * are trusted with a shift.
  *
- * Expected error of an output, errors of activations (uniform, S^2/12) and weights taken as independent:
+ * Expected error of an output, errors of activations (uniform, S^2/12) and weights taken as
+ * independent:
  *   sum over c of (W_c d_c)^2 S^2 / 12 + (rounding of W_c d_c)^2 E[x_c^2] / d_c^2
  */
 #include "passes/observe.h"
@@ -11,7 +14,7 @@
 #include <math.h>
 
 /* In eighths: roots of IEEE arithmetic are the same on every host, pow is not. */
-static const unsigned eighths[] = { 0, 2, 4, 5, 6, 7, 8 };
+static const unsigned eighths[] = {0, 2, 4, 5, 6, 7, 8};
 
 /* Peaks below this share of the largest count as that much. */
 static const double floor_ratio = 1e-5;
@@ -59,13 +62,13 @@ static double row_error(const vq_channels *c, const float *w, const double *d, d
 }
 
 /*
- * Of n rows seen, a new one exceeds the peak of a channel with probability 1/(n + 1), and after division all channels peak alike: room is left above. 1.25 costs 2 dB
- * of one site's SQNR.
+ * Of n rows seen, a new one exceeds the peak of a channel with probability 1/(n + 1), and after
+ * division all channels peak alike: room is left above. 1.25 costs 2 dB of one site's SQNR.
  */
 static void entry(const vq_channels *c, const double *d, vq_change *change)
 {
 	const double room = 1.25 + 3 / (c->rows + 1);
-	vq_range r = { 0, 0 };
+	vq_range r = {0, 0};
 
 	for (uint32_t i = 0; i < c->n; i++) {
 		r.lo = fmin(r.lo, (double)c->lo[i] / d[i]);
@@ -89,7 +92,8 @@ void vq_choose_alpha(const vq_channels *c, vq_change *change)
 		entry(c, d, change);
 		for (uint32_t k = 0; k < c->n_consumers; k++)
 			for (uint32_t o = 0; o < c->consumer[k].rows; o++)
-				error += row_error(c, c->consumer[k].w + (size_t)o * c->n, d, (double)change->scale);
+				error += row_error(c, c->consumer[k].w + (size_t)o * c->n, d,
+					(double)change->scale);
 		if (error < least) {
 			least = error;
 			best = eighths[a];

@@ -1,17 +1,23 @@
 /*
  * Choosers of the channel transform.
  *
- * RepQ (Li et al. 2023, RepQ-ViT): quantize every channel on its own range (s_c, z_c), then fold the difference to one common (S, Z) away:
- * d = s_c / S, t = s_c (Z - z_c). With an integer Z the codes of the common quantizer are those of the per-channel quantizers exactly: x'/S + Z = x/s_c + z_c.
- * S and Z are a gauge as far as the codes go. S is the mean of s_c. Z is the mean of z_c brought into the range of codes: the nearer Z is to the codes that occur,
- * the less an error of the weights is multiplied by, and the accumulator bound of the product stays that of an ordinary zero point.
+ * RepQ (Li et al. 2023, RepQ-ViT): quantize every channel on its own range (s_c, z_c), then fold
+ * the difference to one common (S, Z) away: d = s_c / S, t = s_c (Z - z_c). With an integer Z the
+ * codes of the common quantizer are those of the per-channel quantizers exactly: x'/S + Z = x/s_c +
+ * z_c. S and Z are a gauge as far as the codes go. S is the mean of s_c. Z is the mean of z_c
+ * brought into the range of codes: the nearer Z is to the codes that occur, the less an error of
+ * the weights is multiplied by, and the accumulator bound of the product stays that of an ordinary
+ * zero point.
  */
 #include "passes/observe.h"
 #include "passes/transform.h"
 
 #include <math.h>
 
-/* No channel is scaled down by more than this, relative to the common scale; constant channels would otherwise divide by 0. */
+/*
+ * No channel is scaled down by more than this, relative to the common scale; constant channels
+ * would otherwise divide by 0.
+ */
 static const double floor_ratio = 1e-5;
 
 void vq_choose_repq(const vq_channels *c, vq_change *change)
@@ -27,7 +33,8 @@ void vq_choose_repq(const vq_channels *c, vq_change *change)
 	change->scale = mean > 0 ? (float)fmax(mean, 0x1p-60) : vq_entry_symmetric(0);
 	for (uint32_t i = 0; i < c->n; i++) {
 		double lo = (double)c->lo[i], hi = (double)c->hi[i];
-		double s = (hi - lo) / 255, least = (mean > 0 ? floor_ratio : 1) * (double)change->scale;
+		double s = (hi - lo) / 255,
+		       least = (mean > 0 ? floor_ratio : 1) * (double)change->scale;
 
 		if (s >= least) {
 			z[i] = nearbyint(-128 - lo / s);

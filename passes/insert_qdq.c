@@ -1,9 +1,11 @@
 /*
- * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor (asymmetric) into linear, symmetric per head into
- * attention, symmetric per tensor into a product of two activations.
+ * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor
+ * (asymmetric) into linear, symmetric per head into attention, symmetric per tensor into a product
+ * of two activations.
  *
  * Needs:   p->stats; quantized weights (quantize_weights).
- * Changes: operands of linear, matmul and attention; the graph is in QDQ form after it. One quantize serves all readers of a value that agree on the entry.
+ * Changes: operands of linear, matmul and attention; the graph is in QDQ form after it. One
+ *          quantize serves all readers of a value that agree on the entry.
  * Leaves:  what has no integer form in float, and says why in the report. p->stats is used up.
  */
 #include "ir/build.h"
@@ -23,7 +25,8 @@ typedef struct inserter {
 	vq_pass *p;
 	vq_graph *g;
 	vq_arena scratch;
-	edge *edge; uint32_t n_edges, cap_edges;
+	edge *edge;
+	uint32_t n_edges, cap_edges;
 } inserter;
 
 static bool wrap(inserter *s, vq_node n, uint32_t operand, uint32_t entry)
@@ -41,8 +44,9 @@ static bool wrap(inserter *s, vq_node n, uint32_t operand, uint32_t entry)
 			y = vq_build_dequantize(s->g, where, y);
 		if (!y.id)
 			return false;
-		s->edge = vq_arena_grow(&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
-		s->edge[s->n_edges++] = (edge){ x, y, entry };
+		s->edge = vq_arena_grow(
+			&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
+		s->edge[s->n_edges++] = (edge){x, y, entry};
 	}
 	s->g->node[n.id].in[operand] = y;
 	return true;
@@ -58,7 +62,10 @@ static uint32_t tensor_entry(inserter *s, const vq_stats *stats)
 	return vq_quant_per_tensor(s->g, scale, zero, -128, 127);
 }
 
-/* Symmetric, along the last axis in `groups` groups; min-max whatever the observer: heads are small and clipping them costs attention its peaks. */
+/*
+ * Symmetric, along the last axis in `groups` groups; min-max whatever the observer: heads are small
+ * and clipping them costs attention its peaks.
+ */
 static uint32_t symmetric_entry(inserter *s, const vq_stats *stats, uint32_t groups)
 {
 	const vq_type *t = vq_type_of(s->g, stats->value);
@@ -69,8 +76,14 @@ static uint32_t symmetric_entry(inserter *s, const vq_stats *stats, uint32_t gro
 	for (uint32_t i = 0; i < groups; i++)
 		scale[i] = vq_entry_symmetric(vq_stats_peak(stats, i * each, each));
 	return vq_quant_add(s->g, &(vq_quant){
-		.bits = 8, .lo = -127, .hi = 127, .axis = groups > 1 ? (int32_t)t->rank - 1 : -1, .n = groups, .scale = scale, .zero = zero,
-	});
+					  .bits = 8,
+					  .lo = -127,
+					  .hi = 127,
+					  .axis = groups > 1 ? (int32_t)t->rank - 1 : -1,
+					  .n = groups,
+					  .scale = scale,
+					  .zero = zero,
+				  });
 }
 
 /* ---- the report ---- */
@@ -92,7 +105,9 @@ static void add_scales(const vq_graph *g, vq_site *site, uint32_t entry)
 	const vq_quant *q = &g->quant[entry];
 
 	for (uint32_t i = 0; i < q->n; i++) {
-		site->scale_min = site->scale_min == 0 || q->scale[i] < site->scale_min ? q->scale[i] : site->scale_min;
+		site->scale_min = site->scale_min == 0 || q->scale[i] < site->scale_min
+					  ? q->scale[i]
+					  : site->scale_min;
 		site->scale_max = q->scale[i] > site->scale_max ? q->scale[i] : site->scale_max;
 	}
 	site->zero = q->zero[0];
@@ -124,11 +139,14 @@ static bool at_linear(inserter *s, vq_node n)
 
 	site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(g, w));
 	if (vq_is_const(g, w))
-		return stays_float(s, &site, stats ? "its accumulator could exceed 32 bits" : "its input was not calibrated");
+		return stays_float(s, &site,
+			stats ? "its accumulator could exceed 32 bits"
+			      : "its input was not calibrated");
 	if (vq_def_op(g, w) != VQ_OP_DEQUANTIZE)
 		return stays_float(s, &site, "its weights are not constant");
 	if (!stats)
-		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE || stays_float(s, &site, "its input was not calibrated");
+		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE ||
+		       stays_float(s, &site, "its input was not calibrated");
 	entry = tensor_entry(s, stats);
 	site.weight_bytes /= 4;
 	site.scheme = "s8 per tensor";
@@ -149,7 +167,8 @@ static bool at_matmul(inserter *s, vq_node n)
 	for (uint32_t i = 0; i < 2; i++)
 		stats[i] = vq_stats_find(s->p, vq_operand(g, n, i));
 	if (!stats[0] || !stats[1])
-		return stays_float(s, &site, "one of its operands is a constant, not calibrated or no float tensor");
+		return stays_float(s, &site,
+			"one of its operands is a constant, not calibrated or no float tensor");
 	if (k > INT32_MAX / (127 * 127))
 		return stays_float(s, &site, "its accumulator could exceed 32 bits");
 	site.scheme = "s8 per tensor, symmetric";
@@ -172,9 +191,11 @@ static bool at_attention(inserter *s, vq_node n)
 
 	for (uint32_t i = 0; i < 3; i++)
 		if (!vq_stats_find(s->p, vq_operand(g, n, i)))
-			return stays_float(s, &site, "q, k or v is a constant or was not calibrated");
+			return stays_float(
+				s, &site, "q, k or v is a constant or was not calibrated");
 	if (keys > INT32_MAX / (255 * 127))
-		return stays_float(s, &site, "it has so many keys that its accumulator could exceed 32 bits");
+		return stays_float(
+			s, &site, "it has so many keys that its accumulator could exceed 32 bits");
 	site.scheme = heads > 1 ? "s8 per head, symmetric" : "s8 per tensor, symmetric";
 	for (uint32_t i = 0; i < 3; i++) {
 		entry[i] = symmetric_entry(s, vq_stats_find(s->p, vq_operand(g, n, i)), heads);
@@ -186,14 +207,14 @@ static bool at_attention(inserter *s, vq_node n)
 
 bool vq_pass_insert_qdq(vq_pass *p)
 {
-	inserter s = { .p = p, .g = p->g };
+	inserter s = {.p = p, .g = p->g};
 	uint32_t n_nodes = p->g->n_nodes;
 	bool ok = true;
 
 	if (p->n_stats && p->report)
 		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
-		vq_node n = { i };
+		vq_node n = {i};
 		vq_site site;
 
 		switch (vq_op_of(p->g, n)) {
@@ -208,8 +229,11 @@ bool vq_pass_insert_qdq(vq_pass *p)
 			break;
 		case VQ_OP_CONV:
 			site = site_of(p->g, n);
-			site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
-			stays_float(&s, &site, "a convolution with overlapping windows or groups has no integer form");
+			site.weight_bytes =
+				(int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
+			stays_float(&s, &site,
+				"a convolution with overlapping windows or groups has no integer "
+				"form");
 			break;
 		default:
 			break;

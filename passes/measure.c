@@ -69,7 +69,9 @@ static uint32_t count_products(const vq_graph *g)
 	return n;
 }
 
-/* Products stand in the same order in both graphs: all passes between keep the order of operands. */
+/*
+ * Products stand in the same order in both graphs: all passes between keep the order of operands.
+ */
 static void pair_up(meter *m)
 {
 	const vq_graph *a = m->p->reference, *b = m->p->g;
@@ -124,8 +126,8 @@ static bool run(meter *m)
 		if (set->progress)
 			set->progress(set->progress_user, "measure", s, samples);
 		ok = set->samples->get(set->samples->self, s, in) &&
-			x->run(a, (const void *const *)in, out, keep, m) &&
-			x->run(b, (const void *const *)in, out, compare, m);
+		     x->run(a, (const void *const *)in, out, keep, m) &&
+		     x->run(b, (const void *const *)in, out, compare, m);
 	}
 	if (ok && set->progress)
 		set->progress(set->progress_user, "measure", samples, samples);
@@ -138,10 +140,11 @@ static bool run(meter *m)
 
 bool vq_measure(vq_pass *p)
 {
-	meter m = { .p = p };
+	meter m = {.p = p};
 	bool ok;
 
-	if (!p->set->measure || !p->reference || !p->report || !p->set->samples || !p->set->samples->n)
+	if (!p->set->measure || !p->reference || !p->report || !p->set->samples ||
+		!p->set->samples->n)
 		return true;
 	m.n = count_products(p->g);
 	if (m.n != count_products(p->reference) || p->first_site + m.n > p->report->n)
@@ -152,7 +155,8 @@ bool vq_measure(vq_pass *p)
 	pair_up(&m);
 	ok = run(&m);
 	for (uint32_t k = 0; ok && k < m.n; k++)
-		p->report->site[p->first_site + k].sqnr_db = 10 * log10(m.product[k].signal / m.product[k].noise);
+		p->report->site[p->first_site + k].sqnr_db =
+			10 * log10(m.product[k].signal / m.product[k].noise);
 	p->reference = NULL;
 	vq_arena_free(&m.scratch);
 	return ok;

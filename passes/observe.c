@@ -5,8 +5,9 @@
 #include <string.h>
 
 /*
- * Scales of activations stay above 2^-60, far from where a product of two scales would become denormal. A tensor that is 0 in all samples says nothing about
- * its scale and gets the range [-1, 1].
+ * Scales of activations stay above 2^-60, far from where a product of two scales would become
+ * denormal. A tensor that is 0 in all samples says nothing about its scale and gets the range [-1,
+ * 1].
  */
 static const double smallest_scale = 0x1p-60;
 
@@ -67,7 +68,8 @@ double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n)
 /* Bins in ascending order of value: negative ones from -max to -0, then the positive ones. */
 static uint32_t bin_at(uint32_t position)
 {
-	return position < VQ_HISTOGRAM_BINS / 2 ? VQ_HISTOGRAM_BINS - 1 - position : position - VQ_HISTOGRAM_BINS / 2;
+	return position < VQ_HISTOGRAM_BINS / 2 ? VQ_HISTOGRAM_BINS - 1 - position
+						: position - VQ_HISTOGRAM_BINS / 2;
 }
 
 static double value_of_bits(uint32_t bits)
@@ -90,7 +92,8 @@ static double inner_edge(uint32_t bin)
 }
 
 /*
- * The range outside of which lies a share 1 - percentile/100 of the elements on either side, rounded outwards to the edge of a bin.
+ * The range outside of which lies a share 1 - percentile/100 of the elements on either side,
+ * rounded outwards to the edge of a bin.
  */
 static vq_range percentile_range(const struct vq_histogram *h, double percentile, vq_range all)
 {
@@ -148,10 +151,13 @@ static double squared_error(const filled *bin, uint32_t n, vq_range r)
 	return sum;
 }
 
-/* Shrinks the range in steps of 1 % down to 10 % and keeps the one with the least squared error over the histogram. */
+/*
+ * Shrinks the range in steps of 1 % down to 10 % and keeps the one with the least squared error
+ * over the histogram.
+ */
 static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 {
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	filled *bin = VQ_ARRAY(&scratch, VQ_HISTOGRAM_BINS, filled);
 	vq_range best = all;
 	double least = INFINITY;
@@ -164,7 +170,7 @@ static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 				.count = (double)h->count[bin_at(i)],
 			};
 	for (int step = 0; step <= 90; step++) {
-		vq_range r = { all.lo * (1 - step * 0.01), all.hi * (1 - step * 0.01) };
+		vq_range r = {all.lo * (1 - step * 0.01), all.hi * (1 - step * 0.01)};
 		double e = squared_error(bin, n, r);
 
 		if (e < least) {
@@ -178,7 +184,7 @@ static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 
 vq_range vq_stats_range(const vq_stats *s, const vq_settings *set)
 {
-	vq_range r = { 0, 0 };
+	vq_range r = {0, 0};
 
 	for (uint32_t c = 0; c < s->channels; c++) {
 		r.lo = fmin(r.lo, (double)s->lo[c]);
@@ -188,7 +194,7 @@ vq_range vq_stats_range(const vq_stats *s, const vq_settings *set)
 		return r;
 	r = set->observer == VQ_OBSERVE_MSE ? mse_range(s->histogram, r)
 					    : percentile_range(s->histogram, set->percentile, r);
-	return (vq_range){ fmin(r.lo, 0), fmax(r.hi, 0) };
+	return (vq_range){fmin(r.lo, 0), fmax(r.hi, 0)};
 }
 
 /* ---- scales ---- */

@@ -1,6 +1,6 @@
 /*
- * quantize_weights: the constant weights of linear operators become codes: symmetric, -127..127, one scale per output channel, clipped where that
- * lowers the squared error.
+ * quantize_weights: the constant weights of linear operators become codes: symmetric, -127..127,
+ * one scale per output channel, clipped where that lowers the squared error.
  *
  * Needs:   p->stats (operators whose input was not calibrated keep their weights).
  * Changes: linear x, @w, b  ->  linear x, dequantize(@w'), b with @w' : s8 per axis 0.
@@ -55,7 +55,10 @@ static float row_scale(const float *w, int64_t n, bool mse)
 	return best;
 }
 
-/* The codes of w, behind a new constant; VQ_NO_VALUE if an s8 input of any zero point in the code range could overflow the accumulator. */
+/*
+ * The codes of w, behind a new constant; VQ_NO_VALUE if an s8 input of any zero point in the code
+ * range could overflow the accumulator.
+ */
 static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 {
 	const vq_type *t = vq_type_of(g, w);
@@ -64,14 +67,27 @@ static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 	float *scale = VQ_ARRAY(g->arena, (size_t)rows, float);
 	int32_t *zero = VQ_ARRAY(g->arena, (size_t)rows, int32_t);
 	int8_t *codes = VQ_ARRAY(g->arena, (size_t)(rows * channels), int8_t);
-	vq_quant q = { .bits = 8, .lo = -127, .hi = 127, .axis = 0, .n = (uint32_t)rows, .scale = scale, .zero = zero };
-	const vq_quant any = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .scale = scale, .zero = &(int32_t){ -128 } };
+	vq_quant q = {.bits = 8,
+		.lo = -127,
+		.hi = 127,
+		.axis = 0,
+		.n = (uint32_t)rows,
+		.scale = scale,
+		.zero = zero};
+	const vq_quant any = {.bits = 8,
+		.lo = -128,
+		.hi = 127,
+		.axis = -1,
+		.n = 1,
+		.scale = scale,
+		.zero = &(int32_t){-128}};
 	vq_type to = *t;
 
 	for (int64_t r = 0; r < rows; r++) {
 		scale[r] = row_scale(from + r * channels, channels, mse);
 		for (int64_t c = 0; c < channels; c++)
-			codes[r * channels + c] = (int8_t)code_of((double)from[r * channels + c], (double)scale[r]);
+			codes[r * channels + c] =
+				(int8_t)code_of((double)from[r * channels + c], (double)scale[r]);
 	}
 	if (vq_linear_bound(g->arena, &any, &q, codes, rows, channels))
 		return VQ_NO_VALUE;
@@ -83,22 +99,24 @@ static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 bool vq_pass_quantize_weights(vq_pass *p)
 {
 	vq_graph *g = p->g;
-	vq_arena scratch = { 0 };
-	vq_value *done = VQ_ARRAY(&scratch, g->n_values, vq_value); /* by the id of the float weights */
+	vq_arena scratch = {0};
+	vq_value *done =
+		VQ_ARRAY(&scratch, g->n_values, vq_value); /* by the id of the float weights */
 	uint32_t n_nodes = g->n_nodes, n_values = g->n_values;
 	bool ok = true;
 
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
-		vq_value w = vq_operand(g, (vq_node){ i }, 1), codes;
+		vq_value w = vq_operand(g, (vq_node){i}, 1), codes;
 
-		if (g->node[i].op != VQ_OP_LINEAR || !vq_is_const(g, w) || vq_type_of(g, w)->elem != VQ_F32 ||
-			!vq_stats_find(p, g->node[i].in[0]) || w.id >= n_values)
+		if (g->node[i].op != VQ_OP_LINEAR || !vq_is_const(g, w) ||
+			vq_type_of(g, w)->elem != VQ_F32 || !vq_stats_find(p, g->node[i].in[0]) ||
+			w.id >= n_values)
 			continue;
 		if (!done[w.id].id) {
 			codes = quantized(g, w, p->set->weight_mse);
 			if (!codes.id)
 				continue;
-			done[w.id] = vq_build_dequantize(g, vq_where(g, (vq_node){ i }), codes);
+			done[w.id] = vq_build_dequantize(g, vq_where(g, (vq_node){i}), codes);
 			ok = done[w.id].id != 0;
 		}
 		g->node[i].in[1] = done[w.id];

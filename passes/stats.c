@@ -1,4 +1,6 @@
-/* Statistics of calibration: where they are taken and how they follow their values through a sweep. */
+/*
+ * Statistics of calibration: where they are taken and how they follow their values through a sweep.
+ */
 #include "passes/stats.h"
 
 vq_stats *vq_stats_find(const vq_pass *p, vq_value v)
@@ -7,13 +9,13 @@ vq_stats *vq_stats_find(const vq_pass *p, vq_value v)
 }
 
 /*
- * A sweep renumbers but keeps structure, so the two graphs are walked side by side from the outputs. The arrays of the old graph
- * are still in the arena.
+ * A sweep renumbers but keeps structure, so the two graphs are walked side by side from the
+ * outputs. The arrays of the old graph are still in the arena.
  */
 void vq_stats_sweep(vq_pass *p)
 {
 	vq_graph old = *p->g;
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	uint32_t *map, *stack, depth = 0;
 	vq_stats *stats;
 
@@ -35,8 +37,8 @@ void vq_stats_sweep(vq_pass *p)
 	}
 	while (depth) {
 		uint32_t id = stack[--depth];
-		vq_node from = vq_def_of(&old, (vq_value){ id });
-		vq_node to = vq_def_of(p->g, (vq_value){ map[id] });
+		vq_node from = vq_def_of(&old, (vq_value){id});
+		vq_node to = vq_def_of(p->g, (vq_value){map[id]});
 
 		for (uint32_t j = 0; j < old.node[from.id].n_in; j++) {
 			uint32_t in = old.node[from.id].in[j].id;

@@ -11,17 +11,22 @@ vq_stats *vq_stats_find(const vq_pass *p, vq_value v);
 void vq_stats_sweep(vq_pass *p);
 
 /*
- * Every value calibration observes, in execution order without repetition: float operands of products that are computed at run time. In a; *n is set.
+ * Every value calibration observes, in execution order without repetition: float operands of
+ * products that are computed at run time. In a; *n is set.
  */
 vq_value *vq_stats_sites(const vq_graph *g, vq_arena *a, uint32_t *n);
 
 /*
- * Writes the statistics of site[0..n) (found through p) to path, through a temporary file beside it; floats in hex, the same bytes for the
- * same statistics. false after an error in the graph's diag.
+ * Writes the statistics of site[0..n) (found through p) to path, through a temporary file beside
+ * it; floats in hex, the same bytes for the same statistics. false after an error in the graph's
+ * diag.
  */
 bool vq_stats_write(const vq_pass *p, const vq_value *site, uint32_t n, const char *path);
 
-/* Reads them back into p->stats; refuses a file made for another graph or with too little in it for the settings. */
+/*
+ * Reads them back into p->stats; refuses a file made for another graph or with too little in it for
+ * the settings.
+ */
 bool vq_stats_read(vq_pass *p, const vq_value *site, uint32_t n, const char *path);
 
 #endif

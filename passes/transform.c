@@ -1,9 +1,11 @@
 /*
- * transform: the channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t at every LayerNorm whose result feeds products by constants.
+ * transform: the channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t at every
+ * LayerNorm whose result feeds products by constants.
  *
  * Needs:   p->stats (calibrate); a swept graph.
- * Changes: gamma and beta of layernorm, weights and biases of the linear operators behind it (always as new constants: old ones may be shared);
- *          the statistics of the values between them, which then carry the scale and zero point that were chosen.
+ * Changes: gamma and beta of layernorm, weights and biases of the linear operators behind it
+ *          (always as new constants: old ones may be shared); the statistics of the values between
+ *          them, which then carry the scale and zero point that were chosen.
  * Leaves:  what the graph computes, up to rounding (1e-5 of the largest value).
  * A site is refused as a whole, with the reason in the report, if one reader cannot be rewritten.
  */
@@ -19,7 +21,8 @@ static const char *source_op(const vq_graph *g, vq_node n)
 	return g->node[n.id].source ? g->node[n.id].source : vq_ops[g->node[n.id].op].text;
 }
 
-static void report(vq_pass *p, vq_node n, const char *scheme, const char *why, const vq_change *change)
+static void report(
+	vq_pass *p, vq_node n, const char *scheme, const char *why, const vq_change *change)
 {
 	vq_site s = {
 		.name = p->g->node[n.id].name,
@@ -47,7 +50,8 @@ static bool few_rows(const vq_graph *g, const vq_type *t)
 }
 
 /*
- * Ranges per channel over everything the consumers read. false if one of them was not observed or has its entry already.
+ * Ranges per channel over everything the consumers read. false if one of them was not observed or
+ * has its entry already.
  */
 static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channels *c, bool *few)
 {
@@ -56,8 +60,13 @@ static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channel
 	double rows = 0;
 
 	*c = (vq_channels){
-		.n = r->channels, .lo = lo, .hi = hi, .square = square,
-		.consumer = r->consumer, .n_consumers = r->n_consumers, .scratch = a,
+		.n = r->channels,
+		.lo = lo,
+		.hi = hi,
+		.square = square,
+		.consumer = r->consumer,
+		.n_consumers = r->n_consumers,
+		.scratch = a,
 	};
 	*few = true;
 	for (uint32_t i = 0; i < r->channels; i++) {
@@ -93,7 +102,8 @@ static vq_value new_weights(vq_graph *g, const vq_consumer *c, const vq_change *
 
 	for (size_t o = 0; o < c->rows; o++)
 		for (size_t i = 0; i < channels; i++)
-			w[o * channels + i] = (float)((double)c->w[o * channels + i] * change->d[i]);
+			w[o * channels + i] =
+				(float)((double)c->w[o * channels + i] * change->d[i]);
 	return vq_add_const(g, &t, w, g->value[old.id].name);
 }
 
@@ -102,7 +112,7 @@ static vq_value new_bias(vq_graph *g, const vq_consumer *c, const vq_change *cha
 	vq_value old = vq_operand(g, c->node, 2);
 	const float *from = old.id ? g->value[old.id].data : NULL;
 	size_t channels = (size_t)vq_type_of(g, vq_operand(g, c->node, 1))->dim[1];
-	vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ c->rows });
+	vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){c->rows});
 	float *b = VQ_ARRAY(g->arena, c->rows, float);
 
 	for (size_t o = 0; o < c->rows; o++) {
@@ -139,7 +149,10 @@ static void rewrite_consumer(vq_graph *g, const vq_consumer *c, const vq_change 
 		n->in[2] = b;
 }
 
-/* The statistics after the transform; second moments about the new origin are not known and become those of the range. */
+/*
+ * The statistics after the transform; second moments about the new origin are not known and become
+ * those of the range.
+ */
 static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change)
 {
 	for (uint32_t k = 0; k < r->n_values; k++) {
@@ -152,7 +165,9 @@ static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change
 			s->hi[i] = (float)(((double)s->hi[i] - change->t[i]) / change->d[i]);
 			s->square[i] /= change->d[i] * change->d[i];
 			if (change->t[i] != 0)
-				s->square[i] = (double)s->rows * fmax((double)s->lo[i] * s->lo[i], (double)s->hi[i] * s->hi[i]);
+				s->square[i] =
+					(double)s->rows * fmax((double)s->lo[i] * s->lo[i],
+								  (double)s->hi[i] * s->hi[i]);
 		}
 		s->scale = change->scale;
 		s->zero = change->zero;
@@ -162,7 +177,7 @@ static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change
 static void at_layernorm(vq_pass *p, vq_node n)
 {
 	vq_graph *g = p->g;
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	vq_reach r;
 	vq_channels c;
 	vq_change change;
@@ -181,7 +196,9 @@ static void at_layernorm(vq_pass *p, vq_node n)
 		for (uint32_t k = 0; k < r.n_consumers; k++)
 			rewrite_consumer(g, &r.consumer[k], &change);
 		rewrite_stats(p, &r, &change);
-		report(p, n, few ? "scale of channels folded" : "scale and shift of channels folded", NULL, &change);
+		report(p, n,
+			few ? "scale of channels folded" : "scale and shift of channels folded",
+			NULL, &change);
 	}
 	vq_arena_free(&scratch);
 }
@@ -191,7 +208,7 @@ bool vq_pass_transform(vq_pass *p)
 	if (p->n_stats && p->set->fold == VQ_FOLD_REPQ)
 		for (uint32_t i = 1; i < p->g->n_nodes; i++)
 			if (p->g->node[i].op == VQ_OP_LAYERNORM)
-				at_layernorm(p, (vq_node){ i });
+				at_layernorm(p, (vq_node){i});
 	vq_stats_sweep(p);
 	return true;
 }

@@ -1,6 +1,7 @@
 /*
- * The channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t (docs/quantization.md). A chooser says what d and t are, a fold says how the producer of
- * x comes to produce x' at no cost; the consumers are rewritten in one place.
+ * The channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t (docs/quantization.md). A
+ * chooser says what d and t are, a fold says how the producer of x comes to produce x' at no cost;
+ * the consumers are rewritten in one place.
  */
 #ifndef VQ_PASSES_TRANSFORM_H
 #define VQ_PASSES_TRANSFORM_H
@@ -9,23 +10,24 @@
 
 /* The weights of one consumer. */
 typedef struct vq_consumer {
-	vq_node node;      /* a linear */
-	const float *w;    /* [rows, channels] */
-	uint32_t rows;     /* output channels */
+	vq_node node;   /* a linear */
+	const float *w; /* [rows, channels] */
+	uint32_t rows;  /* output channels */
 } vq_consumer;
 
 /*
- * The values that hold the channels of one producer, and who reads them. Values are reached from the producer through operators that keep the channels apart
- * (movement that leaves the last axis alone, means over other axes).
+ * The values that hold the channels of one producer, and who reads them. Values are reached from
+ * the producer through operators that keep the channels apart (movement that leaves the last axis
+ * alone, means over other axes).
  */
 typedef struct vq_reach {
 	vq_value root;
 	uint32_t channels;
-	vq_value *value;         /* all of them, root first */
+	vq_value *value; /* all of them, root first */
 	uint32_t n_values;
 	vq_consumer *consumer;
 	uint32_t n_consumers;
-	const char *refused;     /* why the consumers cannot all be rewritten; NULL: they can */
+	const char *refused; /* why the consumers cannot all be rewritten; NULL: they can */
 } vq_reach;
 
 void vq_reach_find(const vq_graph *g, vq_value root, vq_arena *a, vq_reach *r);
@@ -34,8 +36,8 @@ void vq_reach_find(const vq_graph *g, vq_value root, vq_arena *a, vq_reach *r);
 typedef struct vq_channels {
 	uint32_t n;
 	const float *lo, *hi;
-	const double *square;     /* mean square */
-	double rows;              /* rows of channels they are taken from */
+	const double *square; /* mean square */
+	double rows;          /* rows of channels they are taken from */
 	const vq_consumer *consumer;
 	uint32_t n_consumers;
 	vq_arena *scratch;
@@ -43,16 +45,22 @@ typedef struct vq_channels {
 
 /* What it chooses. d > 0. The transformed tensor is quantized with scale and zero. */
 typedef struct vq_change {
-	double *d, *t;           /* [n], allocated by the caller: 1 and 0 */
+	double *d, *t; /* [n], allocated by the caller: 1 and 0 */
 	float scale;
 	int32_t zero;
 } vq_change;
 
 typedef void vq_chooser(const vq_channels *c, vq_change *change);
 
-/* RepQ: every channel gets its own range; the common scale is the mean, the common zero point an integer. */
+/*
+ * RepQ: every channel gets its own range; the common scale is the mean, the common zero point an
+ * integer.
+ */
 vq_chooser vq_choose_repq;
-/* A scale only, d = peak^alpha, alpha by the error of the consumers' outputs: for sites that see few rows. */
+/*
+ * A scale only, d = peak^alpha, alpha by the error of the consumers' outputs: for sites that see
+ * few rows.
+ */
 vq_chooser vq_choose_alpha;
 
 /* Why the layernorm cannot take 1/d and t into gamma and beta; NULL if it can. */

@@ -1,6 +1,7 @@
 /*
- * Whole pipeline on the sample models, run by the evaluator: a ViT trained on Fashion-MNIST and the same function with outlier channels in every LayerNorm.
- * VITQC_TEST_IMAGES=2000 takes all test images instead of a few (slow).
+ * Whole pipeline on the sample models, run by the evaluator: a ViT trained on Fashion-MNIST and the
+ * same function with outlier channels in every LayerNorm. VITQC_TEST_IMAGES=2000 takes all test
+ * images instead of a few (slow).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,8 +36,8 @@ static bool read_npy(const char *name, uint8_t *to, size_t n)
 	f = fopen(path, "rb");
 	if (!f)
 		return false;
-	ok = fread(head, 1, sizeof head, f) == sizeof head && !fseek(f, 10 + head[8] + head[9] * 256, SEEK_SET) &&
-		fread(to, 1, n, f) == n;
+	ok = fread(head, 1, sizeof head, f) == sizeof head &&
+	     !fseek(f, 10 + head[8] + head[9] * 256, SEEK_SET) && fread(to, 1, n, f) == n;
 	fclose(f);
 	return ok;
 }
@@ -55,9 +56,9 @@ static bool sample(void *self, uint32_t i, void *const *in)
 }
 
 typedef struct figures {
-	double right;              /* share of images */
+	double right;               /* share of images */
 	double mean_cos, least_cos; /* of the logits with those of the float model */
-	double least_sqnr;         /* over the products */
+	double least_sqnr;          /* over the products */
 } figures;
 
 static double cosine(const float *a, const float *b)
@@ -75,13 +76,13 @@ static double cosine(const float *a, const float *b)
 static figures classify(const vq_graph *g, bool is_reference)
 {
 	vq_exec *e = vq_evaluator.prepare(g, NULL, 0);
-	figures f = { .least_cos = 1 };
+	figures f = {.least_cos = 1};
 
 	assert_non_null(e);
 	for (uint32_t i = 0; i < n_images; i++) {
 		float x[IMAGE], y[CLASSES], *want = reference + i * CLASSES;
-		const void *in[] = { x };
-		void *out[] = { y };
+		const void *in[] = {x};
+		void *out[] = {y};
 		double c;
 		int best = 0;
 
@@ -103,14 +104,19 @@ static figures classify(const vq_graph *g, bool is_reference)
 
 static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 {
-	vq_arena arena = { 0 };
+	vq_arena arena = {0};
 	vq_diag diag;
 	vq_graph g;
-	vq_report report = { .arena = &arena };
-	vq_samples samples = { NULL, CALIBRATION, sample };
-	vq_settings set = { .scheme = scheme, .fold = fold, .weight_mse = true, .samples = &samples,
-		.executor = &vq_evaluator, .verify = true, .measure = true };
-	vq_pass p = { .g = &g, .set = &set, .report = &report };
+	vq_report report = {.arena = &arena};
+	vq_samples samples = {NULL, CALIBRATION, sample};
+	vq_settings set = {.scheme = scheme,
+		.fold = fold,
+		.weight_mse = true,
+		.samples = &samples,
+		.executor = &vq_evaluator,
+		.verify = true,
+		.measure = true};
+	vq_pass p = {.g = &g, .set = &set, .report = &report};
 	char path[512];
 	figures f;
 
@@ -121,16 +127,21 @@ static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 	f = classify(&g, scheme == VQ_SCHEME_NONE);
 	f.least_sqnr = (double)INFINITY;
 	for (uint32_t i = 0; i < report.n; i++)
-		f.least_sqnr = fmin(f.least_sqnr, report.site[i].sqnr_db); /* NaN where there is no product */
-	print_message("%s %s: top-1 %.2f, cosine %.5f at least %.5f, SQNR at least %.1f dB\n", model,
-		scheme == VQ_SCHEME_NONE ? "float" : fold == VQ_FOLD_NONE ? "w8a8 without fold" : "w8a8",
+		f.least_sqnr = fmin(
+			f.least_sqnr, report.site[i].sqnr_db); /* NaN where there is no product */
+	print_message("%s %s: top-1 %.2f, cosine %.5f at least %.5f, SQNR at least %.1f dB\n",
+		model,
+		scheme == VQ_SCHEME_NONE ? "float"
+		: fold == VQ_FOLD_NONE   ? "w8a8 without fold"
+					 : "w8a8",
 		100 * f.right, f.mean_cos, f.least_cos, f.least_sqnr);
 	vq_arena_free(&arena);
 	return f;
 }
 
 /*
- * Top-1 alone cannot tell good from fair at this size, so cosines and SQNR are bounded, too. Measured on 2000 images: see docs/quantization.md.
+ * Top-1 alone cannot tell good from fair at this size, so cosines and SQNR are bounded, too.
+ * Measured on 2000 images: see docs/quantization.md.
  */
 static void w8a8_keeps_the_model(void **state)
 {
@@ -164,7 +175,8 @@ int main(void)
 
 	if (count && atoi(count) > 0 && atoi(count) <= MOST)
 		n_images = (uint32_t)atoi(count);
-	if (!read_npy("test_images.npy", images, (size_t)n_images * IMAGE) || !read_npy("test_labels.npy", labels, n_images) ||
+	if (!read_npy("test_images.npy", images, (size_t)n_images * IMAGE) ||
+		!read_npy("test_labels.npy", labels, n_images) ||
 		!read_npy("calib_images.npy", calibration, sizeof calibration)) {
 		printf("samples/fashion is not there\n");
 		return 77;

@@ -19,17 +19,17 @@ static void entries_of_ranges(void **state)
 	int32_t zero;
 
 	(void)state;
-	vq_entry_asymmetric((vq_range){ -1, 1.55 }, &scale, &zero);
+	vq_entry_asymmetric((vq_range){-1, 1.55}, &scale, &zero);
 	assert_float_equal(scale, 0.01f, 1e-7);
 	assert_int_equal(zero, -28);
-	vq_entry_asymmetric((vq_range){ 2, 5.1 }, &scale, &zero); /* 0 is taken in */
+	vq_entry_asymmetric((vq_range){2, 5.1}, &scale, &zero); /* 0 is taken in */
 	assert_float_equal(scale, 0.02f, 1e-7);
 	assert_int_equal(zero, -128);
-	vq_entry_asymmetric((vq_range){ -5.1, -2 }, &scale, &zero);
+	vq_entry_asymmetric((vq_range){-5.1, -2}, &scale, &zero);
 	assert_int_equal(zero, 127);
-	vq_entry_asymmetric((vq_range){ 0, 0 }, &scale, &zero);
+	vq_entry_asymmetric((vq_range){0, 0}, &scale, &zero);
 	assert_true(scale > 0 && zero == 0);
-	vq_entry_asymmetric((vq_range){ 0, 1e-38 }, &scale, &zero);
+	vq_entry_asymmetric((vq_range){0, 1e-38}, &scale, &zero);
 	assert_true(scale >= 0x1p-60f);
 	assert_true(vq_entry_symmetric(12.7) == 0.1f);
 	assert_true(vq_entry_symmetric(0) > 0);
@@ -43,10 +43,10 @@ static void fill(small_vit *s, vq_stats *t, bool outlier)
 
 	for (int i = 0; i < 100000; i++)
 		data[i] = sv_random(&seed);
-	vq_stats_init(t, &s->arena, (vq_value){ 1 }, 1, true);
+	vq_stats_init(t, &s->arena, (vq_value){1}, 1, true);
 	assert_true(vq_stats_add(t, data, 100000));
 	if (outlier)
-		assert_true(vq_stats_add(t, &(float){ 1000 }, 1));
+		assert_true(vq_stats_add(t, &(float){1000}, 1));
 }
 
 static void observers_and_outliers(void **state)
@@ -62,7 +62,9 @@ static void observers_and_outliers(void **state)
 	s->set.observer = VQ_OBSERVE_PERCENTILE;
 	s->set.percentile = 99.99;
 	r = vq_stats_range(&t, &s->set);
-	/* bins are 2^-7 wide, relative; a share of 1e-4 of a uniform [-1, 1] lies outside of 0.9998 */
+	/*
+	 * bins are 2^-7 wide, relative; a share of 1e-4 of a uniform [-1, 1] lies outside of 0.9998
+	 */
 	assert_true(r.hi <= 1.01 && r.hi >= 0.99 && r.lo >= -1.01 && r.lo <= -0.99);
 	s->set.percentile = 100;
 	assert_true(vq_stats_range(&t, &s->set).hi == 1000);
@@ -83,18 +85,19 @@ static void not_finite_is_noticed(void **state)
 	vq_stats t;
 
 	(void)state;
-	vq_stats_init(&t, &s->arena, (vq_value){ 1 }, 2, false);
-	assert_true(vq_stats_add(&t, (float[]){ 1, 2, 3, 4 }, 2));
-	assert_true(t.lo[0] == 1 && t.hi[0] == 3 && t.lo[1] == 2 && t.hi[1] == 4 && t.square[0] == 10);
-	assert_false(vq_stats_add(&t, (float[]){ 1, NAN }, 1));
-	vq_stats_init(&t, &s->arena, (vq_value){ 1 }, 2, false);
-	assert_false(vq_stats_add(&t, (float[]){ INFINITY, 0 }, 1));
+	vq_stats_init(&t, &s->arena, (vq_value){1}, 2, false);
+	assert_true(vq_stats_add(&t, (float[]){1, 2, 3, 4}, 2));
+	assert_true(
+		t.lo[0] == 1 && t.hi[0] == 3 && t.lo[1] == 2 && t.hi[1] == 4 && t.square[0] == 10);
+	assert_false(vq_stats_add(&t, (float[]){1, NAN}, 1));
+	vq_stats_init(&t, &s->arena, (vq_value){1}, 2, false);
+	assert_false(vq_stats_add(&t, (float[]){INFINITY, 0}, 1));
 	sv_free(s);
 }
 
 static void needs_samples(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ 0 });
+	small_vit *s = sv_make(&(small_vit_options){0});
 
 	(void)state;
 	s->set.samples = NULL;
@@ -109,8 +112,9 @@ static void needs_samples(void **state)
 
 static void names_the_node_of_a_nan(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ 0 });
-	float *w = (float *)(uintptr_t)s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id].data;
+	small_vit *s = sv_make(&(small_vit_options){0});
+	float *w = (float *)(uintptr_t)s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id]
+			   .data;
 
 	(void)state;
 	w[4] = NAN;
@@ -124,9 +128,11 @@ static bool same_stats(const vq_stats *a, const vq_stats *b)
 {
 	size_t n = a->channels;
 
-	return a->channels == b->channels && a->rows == b->rows && !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
-		!memcmp(a->hi, b->hi, n * sizeof *a->hi) && !memcmp(a->square, b->square, n * sizeof *a->square) &&
-		(!a->histogram || !memcmp(a->histogram, b->histogram, sizeof *a->histogram));
+	return a->channels == b->channels && a->rows == b->rows &&
+	       !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
+	       !memcmp(a->hi, b->hi, n * sizeof *a->hi) &&
+	       !memcmp(a->square, b->square, n * sizeof *a->square) &&
+	       (!a->histogram || !memcmp(a->histogram, b->histogram, sizeof *a->histogram));
 }
 
 static char *slurp(small_vit *s, const char *path)
@@ -142,7 +148,7 @@ static char *slurp(small_vit *s, const char *path)
 
 static void statistics_round_trip(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ .outlier = 10 });
+	small_vit *s = sv_make(&(small_vit_options){.outlier = 10});
 	char path[] = "/tmp/vq_stats_XXXXXX", again[] = "/tmp/vq_stats_XXXXXX";
 	vq_stats *ran;
 	uint32_t n, seen = 0;
@@ -174,13 +180,13 @@ static void statistics_round_trip(void **state)
 	sv_free(s);
 
 	/* another graph is refused, and so is a damaged file */
-	s = sv_make(&(small_vit_options){ 0 });
+	s = sv_make(&(small_vit_options){0});
 	s->g.node[sv_find(&s->g, "norm2").id].name = "other";
 	s->set.stats_in = path;
 	assert_false(vq_pass_calibrate(&s->p));
 	assert_non_null(strstr(s->diag.item[0].text, "another graph"));
 	sv_free(s);
-	s = sv_make(&(small_vit_options){ 0 });
+	s = sv_make(&(small_vit_options){0});
 	assert_int_equal(truncate(path, 300), 0);
 	s->set.stats_in = path;
 	assert_false(vq_pass_calibrate(&s->p));

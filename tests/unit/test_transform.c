@@ -14,7 +14,7 @@
 static double difference(const vq_graph *a, const vq_graph *b, const small_vit *s, uint32_t output)
 {
 	float one[2][256], two[2][256];
-	float *to_one[] = { one[0], one[1] }, *to_two[] = { two[0], two[1] };
+	float *to_one[] = {one[0], one[1]}, *to_two[] = {two[0], two[1]};
 	double worst = 0, largest = 0;
 
 	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
@@ -46,9 +46,13 @@ static void check_identity(const small_vit_options *o)
 	if (!vq_pass_calibrate(&s->p) || !vq_pass_transform(&s->p))
 		fail_msg("%s", sv_problem(s));
 	assert_true(difference(&before, &s->g, s, before.n_outputs - 1) <= 1e-5);
-	/* and it did something: the ranges of the channels are equal now (constant channels and the class site excepted) */
+	/*
+	 * and it did something: the ranges of the channels are equal now (constant channels and the
+	 * class site excepted)
+	 */
 	if (!o->norm_is_output && !o->norm_is_added) {
-		const vq_stats *t = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
+		const vq_stats *t =
+			vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
 
 		assert_non_null(t);
 		assert_true(t->scale > 0);
@@ -62,24 +66,24 @@ static void check_identity(const small_vit_options *o)
 static void off_quant_identity(void **state)
 {
 	(void)state;
-	check_identity(&(small_vit_options){ 0 });
-	check_identity(&(small_vit_options){ .outlier = 40 });
-	check_identity(&(small_vit_options){ .outlier = 1000 });
-	check_identity(&(small_vit_options){ .negative_gamma = true, .outlier = 30 });
-	check_identity(&(small_vit_options){ .constant_channel = true });
-	check_identity(&(small_vit_options){ .no_bias = true, .outlier = 30 });
-	check_identity(&(small_vit_options){ .shared_gamma = true, .outlier = 30 });
-	check_identity(&(small_vit_options){ .norm_is_output = true });
-	check_identity(&(small_vit_options){ .norm_is_added = true });
+	check_identity(&(small_vit_options){0});
+	check_identity(&(small_vit_options){.outlier = 40});
+	check_identity(&(small_vit_options){.outlier = 1000});
+	check_identity(&(small_vit_options){.negative_gamma = true, .outlier = 30});
+	check_identity(&(small_vit_options){.constant_channel = true});
+	check_identity(&(small_vit_options){.no_bias = true, .outlier = 30});
+	check_identity(&(small_vit_options){.shared_gamma = true, .outlier = 30});
+	check_identity(&(small_vit_options){.norm_is_output = true});
+	check_identity(&(small_vit_options){.norm_is_added = true});
 }
 
 static void all_consumers_and_only_copies(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ .shared_gamma = true, .no_bias = true });
+	small_vit *s = sv_make(&(small_vit_options){.shared_gamma = true, .no_bias = true});
 	vq_value shared = vq_operand(&s->g, sv_find(&s->g, "norm1"), 1);
 	const float *data = s->g.value[shared.id].data;
 	float first = data[0];
-	static const char *const names[] = { "q", "k", "v", "fc1" };
+	static const char *const names[] = {"q", "k", "v", "fc1"};
 	const void *w[4];
 
 	(void)state;
@@ -95,7 +99,8 @@ static void all_consumers_and_only_copies(void **state)
 		assert_int_equal(s->g.node[n.id].n_in, 3);
 	}
 	assert_true(data[0] == first);
-	assert_false(vq_same(vq_operand(&s->g, sv_find(&s->g, "norm1"), 1), vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
+	assert_false(vq_same(vq_operand(&s->g, sv_find(&s->g, "norm1"), 1),
+		vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
 	sv_free(s);
 }
 
@@ -118,13 +123,13 @@ static void check_refused(const small_vit_options *o, const char *why)
 static void refuses_with_a_reason(void **state)
 {
 	(void)state;
-	check_refused(&(small_vit_options){ .norm_is_output = true }, "output 'normed'");
-	check_refused(&(small_vit_options){ .norm_is_added = true }, "also read by");
+	check_refused(&(small_vit_options){.norm_is_output = true}, "output 'normed'");
+	check_refused(&(small_vit_options){.norm_is_added = true}, "also read by");
 }
 
 static void naive_baseline_changes_nothing(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
+	small_vit *s = sv_make(&(small_vit_options){.outlier = 100});
 	vq_graph before;
 
 	(void)state;
@@ -139,7 +144,7 @@ static void naive_baseline_changes_nothing(void **state)
 /* Class-token sites get a scale, never a shift. */
 static void class_site_is_not_shifted(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
+	small_vit *s = sv_make(&(small_vit_options){.outlier = 100});
 	const float *b = s->g.value[vq_operand(&s->g, sv_find(&s->g, "head"), 2).id].data;
 	const float *to, *gamma;
 
@@ -156,17 +161,18 @@ static void class_site_is_not_shifted(void **state)
 }
 
 /*
- * The key identity of RepQ: with an integer Z the codes of the common quantizer are those of the quantizers per channel. Ties are left out (the two divisions round
- * differently there). With the unrounded mean as Z the codes would not even be integers apart.
+ * The key identity of RepQ: with an integer Z the codes of the common quantizer are those of the
+ * quantizers per channel. Ties are left out (the two divisions round differently there). With the
+ * unrounded mean as Z the codes would not even be integers apart.
  */
 static void layer_codes_are_channel_codes(void **state)
 {
 	enum { N = 24, POINTS = 500 };
-	vq_arena scratch = { 0 };
+	vq_arena scratch = {0};
 	float lo[N], hi[N];
-	double d[N], t[N], square[N] = { 0 }, mean = 0;
-	vq_channels c = { .n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
-	vq_change change = { d, t, 0, 0 };
+	double d[N], t[N], square[N] = {0}, mean = 0;
+	vq_channels c = {.n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch};
+	vq_change change = {d, t, 0, 0};
 	uint32_t seed = 99, fractional = 0;
 
 	(void)state;
@@ -179,14 +185,17 @@ static void layer_codes_are_channel_codes(void **state)
 	vq_choose_repq(&c, &change);
 	assert_in_range(change.zero + 128, 0, 255);
 	for (int i = 0; i < N; i++)
-		mean += nearbyint(-128 - (double)lo[i] / (((double)hi[i] - (double)lo[i]) / 255)) / N;
+		mean += nearbyint(-128 - (double)lo[i] / (((double)hi[i] - (double)lo[i]) / 255)) /
+			N;
 	assert_int_equal(change.zero, (int)nearbyint(fmin(fmax(mean, -128), 127)));
 	for (int i = 0; i < N; i++) {
-		double s = ((double)hi[i] - (double)lo[i]) / 255, z = nearbyint(-128 - (double)lo[i] / s);
+		double s = ((double)hi[i] - (double)lo[i]) / 255,
+		       z = nearbyint(-128 - (double)lo[i] / s);
 
 		assert_true(d[i] > 0);
 		for (int k = 0; k < POINTS; k++) {
-			double x = (double)lo[i] + ((double)hi[i] - (double)lo[i]) * k / (POINTS - 1);
+			double x =
+				(double)lo[i] + ((double)hi[i] - (double)lo[i]) * k / (POINTS - 1);
 			double moved = (x - t[i]) / d[i] / (double)change.scale;
 			double with_fraction = moved + (change.zero - mean);
 
@@ -202,11 +211,11 @@ static void layer_codes_are_channel_codes(void **state)
 
 static void constant_channels_stay_finite(void **state)
 {
-	vq_arena scratch = { 0 };
-	float lo[] = { -1, 5, 0, -1e4f }, hi[] = { 1, 5, 0, -1e4f };
-	double d[4], t[4], square[4] = { 1, 1, 1, 1 };
-	vq_channels c = { .n = 4, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
-	vq_change change = { d, t, 0, 0 };
+	vq_arena scratch = {0};
+	float lo[] = {-1, 5, 0, -1e4f}, hi[] = {1, 5, 0, -1e4f};
+	double d[4], t[4], square[4] = {1, 1, 1, 1};
+	vq_channels c = {.n = 4, .lo = lo, .hi = hi, .square = square, .scratch = &scratch};
+	vq_change change = {d, t, 0, 0};
 
 	(void)state;
 	vq_choose_repq(&c, &change);
@@ -225,36 +234,40 @@ static void constant_channels_stay_finite(void **state)
 /* image[1,1,8,8] as 4x4 positions of 4 channels, then LayerNorm */
 static vq_value positions(small_vit *s, vq_value *norm)
 {
-	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){ 1, 1, 8, 8 });
+	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){1, 1, 8, 8});
 	int64_t four = 4;
-	vq_value x = vq_build_reshape(&s->g, NULL, vq_add_input(&s->g, "image", &t), 4, (int64_t[]){ 1, 4, 4, 4 });
-	vq_value in[3] = { x, sv_const(s, 1, &four, 3), sv_const(s, 1, &four, 1) };
+	vq_value x = vq_build_reshape(
+		&s->g, NULL, vq_add_input(&s->g, "image", &t), 4, (int64_t[]){1, 4, 4, 4});
+	vq_value in[3] = {x, sv_const(s, 1, &four, 3), sv_const(s, 1, &four, 1)};
 
-	x = vq_build(&s->g, NULL, VQ_OP_LAYERNORM, in, 3, &(vq_attr){ .norm.epsilon = 1e-6f });
+	x = vq_build(&s->g, NULL, VQ_OP_LAYERNORM, in, 3, &(vq_attr){.norm.epsilon = 1e-6f});
 	sv_name(s, "norm");
 	*norm = x;
 	return x;
 }
 
-/* Swin's shift and windows, with two positions merged into one dimension on the way; then class row and mean. */
+/*
+ * Swin's shift and windows, with two positions merged into one dimension on the way; then class row
+ * and mean.
+ */
 static void reaches_through_windows(void **state)
 {
 	small_vit *s = sv_new();
 	vq_value norm, x = positions(s, &norm), in[2], y;
-	vq_attr windows = { .view = { .rank = 4, .dim = { 2, 2, 2, 8 }, .stride = { 32, 8, 16, 1 } } };
+	vq_attr windows = {.view = {.rank = 4, .dim = {2, 2, 2, 8}, .stride = {32, 8, 16, 1}}};
 	vq_graph before;
 
 	(void)state;
 	in[0] = vq_build_slice(&s->g, NULL, x, 1, 1, 3);
 	in[1] = vq_build_slice(&s->g, NULL, x, 1, 0, 1);
-	x = vq_build(&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){ .axis.axis = 1 });
+	x = vq_build(&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){.axis.axis = 1});
 	x = vq_build(&s->g, NULL, VQ_OP_VIEW, &x, 1, &windows);
-	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){ 1, 0, 2, 3 });
-	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){ 4, 4, 4 });
+	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){1, 0, 2, 3});
+	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){4, 4, 4});
 	x = sv_linear(s, "windows", x, SV_CLASSES, true, 0);
-	x = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &x, 1, &(vq_attr){ .reduce = { 3, false } });
-	y = vq_build_reshape(&s->g, NULL, norm, 2, (int64_t[]){ 16, 4 });
-	y = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &y, 1, &(vq_attr){ .reduce = { 1, false } });
+	x = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &x, 1, &(vq_attr){.reduce = {3, false}});
+	y = vq_build_reshape(&s->g, NULL, norm, 2, (int64_t[]){16, 4});
+	y = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &y, 1, &(vq_attr){.reduce = {1, false}});
 	y = sv_linear(s, "mean", y, SV_CLASSES, false, 0);
 	vq_add_output(&s->g, "y", vq_build2(&s->g, NULL, VQ_OP_ADD, x, y));
 	vq_graph_sweep(&s->g);
@@ -262,7 +275,8 @@ static void reaches_through_windows(void **state)
 	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
 	assert_int_equal(s->report.n, 1);
 	assert_null(s->report.site[0].why);
-	assert_int_equal(s->g.node[sv_find(&s->g, "mean").id].n_in, 3); /* both consumers were rewritten */
+	assert_int_equal(
+		s->g.node[sv_find(&s->g, "mean").id].n_in, 3); /* both consumers were rewritten */
 	assert_true(difference(&before, &s->g, s, 0) <= 1e-5);
 	sv_free(s);
 }
@@ -271,9 +285,14 @@ static void reaches_through_windows(void **state)
 static void broken_rows_are_refused(void **state)
 {
 	static const vq_attr views[] = {
-		{ .view = { .rank = 3, .dim = { 1, 15, 4 }, .stride = { 0, 4, 1 }, .offset = 1 } },  /* from channel 1 on */
-		{ .view = { .rank = 3, .dim = { 1, 4, 4 }, .stride = { 0, 1, 4 } } },               /* transposed */
-		{ .view = { .rank = 3, .dim = { 1, 16, 2 }, .stride = { 0, 4, 1 } } },              /* half of the channels */
+		{.view = {.rank = 3,
+			 .dim = {1, 15, 4},
+			 .stride = {0, 4, 1},
+			 .offset = 1}}, /* from channel 1 on */
+		{.view = {.rank = 3, .dim = {1, 4, 4}, .stride = {0, 1, 4}}}, /* transposed */
+		{.view = {.rank = 3,
+			 .dim = {1, 16, 2},
+			 .stride = {0, 4, 1}}}, /* half of the channels */
 	};
 
 	(void)state;
