@@ -1,0 +1,24 @@
+# -run: numbers small enough to check by hand, through our own .npz reader and writer
+cp "$root/tests/cli/small.vir" .
+# x = [[1,2,3,4],[5,6,7,8]] as .npy
+{
+	printf '\223NUMPY\001\000\066\000'
+	printf "{'descr': '|u1', 'fortran_order': False, 'shape': (2)}"
+	printf '12345678'
+} >bad.npy
+run 1 small.vir -quant=none -run=bad.npy -o y.npz
+says "does not fit input 'x'"
+absent y.npz
+{
+	printf '\223NUMPY\001\000\076\000'
+	printf "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }   "
+	printf '\000\000\200\077\000\000\000\100\000\000\100\100\000\000\200\100'
+	printf '\000\000\240\100\000\000\300\100\000\000\340\100\000\000\000\101'
+} >x.npy
+run 0 small.vir -quant=none -run=x.npy -o y.npz
+quiet
+# y = [[1, 2.5, 6], [5, 6.5, 14]] at the end of the entry's data
+printf '\000\000\200\077\000\000\040\100\000\000\300\100\000\000\240\100\000\000\320\100\000\000\140\101' | od -An -tx1 | tr -d ' \n' >want
+od -An -v -tx1 y.npz | tr -d ' \n' | grep -qF -f want || fail "y.npz does not hold y"
+run 2 small.vir -run=x.npy
+says "the outputs need -o FILE.npz"
