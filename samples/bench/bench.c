@@ -4,7 +4,6 @@
  * Compile with -include MODEL.h -DRUN=model_run -DNAME=MODEL and link MODEL.o (bench.sh does). PEERS_INPUT: file of raw f32, the input;
  * PEERS_OUTPUT: file for the raw output of the last run; PEERS_THREADS: workers.
  */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
