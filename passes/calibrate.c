@@ -53,6 +53,44 @@ static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
 		g->diag, "check the calibration files and the normalisation the model expects");
 }
 
+/* Inputs need no executor to be seen: it is asked for what it computes only. */
+static uint32_t computed_sites(const vq_graph *g, const vq_value *site, uint32_t n, vq_value *to)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (vq_def_of(g, site[i]).id)
+			to[count++] = site[i];
+	return count;
+}
+
+static void observe_inputs(watch *w, void *const *in)
+{
+	const vq_graph *g = w->p->g;
+
+	for (uint32_t i = 0; i < g->n_inputs; i++)
+		if (vq_stats_find(w->p, g->input[i].value))
+			observe(w, g->input[i].value, in[i]);
+}
+
+/* Our own fault if not: an executor that skips a value would leave it without a range. */
+static bool all_were_seen(vq_pass *p, const vq_value *site, uint32_t n)
+{
+	const vq_graph *g = p->g;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const vq_stats *s = vq_stats_find(p, site[i]);
+		uint64_t rows = (uint64_t)vq_type_count(vq_type_of(g, site[i])) / s->channels;
+
+		if (s->rows != rows * p->set->samples->n)
+			return vq_bug(g->diag, vq_where(g, vq_def_of(g, site[i])),
+				"the %s showed %llu of %llu rows in calibration",
+				p->set->executor->name, (unsigned long long)s->rows,
+				(unsigned long long)(rows * p->set->samples->n));
+	}
+	return true;
+}
+
 static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 {
 	vq_graph *g = p->g;
@@ -60,7 +98,8 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	const vq_executor *x = p->set->executor;
 	vq_arena scratch = {0};
 	watch w = {.p = p};
-	vq_exec *e = x->prepare(g, site, n);
+	vq_value *computed = VQ_ARRAY(&scratch, n, vq_value);
+	vq_exec *e = x->prepare(g, computed, computed_sites(g, site, n, computed));
 	void **in, **out;
 	bool ok = e != NULL;
 
@@ -74,11 +113,14 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 		if (p->set->progress)
 			p->set->progress(p->set->progress_user, "calibrate", s, samples->n);
 		w.sample = s;
-		ok = samples->get(samples->self, s, in) &&
-		     x->run(e, (const void *const *)in, out, observe, &w);
-		if (ok && w.bad.id)
+		ok = samples->get(samples->self, s, in);
+		if (ok)
+			observe_inputs(&w, in);
+		ok = ok && !w.bad.id && x->run(e, (const void *const *)in, out, observe, &w);
+		if (w.bad.id)
 			ok = not_finite(g, w.bad, s);
 	}
+	ok = ok && all_were_seen(p, site, n);
 	if (ok && p->set->progress)
 		p->set->progress(p->set->progress_user, "calibrate", samples->n, samples->n);
 	if (e)
@@ -100,6 +142,8 @@ bool vq_pass_calibrate(vq_pass *p)
 	if (p->set->scheme == VQ_SCHEME_NONE || carries_scales(g))
 		return true;
 	site = vq_stats_sites(g, g->arena, &n);
+	if (!n)
+		return true;
 	if (!p->set->stats_in && (!p->set->samples || !p->set->samples->n)) {
 		vq_error(g->diag, NULL,
 			"the model has no scales and there are no samples to calibrate it with");

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/backend.h"
 #include "passes/observe.h"
 #include "passes/stats.h"
 #include "small_vit.h"
@@ -195,6 +196,57 @@ static void statistics_round_trip(void **state)
 	unlink(again);
 }
 
+/* Statistics of the first sites under one executor; NULL if it is not there. */
+static vq_stats *stats_with(small_vit *s, const vq_executor *x)
+{
+	s->set.executor = x;
+	if (!vq_pass_calibrate(&s->p))
+		fail_msg("%s: %s", x->name, sv_problem(s));
+	return s->p.stats;
+}
+
+/* A product that reads the input itself, one behind movement, one that reads an output. */
+static void build_corners(small_vit *s)
+{
+	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){8, 8});
+	vq_value x = vq_add_input(&s->g, "x", &t), y;
+
+	vq_add_output(&s->g, "a", sv_linear(s, "a", x, 4, true, 0));
+	y = vq_build_reshape(&s->g, NULL, x, 2, (int64_t[]){4, 16});
+	y = sv_linear(s, "b", y, 16, true, 0);
+	vq_add_output(&s->g, "b", y);
+	y = vq_build_transpose(&s->g, NULL, y, (int64_t[]){1, 0});
+	y = sv_linear(s, "c", y, 8, true, 0);
+	y = vq_build_slice(&s->g, NULL, y, 0, 3, 2);
+	vq_add_output(&s->g, "d", sv_linear(s, "d", y, 3, true, 0));
+	vq_graph_sweep(&s->g);
+}
+
+static void executors_agree(void **state)
+{
+	const vq_executor *jit = vq_jit(NULL);
+
+	(void)state;
+	if (!jit)
+		skip();
+	for (int corner = 0; corner < 2; corner++) {
+		small_vit *s = sv_new();
+		vq_stats *one, *two;
+
+		if (corner)
+			build_corners(s);
+		else
+			sv_build(s, &(small_vit_options){.outlier = 30});
+		s->set.observer = VQ_OBSERVE_PERCENTILE;
+		one = stats_with(s, &vq_evaluator);
+		two = stats_with(s, jit);
+		for (uint32_t i = 0; i < s->p.n_stats; i++)
+			if (one[i].channels && !same_stats(&one[i], &two[i]))
+				fail_msg("value %u has other statistics under the jit", i);
+		sv_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +256,7 @@ int main(void)
 		cmocka_unit_test(needs_samples),
 		cmocka_unit_test(names_the_node_of_a_nan),
 		cmocka_unit_test(statistics_round_trip),
+		cmocka_unit_test(executors_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
