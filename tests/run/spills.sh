@@ -46,9 +46,10 @@ function loop(to,   i, dots, mul, add, other, stack, op) {
 			add++
 		else if (op ~ /^(v?cvt|v?(min|max|sub|div|cmp[a-z]*)[ps]s|fsub|fc|fm|vc|vf|vsub|vmin|vmax|fdiv|scvtf)/)
 			other++
-		if (line[i] ~ /\(%[re]sp|\[sp|\(sp\)/)
+		# RISC-V spills whole vector registers, through a pointer
+		if (line[i] ~ /\(%[re]sp|\[sp|\(sp\)/ || op ~ /^v[ls][1248]r/)
 			stack++
-		else if (op ~ /^(st[rp]|stur|vst|str|vse|vs[0-9]|s[bwdh]$|fs[wd]$)/ || line[i] ~ /^v?mov.*,[^,]*\([^)]*\)$/)
+		else if (op ~ /^(st[rp]|stur|vst|vse[0-9]|vsse|s[bwdh]$|fs[wd]$)/ || line[i] ~ /^v?mov.*,[^,]*\([^)]*\)$/)
 			return
 	}
 	if (dots ? mul || add : !mul || other)
