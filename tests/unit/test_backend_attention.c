@@ -132,6 +132,8 @@ static void add_attention(kernel_suite *s, attend p)
 	const char *wrong;
 	char name[160];
 
+	if ((p.e & 2) && p.store != VQ_STORE_F32 && kernel_suite_lacks_word_stores(s))
+		return;
 	vq_diag_init(&diag, &arena, "test");
 	vq_graph_init(&g, &arena, &diag, "g");
 	memset(&k, 0, sizeof k);

@@ -163,6 +163,8 @@ static void add_product(kernel_suite *s, product p)
 	vq_gemm *d = &k.u.gemm;
 	char name[160];
 
+	if ((p.n & 2) && p.store != VQ_STORE_F32 && kernel_suite_lacks_word_stores(s))
+		return;
 	memset(&k, 0, sizeof k);
 	k.kind = VQ_KERNEL_GEMM;
 	d->f32 = p.f32;
