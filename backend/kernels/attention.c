@@ -148,7 +148,7 @@ static vq_ll score_at(vq_codegen *c, const attention *s, vq_ll j)
 
 static vq_ll load_score(vq_codegen *c, const attention *s, LLVMTypeRef element, vq_ll j)
 {
-	return vq_load(c, vq_vec(element, 16), score_at(c, s, j), 4);
+	return vq_load(c, vq_vec(element, 16), score_at(c, s, j), 16); /* rows are multiples of 64 bytes */
 }
 
 static vq_ll load_bias(vq_codegen *c, const attention *s, vq_ll j, uint32_t count)
@@ -197,7 +197,7 @@ static void finish_scores(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 
 			v = vq_fadd(c, v, s->d->f32 ? bias : vq_fmul(c, bias, vq_splat_f32(c, VQ_LOG2E_F32, 16)));
 		}
-		vq_store_to(c, v, score_at(c, s, at), 4);
+		vq_store_to(c, v, score_at(c, s, at), 16);
 		v = vq_first_lanes(c, v, count, least);
 		most[p] = vq_select(c, LLVMRealOGT, v, most[p], v, most[p]);
 	}
@@ -214,12 +214,22 @@ static void store_codes(vq_codegen *c, const attention *s, vq_ll j, vq_ll codes)
 		for (uint32_t i = 0; i < 16; i++)
 			vq_store_to(c, vq_shuffle(c, codes, i, 1), vq_offset_const(c, to, 8 * (int64_t)i), 4);
 	} else if (t->a == VQ_A_S16) {
-		vq_store_to(c, LLVMBuildTrunc(c->b, codes, vq_vec(c->i16, 16), ""), to, 2);
+		vq_store_to(c, LLVMBuildTrunc(c->b, codes, vq_vec(c->i16, 16), ""), to, 16);
 	} else {
-		uint32_t n = vq_narrow_vectors(c, &codes, 1, t->a == VQ_A_S8);
-
-		vq_store_to(c, codes, to, n);
+		/* truncated: an instruction that saturates to signed bytes would not do for 0..255 */
+		vq_store_to(c, vq_narrow_codes(c, codes, t->a == VQ_A_S8), to, 16);
 	}
+}
+
+/*
+ * rne(clamp(v, 0, 255)) without the clamp: 255 * 2^y is in [0, 255.002] and dither in [-1/2, 1/2 - 1/256], so v rounds into [0, 255]
+ * (-1/2 to even is 0).
+ */
+static vq_ll round_code(vq_codegen *c, vq_ll v)
+{
+	vq_ll t = vq_fadd(c, v, vq_splat_f32(c, VQ_MAGIC, 16));
+
+	return LLVMBuildSub(c->b, vq_to_bits(c, t), vq_splat(c, vq_ci32(c, VQ_MAGIC_BITS), 16), "");
 }
 
 static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint32_t count, vq_ll *sum)
@@ -242,7 +252,7 @@ static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 		vq_ll at = key_at(c, j, p), index = LLVMBuildAnd(c->b, at, vq_cword(c, VQ_DITHER_PERIOD - 1), "");
 		vq_ll r = vq_load(c, vq_vec(c->f32, 16), vq_offset(c, dither, vq_mul_const(c, index, 4)), 16), code;
 
-		code = vq_quantize(c, vq_fadd(c, y[p], r), 0, 255, 0, true);
+		code = round_code(c, vq_fadd(c, y[p], r));
 		code = vq_first_lanes(c, code, count, LLVMConstNull(LLVMTypeOf(code)));
 		sum[p] = LLVMBuildAdd(c->b, sum[p], code, "");
 		store_codes(c, s, at, code);
@@ -258,7 +268,7 @@ static void exponentials(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, ui
 		e[p] = vq_fsub(c, load_score(c, s, c->f32, key_at(c, j, p)), s->greatest);
 	vq_unary(c, VQ_OP_EXP, e, pieces);
 	for (uint32_t p = 0; p < pieces; p++) {
-		vq_store_to(c, e[p], score_at(c, s, key_at(c, j, p)), 4);
+		vq_store_to(c, e[p], score_at(c, s, key_at(c, j, p)), 16);
 		/* 16 fixed lanes: piece after piece into the same sum */
 		sum[0] = vq_fadd(c, sum[0], vq_first_lanes(c, e[p], count, vq_splat_f32(c, 0.0f, 16)));
 	}
@@ -273,7 +283,7 @@ static void normalise(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint3
 	for (uint32_t p = 0; p < pieces; p++) {
 		vq_ll at = key_at(c, j, p), v = vq_fmul(c, load_score(c, s, c->f32, at), s->inverse);
 
-		vq_store_to(c, c->strict ? vq_flush(c, v) : v, score_at(c, s, at), 4);
+		vq_store_to(c, c->strict ? vq_flush(c, v) : v, score_at(c, s, at), 16);
 	}
 }
 
