@@ -1,15 +1,20 @@
-/* Self-check of a finished relocatable object: what design.md promises about it is read back from its bytes. */
+/*
+ * Self-check of a finished relocatable object: what design.md promises about it is read back from
+ * its bytes.
+ */
 #ifndef VQ_BACKEND_ELF_H
 #define VQ_BACKEND_ELF_H
 
 #include "backend/target.h"
 
 /*
- * Checks elf[bytes]: relocatable, right machine, class, flags and float ABI; no undefined symbol; no global symbol but
- * <prefix>_…; no writable, thread-local or unwind section; every relocation of a loaded section relative to the place,
- * so that -shared links without text relocations. Each violation is reported as vitqc's own fault (vq_bug). A damaged
- * file is reported too and never read past its end. The prefix has no trailing underscore.
+ * Checks elf[bytes]: relocatable, right machine, class, flags and float ABI; no undefined symbol;
+ * no global symbol but <prefix>_…; no writable, thread-local or unwind section; every relocation of
+ * a loaded section relative to the place, so that -shared links without text relocations. Each
+ * violation is reported as vitqc's own fault (vq_bug). A damaged file is reported too and never
+ * read past its end. The prefix has no trailing underscore.
  */
-bool vq_elf_check(const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag);
+bool vq_elf_check(
+	const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Armv7-A (and 32-bit Armv8-A) with NEON. use-misched: LLVM's default scheduler for these cores hoists loads until
- * they spill, 6 to 17 of them in a product's loop. Features of CPUs as LLVM 19 has them.
+ * Armv7-A (and 32-bit Armv8-A) with NEON. use-misched: LLVM's default scheduler for these cores
+ * hoists loads until they spill, 6 to 17 of them in a product's loop. Features of CPUs as LLVM 19
+ * has them.
  */
 #include "backend/target_table.h"
 #include "runtime/vitq.h"
@@ -68,11 +69,13 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_NEON32, NEON | VFP4, "+neon,+use-misched,+vfp4", "NEON with fused multiply-add", 16, VITQ_HWCAP_NEON, 0 },
+	{ VQ_ISA_NEON32, NEON | VFP4, "+neon,+use-misched,+vfp4", "NEON with fused multiply-add",
+		16, VITQ_HWCAP_NEON, 0 },
 	{ VQ_ISA_NEON32, NEON, "+neon,+use-misched", "NEON", 16, VITQ_HWCAP_NEON, 0 },
 };
 
-static const char *const aliases[] = { "arm", "armhf", "armv7a", "armv7-a", "armv7l", "armv7hl", "armv7ve", "armv8l", "armv7hf", NULL };
+static const char *const aliases[] = { "arm", "armhf", "armv7a", "armv7-a", "armv7l",
+	"armv7hl", "armv7ve", "armv8l", "armv7hf", NULL };
 static const char *const abis[] = { "aapcs", "aapcs-linux", "aapcs-vfp", NULL };
 
 const vq_arch_table vq_arch_arm = {
@@ -88,5 +91,6 @@ const vq_arch_table vq_arch_arm = {
 	.cpu = cpus,
 	.isa = isas,
 	.n_isas = sizeof isas / sizeof *isas,
-	.elf = { .machine = 40, .bits = 32, .flags_mask = 0xff000000u, .flags = 0x05000000u }, /* EABI version 5 */
+	/* EABI version 5 */
+	.elf = { .machine = 40, .bits = 32, .flags_mask = 0xff000000u, .flags = 0x05000000u },
 };

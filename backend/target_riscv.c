@@ -1,7 +1,7 @@
 /*
- * RISC-V, 64 bit: rv64gc and V 1.0 with vector registers of at least 128 or 256 bits. An object for 256 bits computes
- * garbage on 128, without a trap: it carries a check (min_vlen). CPU features as LLVM 19 has them; CPUs without
- * double-precision floating point are not listed.
+ * RISC-V, 64 bit: rv64gc and V 1.0 with vector registers of at least 128 or 256 bits. An object for
+ * 256 bits computes garbage on 128, without a trap: it carries a check (min_vlen). CPU features as
+ * LLVM 19 has them; CPUs without double-precision floating point are not listed.
  */
 #include "backend/target_table.h"
 #include "runtime/vitq.h"
@@ -53,8 +53,10 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_RVV256, GC | V | L256, "+m,+a,+f,+d,+c,+v,+zvl256b", "RVV 1.0, VLEN >= 256", 32, VITQ_HWCAP_RVV, 256 },
-	{ VQ_ISA_RVV128, GC | V, "+m,+a,+f,+d,+c,+v,+zvl128b", "RVV 1.0, VLEN >= 128", 16, VITQ_HWCAP_RVV, 128 },
+	{ VQ_ISA_RVV256, GC | V | L256, "+m,+a,+f,+d,+c,+v,+zvl256b", "RVV 1.0, VLEN >= 256",
+		32, VITQ_HWCAP_RVV, 256 },
+	{ VQ_ISA_RVV128, GC | V, "+m,+a,+f,+d,+c,+v,+zvl128b", "RVV 1.0, VLEN >= 128",
+		16, VITQ_HWCAP_RVV, 128 },
 	{ VQ_ISA_RV64, GC, "+m,+a,+f,+d,+c", "no vectors", 8, 0, 0 },
 };
 
@@ -74,5 +76,6 @@ const vq_arch_table vq_arch_riscv64 = {
 	.cpu = cpus,
 	.isa = isas,
 	.n_isas = sizeof isas / sizeof *isas,
-	.elf = { .machine = 243, .bits = 64, .flags_mask = 0x6u, .flags = 0x4u }, /* double-float ABI */
+	/* double-float ABI */
+	.elf = { .machine = 243, .bits = 64, .flags_mask = 0x6u, .flags = 0x4u },
 };

@@ -16,7 +16,7 @@ enum {
 	FMA = 1 << 11,
 
 	V2 = SSE41,
-	V3 = V2 | AVX | FMA | AVX2, /* no CPU of the table has AVX2 without FMA, so +avx2 brings it */
+	V3 = V2 | AVX | FMA | AVX2, /* every CPU with AVX2 has FMA, so +avx2 brings it */
 	V4 = V3 | F | BW | VL | DQ,
 };
 
@@ -115,7 +115,8 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_AVX512_VNNI, V4 | VNNI, "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni",
+	{ VQ_ISA_AVX512_VNNI, V4 | VNNI,
+		"+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni",
 		"AVX-512 VNNI", 64, 0, 0 },
 	{ VQ_ISA_AVX2, V3, "+avx2,+fma", "AVX2", 32, 0, 0 },
 	{ VQ_ISA_SSE2, SSE2, "", "SSE2", 16, 0, 0 },

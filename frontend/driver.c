@@ -16,15 +16,15 @@
 typedef struct driver {
 	const vq_options *o;
 	vq_arena *arena;
-	vq_diag diag;        /* of the model */
-	vq_graph g, qdq;     /* the graph in work; a copy of its QDQ form for -emit=onnx */
+	vq_diag diag;    /* of the model */
+	vq_graph g, qdq; /* the graph in work; a copy of its QDQ form for -emit=onnx */
 	bool have_qdq;
 	vq_settings settings;
 	vq_samples samples;
 	vq_report report;
 	vq_results results;
 	vq_bar bar;
-	bool stopped;        /* at -stop */
+	bool stopped; /* at -stop */
 } driver;
 
 /* ---- reading the model ---- */
@@ -52,19 +52,25 @@ static bool read_vir(driver *d)
 	bool good;
 
 	if (d->o->dims.n || d->o->shapes.n)
-		return vq_error(&d->diag, d->o->dims.n ? "option -dim" : "option -shape", "the shapes of a .vir file are fixed");
+		return vq_error(&d->diag, d->o->dims.n ? "option -dim" : "option -shape",
+			"the shapes of a .vir file are fixed");
 	if (!vq_file_open(&f, &d->diag, NULL, d->o->model))
 		return false;
 	d->results.model_hash = vq_hash(f.data, f.bytes);
-	good = vq_parse_graph(&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes, vq_path_folder(d->arena, d->o->model));
+	good = vq_parse_graph(&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes,
+		vq_path_folder(d->arena, d->o->model));
 	vq_file_close(&f);
 	return good;
 }
 
 static bool read_model(driver *d)
 {
-	vq_import_options i = { .dims = d->o->dims.item, .n_dims = d->o->dims.n, .shapes = d->o->shapes.item,
-		.n_shapes = d->o->shapes.n, .opened = opened, .user = d };
+	vq_import_options i = {.dims = d->o->dims.item,
+		.n_dims = d->o->dims.n,
+		.shapes = d->o->shapes.item,
+		.n_shapes = d->o->shapes.n,
+		.opened = opened,
+		.user = d};
 
 	keep(&d->results.read, d->arena, d->o->model);
 	if (vq_path_ends(d->o->model, ".vir"))
@@ -89,7 +95,8 @@ static bool choose_executor(driver *d)
 	const vq_executor *jit = d->o->executor == VQ_EXECUTOR_EVALUATOR ? NULL : vq_jit(&reason);
 
 	if (!jit && d->o->executor == VQ_EXECUTOR_JIT)
-		return vq_error(&d->diag, "option -calib-executor", "there is no jit: %s", reason ? reason : "unknown reason");
+		return vq_error(&d->diag, "option -calib-executor", "there is no jit: %s",
+			reason ? reason : "unknown reason");
 	d->settings.executor = jit ? jit : &vq_evaluator;
 	return true;
 }
@@ -108,7 +115,8 @@ static bool open_calibration(driver *d)
 	}
 	if (!o->calib)
 		return true;
-	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, o->calib, o->calib_count, &o->image, &d->results.read))
+	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, o->calib, o->calib_count,
+		    &o->image, &d->results.read))
 		return false;
 	d->settings.samples = &d->samples;
 	return choose_executor(d);
@@ -131,13 +139,19 @@ static bool prepare(driver *d)
 		.progress_user = &d->bar,
 	};
 	if (scales && o->quant == VQ_QUANT_NONE) {
-		vq_warning(&d->diag, "option -quant", "the model brings scales of its own, which are used");
+		vq_warning(&d->diag, "option -quant",
+			"the model brings scales of its own, which are used");
 	} else if (scales && (o->calib || o->calib_stats)) {
-		vq_warning(&d->diag, "option -calib", "the model brings scales of its own, which are used: nothing is calibrated");
+		vq_warning(&d->diag, "option -calib",
+			"the model brings scales of its own, which are used: nothing is "
+			"calibrated");
 		return true;
-	} else if (!scales && o->quant != VQ_QUANT_NONE && !o->calib && !o->calib_stats && !o->stop && !o->passes.n) {
-		vq_error(&d->diag, NULL, "w8a8 needs samples to calibrate with, or a model that brings scales");
-		return vq_hint(&d->diag, "give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or -quant=none for an object in float");
+	} else if (!scales && o->quant != VQ_QUANT_NONE && !o->calib && !o->calib_stats &&
+		   !o->stop && !o->passes.n) {
+		vq_error(&d->diag, NULL,
+			"w8a8 needs samples to calibrate with, or a model that brings scales");
+		return vq_hint(&d->diag, "give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or "
+					 "-quant=none for an object in float");
 	}
 	return open_calibration(d);
 }
@@ -160,7 +174,8 @@ static void dump(driver *d, const char *when, const char *pass)
 	for (uint32_t i = 0; i < d->o->dump.n; i++) {
 		const char *s = d->o->dump.item[i];
 
-		if (strcmp(s, point) != 0 && (strncmp(s, when, strlen(when)) != 0 || strcmp(strchr(s, ':') + 1, "all") != 0))
+		if (strcmp(s, point) != 0 && (strncmp(s, when, strlen(when)) != 0 ||
+						     strcmp(strchr(s, ':') + 1, "all") != 0))
 			continue;
 		vq_bar_clear(&d->bar);
 		fprintf(stderr, "# %s %s\n", when, pass);
@@ -202,13 +217,13 @@ static bool run_listed(driver *d, vq_pass *p)
 
 static bool run_passes(driver *d)
 {
-	vq_pass p = { .g = &d->g, .set = &d->settings, .report = &d->report };
+	vq_pass p = {.g = &d->g, .set = &d->settings, .report = &d->report};
 	bool good;
 
 	dump(d, "after", "import");
 	if (d->o->stop && strcmp(d->o->stop, "import") == 0)
 		return true;
-	d->report = (vq_report){ .arena = d->arena };
+	d->report = (vq_report){.arena = d->arena};
 	good = d->o->passes.n ? run_listed(d, &p) : vq_pipeline(&p, hook, d);
 	vq_bar_clear(&d->bar);
 	if (d->settings.samples)
@@ -221,7 +236,8 @@ static bool run_passes(driver *d)
 static bool run_samples(driver *d, vq_exec *e, vq_array *out)
 {
 	const vq_graph *g = &d->g;
-	void **in = VQ_ARRAY(d->arena, g->n_inputs, void *), **to = VQ_ARRAY(d->arena, g->n_outputs, void *);
+	void **in = VQ_ARRAY(d->arena, g->n_inputs, void *),
+	     **to = VQ_ARRAY(d->arena, g->n_outputs, void *);
 	bool good = true;
 
 	for (uint32_t i = 0; i < g->n_inputs; i++)
@@ -231,20 +247,25 @@ static bool run_samples(driver *d, vq_exec *e, vq_array *out)
 
 		if (d->samples.n > 1) { /* samples along a first axis */
 			if (t.rank == VQ_MAX_RANK)
-				return vq_error(&d->diag, "option -run", "output '%s' has too many dimensions for several samples", g->output[i].name);
+				return vq_error(&d->diag, "option -run",
+					"output '%s' has too many dimensions for several samples",
+					g->output[i].name);
 			memmove(all.dim + 1, all.dim, t.rank * sizeof *t.dim);
 			all.dim[0] = d->samples.n;
 			all.rank++;
 		}
 		all.quant = 0;
-		out[i] = (vq_array){ .name = g->output[i].name, .type = all,
-			.data = vq_arena_array(d->arena, d->samples.n, vq_type_bytes(&t)) };
+		out[i] = (vq_array){.name = g->output[i].name,
+			.type = all,
+			.data = vq_arena_array(d->arena, d->samples.n, vq_type_bytes(&t))};
 	}
 	for (uint32_t s = 0; s < d->samples.n && good; s++) {
 		vq_bar_progress(&d->bar, "run", s, d->samples.n);
 		for (uint32_t i = 0; i < g->n_outputs; i++)
-			to[i] = (char *)(uintptr_t)out[i].data + s * vq_type_bytes(vq_type_of(g, g->output[i].value));
-		good = d->samples.get(d->samples.self, s, in) && vq_evaluator.run(e, (const void *const *)in, to, NULL, NULL);
+			to[i] = (char *)(uintptr_t)out[i].data +
+				s * vq_type_bytes(vq_type_of(g, g->output[i].value));
+		good = d->samples.get(d->samples.self, s, in) &&
+		       vq_evaluator.run(e, (const void *const *)in, to, NULL, NULL);
 	}
 	vq_bar_clear(&d->bar);
 	return good;
@@ -253,12 +274,13 @@ static bool run_samples(driver *d, vq_exec *e, vq_array *out)
 static bool evaluate(driver *d)
 {
 	vq_array *out = VQ_ARRAY(d->arena, d->g.n_outputs, vq_array);
-	vq_strings files = { .item = NULL };
+	vq_strings files = {.item = NULL};
 	vq_exec *e;
 	FILE *f;
 	bool good;
 
-	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, d->o->run, 0, &d->o->image, &files))
+	if (!vq_samples_open(
+		    &d->samples, d->arena, &d->diag, &d->g, d->o->run, 0, &d->o->image, &files))
 		return false;
 	e = vq_evaluator.prepare(&d->g, NULL, 0);
 	good = e && run_samples(d, e, out);
@@ -268,7 +290,8 @@ static bool evaluate(driver *d)
 	if (!good)
 		return false;
 	f = vq_output_open(d->arena, &d->diag, d->o->out);
-	return f && (vq_npz_write(f, out, d->g.n_outputs) || vq_error(&d->diag, NULL, "cannot write '%s'", d->o->out));
+	return f && (vq_npz_write(f, out, d->g.n_outputs) ||
+			    vq_error(&d->diag, NULL, "cannot write '%s'", d->o->out));
 }
 
 /* ---- the whole ---- */
@@ -278,7 +301,8 @@ static const char *float_product(const driver *d, vq_node n)
 	const char *name = d->g.node[n.id].name;
 
 	for (uint32_t i = 0; name && i < d->report.n; i++)
-		if (d->report.site[i].name && d->report.site[i].why && strcmp(d->report.site[i].name, name) == 0)
+		if (d->report.site[i].name && d->report.site[i].why &&
+			strcmp(d->report.site[i].name, name) == 0)
 			return d->report.site[i].why;
 	return "its operands are not quantized";
 }
@@ -293,10 +317,12 @@ static bool check_products(driver *d)
 	for (uint32_t i = 1; i < d->g.n_nodes; i++) {
 		vq_op op = d->g.node[i].op;
 
-		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
+		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT ||
+			vq_type_of(&d->g, d->g.node[i].in[0])->quant)
 			continue;
-		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){ i }), "its product stays in float (-Werror=float-fallback): %s",
-			float_product(d, (vq_node){ i }));
+		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){i}),
+			"its product stays in float (-Werror=float-fallback): %s",
+			float_product(d, (vq_node){i}));
 	}
 	return good;
 }
@@ -333,7 +359,7 @@ static int finish(driver *d, bool good)
 
 int vq_drive(const vq_options *o, vq_arena *arena)
 {
-	driver d = { .o = o, .arena = arena };
+	driver d = {.o = o, .arena = arena};
 	vq_diag usage;
 
 	vq_diag_init(&usage, arena, NULL);
@@ -351,7 +377,8 @@ int vq_drive(const vq_options *o, vq_arena *arena)
 	d.results.arena = arena;
 	d.results.diag = &d.diag;
 	if (o->verbose)
-		fprintf(stderr, "vitqc: version " VQ_VERSION ", LLVM %s%s%s\n", vq_llvm_version(), d.results.target ? ", target " : "",
+		fprintf(stderr, "vitqc: version " VQ_VERSION ", LLVM %s%s%s\n", vq_llvm_version(),
+			d.results.target ? ", target " : "",
 			d.results.target ? vq_target_triple(d.results.target) : "");
 	return finish(&d, work(&d));
 }

@@ -12,7 +12,9 @@ typedef struct vq_file {
 	size_t bytes;
 } vq_file;
 
-/* Maps the file at path. where ("file 'x.npy'") names it in errors. false after an error in diag. */
+/*
+ * Maps the file at path. where ("file 'x.npy'") names it in errors. false after an error in diag.
+ */
 bool vq_file_open(vq_file *f, vq_diag *diag, const char *where, const char *path);
 void vq_file_close(vq_file *f);
 

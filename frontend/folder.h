@@ -15,9 +15,11 @@ const char *vq_path_base(const char *path);
 bool vq_path_ends(const char *path, const char *extension);
 
 /*
- * Appends the files below folder whose names end in one of the extensions (a list that ends with NULL), sorted by path, byte by
- * byte, so that the order does not depend on the file system. Names that start with a dot are skipped.
+ * Appends the files below folder whose names end in one of the extensions (a list that ends with
+ * NULL), sorted by path, byte by byte, so that the order does not depend on the file system. Names
+ * that start with a dot are skipped.
  */
-bool vq_folder_files(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder, const char *const *extensions);
+bool vq_folder_files(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder,
+	const char *const *extensions);
 
 #endif

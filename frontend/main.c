@@ -18,14 +18,17 @@ static void out_of_memory(void *user)
 static void llvm_failed(const char *reason)
 {
 	vq_outputs_abandon();
-	fprintf(stderr, "vitqc: internal error: LLVM: %s\n  note: this is a bug in vitqc, not in the model; "
-		"please report it with the command and the model\n", reason);
+	fprintf(stderr,
+		"vitqc: internal error: LLVM: %s\n  note: this is a bug in vitqc, not in the "
+		"model; "
+		"please report it with the command and the model\n",
+		reason);
 	_exit(VQ_EXIT_BUG);
 }
 
 int main(int argc, char **argv)
 {
-	vq_arena arena = { .block = NULL };
+	vq_arena arena = {.block = NULL};
 	vq_options options;
 	vq_diag diag;
 	int code;

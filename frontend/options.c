@@ -94,7 +94,8 @@ static bool parse_count(parser *p, const char *text, uint32_t *value)
 	errno = 0;
 	v = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || v == 0 || v > 0x7fffffffu)
-		return vq_error(p->diag, p->option, "expected a whole number of at least 1, got '%s'", text);
+		return vq_error(p->diag, p->option,
+			"expected a whole number of at least 1, got '%s'", text);
 	*value = (uint32_t)v;
 	return true;
 }
@@ -121,25 +122,27 @@ static bool parse_size(parser *p, vq_size *s, const char *text)
 	unsigned w = 0, h = 0;
 	int used = 0;
 
-	if (sscanf(text, "%ux%u%n", &w, &h, &used) == 2 && !text[used] && w && h && w <= 65535 && h <= 65535) {
-		*s = (vq_size){ w, h };
+	if (sscanf(text, "%ux%u%n", &w, &h, &used) == 2 && !text[used] && w && h && w <= 65535 &&
+		h <= 65535) {
+		*s = (vq_size){w, h};
 		return true;
 	}
 	h = 0;
 	if (sscanf(text, "%u%n", &w, &used) == 1 && !text[used] && w && w <= 65535) {
-		*s = (vq_size){ w, 0 };
+		*s = (vq_size){w, 0};
 		return true;
 	}
-	return vq_error(p->diag, p->option, "expected a size such as 256 or 320x240 (width x height), got '%s'", text);
+	return vq_error(p->diag, p->option,
+		"expected a size such as 256 or 320x240 (width x height), got '%s'", text);
 }
 
 /* ---- options with their own syntax ---- */
 
 static bool parse_emit(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "obj", VQ_EMIT_OBJ }, { "asm", VQ_EMIT_ASM }, { "llvm", VQ_EMIT_LLVM }, { "vir", VQ_EMIT_VIR },
-		{ "onnx", VQ_EMIT_ONNX }, { NULL, 0 } };
-	vq_strings items = { .item = NULL };
+	static const choice kinds[] = {{"obj", VQ_EMIT_OBJ}, {"asm", VQ_EMIT_ASM},
+		{"llvm", VQ_EMIT_LLVM}, {"vir", VQ_EMIT_VIR}, {"onnx", VQ_EMIT_ONNX}, {NULL, 0}};
+	vq_strings items = {.item = NULL};
 	bool good = append_items(p, &items, text);
 
 	for (uint32_t i = 0; i < items.n; i++) {
@@ -153,7 +156,8 @@ static bool parse_emit(parser *p, const char *text)
 
 static bool parse_mfloat_abi(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "hard", VQ_FLOAT_ABI_HARD }, { "softfp", VQ_FLOAT_ABI_SOFTFP }, { "soft", -1 }, { NULL, 0 } };
+	static const choice kinds[] = {{"hard", VQ_FLOAT_ABI_HARD}, {"softfp", VQ_FLOAT_ABI_SOFTFP},
+		{"soft", -1}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -163,14 +167,15 @@ static bool parse_mfloat_abi(parser *p, const char *text)
 
 static bool parse_quant(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "w8a8", VQ_QUANT_W8A8 }, { "none", VQ_QUANT_NONE }, { "w8a8-dynamic", -1 }, { "w4a8", -1 },
-		{ "w6a6", -1 }, { "w4a4", -1 }, { NULL, 0 } };
+	static const choice kinds[] = {{"w8a8", VQ_QUANT_W8A8}, {"none", VQ_QUANT_NONE},
+		{"w8a8-dynamic", -1}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1}, {NULL, 0}};
 	size_t n = strlen(text);
 	int v = 0;
 	bool good;
 
 	if (n > 5 && strcmp(text + n - 5, ".json") == 0)
-		return vq_error(p->diag, p->option, "a quantization plan in a file ('%s') is not built yet", text);
+		return vq_error(p->diag, p->option,
+			"a quantization plan in a file ('%s') is not built yet", text);
 	good = choose(p, kinds, text, &v);
 	p->o->quant = (vq_quant_choice)v;
 	return good;
@@ -178,29 +183,33 @@ static bool parse_quant(parser *p, const char *text)
 
 static bool parse_calib_observer(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "minmax", VQ_OBSERVE_MINMAX }, { "percentile", VQ_OBSERVE_PERCENTILE },
-		{ "mse", VQ_OBSERVE_MSE }, { "kl", -1 }, { NULL, 0 } };
+	static const choice kinds[] = {{"minmax", VQ_OBSERVE_MINMAX},
+		{"percentile", VQ_OBSERVE_PERCENTILE}, {"mse", VQ_OBSERVE_MSE}, {"kl", -1},
+		{NULL, 0}};
 	const char *colon = strchr(text, ':');
 	int v = 0;
 
-	if (!choose(p, kinds, colon ? vq_arena_strndup(p->arena, text, (size_t)(colon - text)) : text, &v))
+	if (!choose(p, kinds,
+		    colon ? vq_arena_strndup(p->arena, text, (size_t)(colon - text)) : text, &v))
 		return false;
 	p->o->observer = (vq_observer)v;
 	if (!colon)
 		return true;
 	if (v != VQ_OBSERVE_PERCENTILE)
-		return vq_error(p->diag, p->option, "only percentile takes a number, got '%s'", text);
+		return vq_error(
+			p->diag, p->option, "only percentile takes a number, got '%s'", text);
 	if (!parse_number(p, colon + 1, strlen(colon + 1), &p->o->percentile))
 		return false;
 	if (p->o->percentile <= 50 || p->o->percentile > 100)
-		return vq_error(p->diag, p->option, "expected a percentile above 50 and up to 100, got '%s'", colon + 1);
+		return vq_error(p->diag, p->option,
+			"expected a percentile above 50 and up to 100, got '%s'", colon + 1);
 	return true;
 }
 
 static bool parse_calib_executor(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "auto", VQ_EXECUTOR_AUTO }, { "jit", VQ_EXECUTOR_JIT }, { "evaluator", VQ_EXECUTOR_EVALUATOR },
-		{ NULL, 0 } };
+	static const choice kinds[] = {{"auto", VQ_EXECUTOR_AUTO}, {"jit", VQ_EXECUTOR_JIT},
+		{"evaluator", VQ_EXECUTOR_EVALUATOR}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -210,8 +219,8 @@ static bool parse_calib_executor(parser *p, const char *text)
 
 static bool parse_fold(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "repq", VQ_FOLD_REPQ }, { "none", VQ_FOLD_NONE }, { "smoothquant", -1 }, { "awq", -1 },
-		{ NULL, 0 } };
+	static const choice kinds[] = {{"repq", VQ_FOLD_REPQ}, {"none", VQ_FOLD_NONE},
+		{"smoothquant", -1}, {"awq", -1}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -221,7 +230,7 @@ static bool parse_fold(parser *p, const char *text)
 
 static bool parse_weight_clip(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "mse", 0 }, { "max", 1 }, { NULL, 0 } };
+	static const choice kinds[] = {{"mse", 0}, {"max", 1}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -231,7 +240,7 @@ static bool parse_weight_clip(parser *p, const char *text)
 
 static bool parse_Werror(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "float-fallback", 1 }, { NULL, 0 } };
+	static const choice kinds[] = {{"float-fallback", 1}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -239,8 +248,14 @@ static bool parse_Werror(parser *p, const char *text)
 	return good;
 }
 
-static bool parse_image_resize(parser *p, const char *text) { return parse_size(p, &p->o->image.resize, text); }
-static bool parse_image_mean(parser *p, const char *text) { return parse_numbers(p, &p->o->image.mean, text); }
+static bool parse_image_resize(parser *p, const char *text)
+{
+	return parse_size(p, &p->o->image.resize, text);
+}
+static bool parse_image_mean(parser *p, const char *text)
+{
+	return parse_numbers(p, &p->o->image.mean, text);
+}
 
 static bool parse_image_crop(parser *p, const char *text)
 {
@@ -253,7 +268,8 @@ static bool parse_image_crop(parser *p, const char *text)
 
 static bool parse_image_filter(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "bilinear", VQ_FILTER_BILINEAR }, { "bicubic", VQ_FILTER_BICUBIC }, { NULL, 0 } };
+	static const choice kinds[] = {
+		{"bilinear", VQ_FILTER_BILINEAR}, {"bicubic", VQ_FILTER_BICUBIC}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -267,7 +283,8 @@ static bool parse_image_std(parser *p, const char *text)
 		return false;
 	for (uint32_t i = 0; i < p->o->image.std.n; i++)
 		if (!(p->o->image.std.item[i] > 0))
-			return vq_error(p->diag, p->option, "expected numbers above 0, got '%s'", text);
+			return vq_error(
+				p->diag, p->option, "expected numbers above 0, got '%s'", text);
 	return true;
 }
 
@@ -283,7 +300,8 @@ static bool parse_image_scale(parser *p, const char *text)
 
 static bool parse_image_layout(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "nchw", VQ_LAYOUT_NCHW }, { "nhwc", VQ_LAYOUT_NHWC }, { NULL, 0 } };
+	static const choice kinds[] = {
+		{"nchw", VQ_LAYOUT_NCHW}, {"nhwc", VQ_LAYOUT_NHWC}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -293,7 +311,7 @@ static bool parse_image_layout(parser *p, const char *text)
 
 static bool parse_image_order(parser *p, const char *text)
 {
-	static const choice kinds[] = { { "rgb", VQ_ORDER_RGB }, { "bgr", VQ_ORDER_BGR }, { NULL, 0 } };
+	static const choice kinds[] = {{"rgb", VQ_ORDER_RGB}, {"bgr", VQ_ORDER_BGR}, {NULL, 0}};
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -307,18 +325,19 @@ static bool parse_j(parser *p, const char *text)
 
 	if (!parse_count(p, text, &n))
 		return false;
-	return n == 1 || vq_error(p->diag, p->option, "more than one thread is not built yet, got %u", (unsigned)n);
+	return n == 1 || vq_error(p->diag, p->option,
+				 "more than one thread is not built yet, got %u", (unsigned)n);
 }
 
 /* ---- the table ---- */
 
 typedef struct option_row {
-	const char *name;     /* without dashes; NULL: `help` is the title of a group */
+	const char *name; /* without dashes; NULL: `help` is the title of a group */
 	option_kind kind;
-	size_t place;         /* of the member in vq_options; MODE: the value */
+	size_t place; /* of the member in vq_options; MODE: the value */
 	bool (*parse)(parser *p, const char *text); /* CUSTOM */
-	const char *argument; /* as help names it; NULL: takes none */
-	const char *help;     /* NULL: not listed */
+	const char *argument;                       /* as help names it; NULL: takes none */
+	const char *help;                           /* NULL: not listed */
 } option_row;
 
 static const option_row rows[] = {
@@ -330,8 +349,9 @@ static const option_row rows[] = {
 #define PLACE_CUSTOM(p) 0, p
 #define PLACE_LATER(p) 0, NULL
 #define PLACE_MODE(p) p, NULL
-#define VQ_GROUP(title) { NULL, FLAG, 0, NULL, NULL, title },
-#define VQ_OPTION(name, kind, place, argument, help) { name, kind, PLACE_##kind(place), argument, help },
+#define VQ_GROUP(title) {NULL, FLAG, 0, NULL, NULL, title},
+#define VQ_OPTION(name, kind, place, argument, help) \
+	{name, kind, PLACE_##kind(place), argument, help},
 #include "frontend/options.def"
 };
 
@@ -389,7 +409,10 @@ static void unknown_option(parser *p, const char *argument, const char *name, si
 		vq_hint(p->diag, "did you mean '-%s'?", near.best);
 }
 
-/* One argument that starts with a dash; *next is the one after it, and is taken (true) if it is the option's value. */
+/*
+ * One argument that starts with a dash; *next is the one after it, and is taken (true) if it is the
+ * option's value.
+ */
 static bool parse_option(parser *p, const char *argument, const char *next)
 {
 	const char *name = argument + 1 + (argument[1] == '-');
@@ -455,8 +478,10 @@ static void check_passes(parser *p)
 		const char *s = o->dump.item[i], *pass = strchr(s, ':');
 
 		if (strncmp(s, "before:", 7) != 0 && strncmp(s, "after:", 6) != 0)
-			vq_error(p->diag, "option -dump", "expected before:PASS or after:PASS, got '%s'", s);
-		else if (!is_pass(pass + 1) && strcmp(pass + 1, "all") != 0 && strcmp(pass + 1, "import") != 0)
+			vq_error(p->diag, "option -dump",
+				"expected before:PASS or after:PASS, got '%s'", s);
+		else if (!is_pass(pass + 1) && strcmp(pass + 1, "all") != 0 &&
+			 strcmp(pass + 1, "import") != 0)
 			unknown_pass(p, "option -dump", pass + 1);
 	}
 	for (uint32_t i = 0; i < o->passes.n; i++)
@@ -470,7 +495,9 @@ static void check_passes(parser *p)
 		if (!o->emit)
 			o->emit = VQ_EMIT_VIR;
 		if (o->emit & ~(uint32_t)(VQ_EMIT_VIR | VQ_EMIT_ONNX))
-			vq_error(p->diag, option, "a graph from the middle of the pipeline can be written as vir or onnx only");
+			vq_error(p->diag, option,
+				"a graph from the middle of the pipeline can be written as vir or "
+				"onnx only");
 	}
 }
 
@@ -499,44 +526,54 @@ static void check_together(parser *p)
 	check_passes(p);
 	if (o->run) {
 		if (o->emit)
-			vq_error(d, "option -run", "evaluates the model, -emit writes it: give one of them");
+			vq_error(d, "option -run",
+				"evaluates the model, -emit writes it: give one of them");
 		if (!ends(o->run, ".npz") && !ends(o->run, ".npy"))
-			vq_error(d, "option -run", "expected a .npz file of inputs, got '%s'", o->run);
+			vq_error(d, "option -run", "expected a .npz file of inputs, got '%s'",
+				o->run);
 		if (!o->out || !ends(o->out, ".npz"))
 			vq_error(d, "option -run", "the outputs need -o FILE.npz");
 	} else if (!o->emit) {
 		o->emit = VQ_EMIT_OBJ;
 	}
 	if (o->header && !(o->emit & VQ_EMIT_OBJ))
-		vq_error(d, "option -header", "a header is written only with an object (-emit=obj)");
-	if (o->out && strcmp(o->out, "-") == 0 && o->emit != VQ_EMIT_ASM && o->emit != VQ_EMIT_LLVM && o->emit != VQ_EMIT_VIR)
-		vq_error(d, "option -o", "only one text (-emit=asm, llvm or vir) can go to the standard output");
+		vq_error(
+			d, "option -header", "a header is written only with an object (-emit=obj)");
+	if (o->out && strcmp(o->out, "-") == 0 && o->emit != VQ_EMIT_ASM &&
+		o->emit != VQ_EMIT_LLVM && o->emit != VQ_EMIT_VIR)
+		vq_error(d, "option -o",
+			"only one text (-emit=asm, llvm or vir) can go to the standard output");
 	if (o->depend_file)
 		o->depend = true;
 	if ((o->depend_target || o->depend_phony) && !o->depend)
 		vq_error(d, o->depend_target ? "option -MT" : "option -MP", "needs -MD or -MF");
 	if (o->depend && o->out && strcmp(o->out, "-") == 0)
 		vq_error(d, "option -MD", "needs an output file");
-	if (o->report && strcmp(o->report, "-") != 0 && !ends(o->report, ".json") && !ends(o->report, ".txt")) {
+	if (o->report && strcmp(o->report, "-") != 0 && !ends(o->report, ".json") &&
+		!ends(o->report, ".txt")) {
 		if (ends(o->report, ".html"))
 			vq_error(d, "option -report", "a report as HTML is not built yet");
 		else
-			vq_error(d, "option -report", "expected a name ending in .json or .txt, or -, got '%s'", o->report);
+			vq_error(d, "option -report",
+				"expected a name ending in .json or .txt, or -, got '%s'",
+				o->report);
 	}
 	if (o->quant == VQ_QUANT_NONE && (o->calib || o->calib_stats))
-		vq_error(d, "option -calib", "-quant=none does not quantize: it needs no calibration");
+		vq_error(d, "option -calib",
+			"-quant=none does not quantize: it needs no calibration");
 	if (o->calib_count && !o->calib)
 		vq_error(d, "option -calib-count", "needs -calib");
 	if (o->verbose && o->quiet)
 		vq_error(d, "option -q", "contradicts -v");
 }
 
-bool vq_options_parse(vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv)
+bool vq_options_parse(
+	vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv)
 {
-	parser p = { .o = o, .arena = arena, .diag = diag };
+	parser p = {.o = o, .arena = arena, .diag = diag};
 	bool options = true;
 
-	*o = (vq_options){ .percentile = 99.99, .image = { .scale = 1.0f / 255.0f } };
+	*o = (vq_options){.percentile = 99.99, .image = {.scale = 1.0f / 255.0f}};
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
 
@@ -553,7 +590,9 @@ bool vq_options_parse(vq_options *o, vq_arena *arena, vq_diag *diag, int argc, c
 		}
 	}
 	for (uint32_t i = 0; i < o->attrs.n; i++)
-		o->target.attr = o->target.attr ? vq_arena_printf(arena, "%s,%s", o->target.attr, o->attrs.item[i]) : o->attrs.item[i];
+		o->target.attr = o->target.attr ? vq_arena_printf(arena, "%s,%s", o->target.attr,
+							  o->attrs.item[i])
+						: o->attrs.item[i];
 	if (diag->errors == 0)
 		check_together(&p);
 	return diag->errors == 0;
@@ -590,8 +629,10 @@ static void print_wrapped(FILE *out, const char *text)
 void vq_print_help(FILE *out)
 {
 	fprintf(out, "usage: vitqc MODEL.onnx -o OUT.o [options]\n\n"
-		"Compiles a transformer to one relocatable object with its weights, and a C header. MODEL is an ONNX file or .vir text.\n"
-		"Options may be written with one dash or two, and their values after = or as the next argument.\n");
+		     "Compiles a transformer to one relocatable object with its weights, and a C "
+		     "header. MODEL is an ONNX file or .vir text.\n"
+		     "Options may be written with one dash or two, and their values after = or as "
+		     "the next argument.\n");
 	for (uint32_t i = 0; i < N_ROWS; i++) {
 		const option_row *r = &rows[i];
 		char left[64];
@@ -603,7 +644,10 @@ void vq_print_help(FILE *out)
 		}
 		if (!r->help)
 			continue;
-		n = snprintf(left, sizeof left, "  -%s%s%s", r->name, !r->argument ? "" : strlen(r->name) < 3 ? " " : "=",
+		n = snprintf(left, sizeof left, "  -%s%s%s", r->name,
+			!r->argument          ? ""
+			: strlen(r->name) < 3 ? " "
+					      : "=",
 			r->argument ? r->argument : "");
 		fputs(left, out);
 		if (n >= HELP_COLUMN)
@@ -612,5 +656,6 @@ void vq_print_help(FILE *out)
 			fprintf(out, "%*s", HELP_COLUMN - n, "");
 		print_wrapped(out, r->help);
 	}
-	fprintf(out, "\nExit status: 0 done, 1 the input is at fault, 2 the command line is, 3 a bug in vitqc.\n");
+	fprintf(out, "\nExit status: 0 done, 1 the input is at fault, 2 the command line is, 3 a "
+		     "bug in vitqc.\n");
 }

@@ -1,6 +1,7 @@
 /*
- * Output files that appear all together or not at all: each is written under a temporary name in its own folder and
- * renamed when everything has succeeded. Signals and fatal errors remove the temporary files.
+ * Output files that appear all together or not at all: each is written under a temporary name in
+ * its own folder and renamed when everything has succeeded. Signals and fatal errors remove the
+ * temporary files.
  */
 #ifndef VQ_FRONTEND_OUTPUT_H
 #define VQ_FRONTEND_OUTPUT_H
@@ -10,12 +11,15 @@
 #include <stdio.h>
 
 /*
- * Opens the output `path` for writing. "-" and what exists and is no regular file (a device, a pipe) get their contents at the
- * end. NULL after an error in diag, also if the path was opened before.
+ * Opens the output `path` for writing. "-" and what exists and is no regular file (a device, a
+ * pipe) get their contents at the end. NULL after an error in diag, also if the path was opened
+ * before.
  */
 FILE *vq_output_open(vq_arena *arena, vq_diag *diag, const char *path);
 
-/* The same for code that opens its file itself: the name to write to. NULL after an error in diag. */
+/*
+ * The same for code that opens its file itself: the name to write to. NULL after an error in diag.
+ */
 const char *vq_output_name(vq_arena *arena, vq_diag *diag, const char *path);
 
 /* Takes the output opened last back: nothing is written to its path. */
@@ -27,7 +31,10 @@ bool vq_outputs_commit(vq_diag *diag);
 /* Removes what has been written so far. Safe in a signal handler: closes nothing. */
 void vq_outputs_abandon(void);
 
-/* From now on SIGINT, SIGTERM and SIGHUP abandon the outputs and end the program, faults say so and exit with 3. */
+/*
+ * From now on SIGINT, SIGTERM and SIGHUP abandon the outputs and end the program, faults say so and
+ * exit with 3.
+ */
 void vq_outputs_catch_signals(void);
 
 #endif

@@ -39,7 +39,9 @@ void vq_print_diag(FILE *out, const vq_diag *d, bool quiet)
 			fputs(text, out);
 	}
 	if (d->bugs)
-		fputs("  note: this is a bug in vitqc, not in the model; please report it with the command and the model\n", out);
+		fputs("  note: this is a bug in vitqc, not in the model; please report it with the "
+		      "command and the model\n",
+			out);
 }
 
 static double now(void)
@@ -52,7 +54,7 @@ static double now(void)
 
 vq_bar vq_bar_make(bool wanted)
 {
-	return (vq_bar){ .on = wanted && isatty(2) };
+	return (vq_bar){.on = wanted && isatty(2)};
 }
 
 enum { BAR = 40, WAIT = 1 /* seconds */ };
@@ -72,8 +74,9 @@ void vq_bar_progress(void *user, const char *step, uint32_t done, uint32_t total
 	if (now() - b->start < WAIT)
 		return;
 	b->shown = true;
-	fprintf(stderr, "\r%s [%.*s%*s] %u/%u", step, (int)filled, "========================================", (int)(BAR - filled), "",
-		(unsigned)done, (unsigned)total);
+	fprintf(stderr, "\r%s [%.*s%*s] %u/%u", step, (int)filled,
+		"========================================", (int)(BAR - filled), "", (unsigned)done,
+		(unsigned)total);
 	fflush(stderr);
 	if (done >= total)
 		vq_bar_clear(b);

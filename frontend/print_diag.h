@@ -6,10 +6,15 @@
 
 #include <stdio.h>
 
-/* Prints all messages, in colour if out is a terminal and NO_COLOR is not set; quiet: errors only. */
+/*
+ * Prints all messages, in colour if out is a terminal and NO_COLOR is not set; quiet: errors only.
+ */
 void vq_print_diag(FILE *out, const vq_diag *d, bool quiet);
 
-/* The progress callback of vq_settings: a bar on a terminal for steps that take over a second. user is a vq_bar. */
+/*
+ * The progress callback of vq_settings: a bar on a terminal for steps that take over a second. user
+ * is a vq_bar.
+ */
 typedef struct vq_bar {
 	const char *step; /* being shown or waited for */
 	double start;     /* seconds, when it began */

@@ -104,7 +104,9 @@ bool vq_report_json(FILE *out, const vq_report_facts *f)
 	json_object_object_add(root, "sites", sites_json(f->sites));
 	if (f->object)
 		json_object_object_add(root, "kernels", kernels_json(f->object));
-	good = fprintf(out, "%s\n", json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) > 0;
+	good = fprintf(out, "%s\n",
+		       json_object_to_json_string_ext(
+			       root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) > 0;
 	json_object_put(root);
 	return good;
 }
@@ -132,8 +134,8 @@ static void sites_text(FILE *out, const vq_report *r)
 		op = widest(op, r->site[i].op);
 		scheme = widest(scheme, r->site[i].scheme);
 	}
-	fprintf(out, "\nsites\n  %-*s  %-*s  %-*s  %11s  %6s  %12s  %7s  %s\n", name, "name", op, "op", scheme, "scheme", "scale", "zero",
-		"macs", "sqnr dB", "why");
+	fprintf(out, "\nsites\n  %-*s  %-*s  %-*s  %11s  %6s  %12s  %7s  %s\n", name, "name", op,
+		"op", scheme, "scheme", "scale", "zero", "macs", "sqnr dB", "why");
 	for (uint32_t i = 0; i < r->n; i++) {
 		const vq_site *s = &r->site[i];
 		char scale[32] = "-", zero[16] = "-", sqnr[16] = "-";
@@ -144,8 +146,9 @@ static void sites_text(FILE *out, const vq_report *r)
 		}
 		if (isfinite(s->sqnr_db))
 			snprintf(sqnr, sizeof sqnr, "%.1f", s->sqnr_db);
-		fprintf(out, "  %-*s  %-*s  %-*s  %11s  %6s  %12" PRId64 "  %7s  %s\n", name, or_dash(s->name), op, or_dash(s->op), scheme,
-			or_dash(s->scheme), scale, zero, s->macs, sqnr, or_dash(s->why));
+		fprintf(out, "  %-*s  %-*s  %-*s  %11s  %6s  %12" PRId64 "  %7s  %s\n", name,
+			or_dash(s->name), op, or_dash(s->op), scheme, or_dash(s->scheme), scale,
+			zero, s->macs, sqnr, or_dash(s->why));
 	}
 }
 
@@ -153,25 +156,34 @@ bool vq_report_text(FILE *out, const vq_report_facts *f)
 {
 	const vq_object *o = f->object;
 
-	fprintf(out, "model      %s, hash %016" PRIx64 "\nscheme     %s\n", vq_path_base(f->model), f->model_hash, f->scheme);
+	fprintf(out, "model      %s, hash %016" PRIx64 "\nscheme     %s\n", vq_path_base(f->model),
+		f->model_hash, f->scheme);
 	if (f->target)
 		fprintf(out, "target     %s\n", f->target);
 	if (o) {
 		double share = o->macs ? 100.0 * (double)o->integer_macs / (double)o->macs : 0.0;
 
-		fprintf(out, "object     %zu bytes, weights %" PRIu64 " bytes\n", o->elf_bytes, o->weight_bytes);
-		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n", o->workspace_bytes, o->worker_bytes);
-		fprintf(out, "products   %" PRIu64 " multiply-accumulates, %.2f %% in integers\n", o->macs, share);
+		fprintf(out, "object     %zu bytes, weights %" PRIu64 " bytes\n", o->elf_bytes,
+			o->weight_bytes);
+		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n",
+			o->workspace_bytes, o->worker_bytes);
+		fprintf(out, "products   %" PRIu64 " multiply-accumulates, %.2f %% in integers\n",
+			o->macs, share);
 	}
 	if (f->sites->n)
 		sites_text(out, f->sites);
 	if (o) {
-		fprintf(out, "\nkernels\n  %-20s %-12s %14s %-7s %12s %6s  %s\n", "kernel", "kind", "macs", "in", "weights", "tasks", "node");
+		fprintf(out, "\nkernels\n  %-20s %-12s %14s %-7s %12s %6s  %s\n", "kernel", "kind",
+			"macs", "in", "weights", "tasks", "node");
 		for (uint32_t i = 0; i < o->n_lines; i++) {
 			const vq_plan_line *l = &o->line[i];
 
-			fprintf(out, "  %-20s %-12s %14" PRId64 " %-7s %12" PRIu64 " %6u  %s\n", or_dash(l->kernel), or_dash(l->kind), l->macs,
-				l->integer ? "integer" : l->macs ? "float" : "-", l->weight_bytes, (unsigned)l->tasks, or_dash(l->node));
+			fprintf(out, "  %-20s %-12s %14" PRId64 " %-7s %12" PRIu64 " %6u  %s\n",
+				or_dash(l->kernel), or_dash(l->kind), l->macs,
+				l->integer ? "integer"
+				: l->macs  ? "float"
+					   : "-",
+				l->weight_bytes, (unsigned)l->tasks, or_dash(l->node));
 		}
 	}
 	return !ferror(out);

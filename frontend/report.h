@@ -1,4 +1,7 @@
-/* The report of a compilation: what was decided at each site, what each kernel costs, what the object needs. */
+/*
+ * The report of a compilation: what was decided at each site, what each kernel costs, what the
+ * object needs.
+ */
 #ifndef VQ_FRONTEND_REPORT_H
 #define VQ_FRONTEND_REPORT_H
 
@@ -8,12 +11,12 @@
 #include <stdio.h>
 
 typedef struct vq_report_facts {
-	const char *model;        /* path */
+	const char *model; /* path */
 	uint64_t model_hash;
-	const char *scheme;       /* "w8a8", "none" */
-	const char *target;       /* triple, NULL if nothing was compiled */
+	const char *scheme; /* "w8a8", "none" */
+	const char *target; /* triple, NULL if nothing was compiled */
 	const vq_report *sites;
-	const vq_object *object;  /* NULL if nothing was compiled */
+	const vq_object *object; /* NULL if nothing was compiled */
 } vq_report_facts;
 
 /* false on a write error. The same facts give the same bytes. */

@@ -16,10 +16,10 @@ typedef struct picture {
 /* Where the samples of one input come from when they are arrays. */
 typedef struct feed {
 	vq_array array;
-	uint32_t images;   /* per sample; 0: elements are copied as they are */
-	bool nhwc;         /* layout of the array's images */
-	picture picture;   /* the input as a picture, if images */
-	vq_image shape;    /* of one image; no pixels */
+	uint32_t images; /* per sample; 0: elements are copied as they are */
+	bool nhwc;       /* layout of the array's images */
+	picture picture; /* the input as a picture, if images */
+	vq_image shape;  /* of one image; no pixels */
 } feed;
 
 typedef struct source {
@@ -27,11 +27,11 @@ typedef struct source {
 	vq_diag *diag;
 	const vq_graph *g;
 	const vq_image_options *image;
-	vq_strings files;  /* one item of the batch each; none if the samples are arrays */
-	picture picture;   /* of the input being filled */
-	bool pictures;     /* picture is set */
-	feed *feed;        /* per input */
-	vq_file *open;     /* mapped for the arrays */
+	vq_strings files; /* one item of the batch each; none if the samples are arrays */
+	picture picture;  /* of the input being filled */
+	bool pictures;    /* picture is set */
+	feed *feed;       /* per input */
+	vq_file *open;    /* mapped for the arrays */
 	uint32_t n_open;
 } source;
 
@@ -75,7 +75,8 @@ static bool picture_of(const source *s, uint32_t input, picture *p)
 		layout = colours(d[0]) ? VQ_LAYOUT_NCHW : VQ_LAYOUT_NHWC;
 	p->nhwc = layout == VQ_LAYOUT_NHWC;
 	p->batch = t->rank == 4 ? (uint32_t)t->dim[0] : 1;
-	if (!colours(p->nhwc ? d[2] : d[0]) || d[0] > 65535 || d[1] > 65535 || d[2] > 65535 || p->batch == 0)
+	if (!colours(p->nhwc ? d[2] : d[0]) || d[0] > 65535 || d[1] > 65535 || d[2] > 65535 ||
+		p->batch == 0)
 		return false;
 	p->channels = (uint32_t)(p->nhwc ? d[2] : d[0]);
 	p->height = (uint32_t)(p->nhwc ? d[0] : d[1]);
@@ -87,12 +88,18 @@ static bool check_normalisation(const source *s, const picture *p, vq_elem elem)
 {
 	const vq_image_options *o = s->image;
 
-	if ((o->mean.n > 1 && o->mean.n != p->channels) || (o->std.n > 1 && o->std.n != p->channels))
-		return vq_error(s->diag, o->mean.n > 1 && o->mean.n != p->channels ? "option -image-mean" : "option -image-std",
+	if ((o->mean.n > 1 && o->mean.n != p->channels) ||
+		(o->std.n > 1 && o->std.n != p->channels))
+		return vq_error(s->diag,
+			o->mean.n > 1 && o->mean.n != p->channels ? "option -image-mean"
+								  : "option -image-std",
 			"got %u numbers, expected one or %u (a number per channel)",
-			(unsigned)(o->mean.n > 1 && o->mean.n != p->channels ? o->mean.n : o->std.n), (unsigned)p->channels);
+			(unsigned)(o->mean.n > 1 && o->mean.n != p->channels ? o->mean.n
+									     : o->std.n),
+			(unsigned)p->channels);
 	if (elem == VQ_F32 && !o->mean.n && !o->std.n) {
-		vq_warning(s->diag, "option -calib", "images are scaled by %g and not normalised further", (double)o->scale);
+		vq_warning(s->diag, "option -calib",
+			"images are scaled by %g and not normalised further", (double)o->scale);
 		vq_hint(s->diag, "give -image-mean= and -image-std= as the model was trained with");
 	}
 	return true;
@@ -103,11 +110,13 @@ static bool fit(const source *s, vq_arena *a, const char *where, vq_image *image
 {
 	const vq_image_options *o = s->image;
 	const picture *p = &s->picture;
-	uint32_t cw = o->crop.width ? o->crop.width : p->width, ch = o->crop.width ? o->crop.height : p->height;
+	uint32_t cw = o->crop.width ? o->crop.width : p->width,
+		 ch = o->crop.width ? o->crop.height : p->height;
 	uint32_t w = o->resize.width, h = o->resize.height;
 
 	if (cw != p->width || ch != p->height)
-		return vq_error(s->diag, "option -image-crop", "crops to %ux%u, the model's input is %ux%u", (unsigned)cw, (unsigned)ch,
+		return vq_error(s->diag, "option -image-crop",
+			"crops to %ux%u, the model's input is %ux%u", (unsigned)cw, (unsigned)ch,
 			(unsigned)p->width, (unsigned)p->height);
 	if (!h) {
 		/* the shorter side, as torchvision: to N, or so that the crop just fits */
@@ -123,8 +132,9 @@ static bool fit(const source *s, vq_arena *a, const char *where, vq_image *image
 		}
 	}
 	if (w < cw || h < ch)
-		return vq_error(s->diag, where, "resized to %ux%u it is smaller than the crop, %ux%u", (unsigned)w, (unsigned)h,
-			(unsigned)cw, (unsigned)ch);
+		return vq_error(s->diag, where,
+			"resized to %ux%u it is smaller than the crop, %ux%u", (unsigned)w,
+			(unsigned)h, (unsigned)cw, (unsigned)ch);
 	*image = vq_image_resize(a, image, w, h, o->filter);
 	if (w != cw || h != ch)
 		*image = vq_image_crop(a, image, cw, ch);
@@ -148,7 +158,8 @@ static void put_image(const source *s, vq_elem elem, const vq_image *image, uint
 
 		for (size_t i = 0; i < plane; i++) {
 			unsigned char v = image->pixel[i * p->channels + from];
-			size_t to = b * plane * p->channels + (p->nhwc ? i * p->channels + c : c * plane + i);
+			size_t to = b * plane * p->channels +
+				    (p->nhwc ? i * p->channels + c : c * plane + i);
 
 			if (elem == VQ_U8)
 				((unsigned char *)in)[to] = v;
@@ -162,7 +173,8 @@ static void put_image(const source *s, vq_elem elem, const vq_image *image, uint
 
 static bool holds(vq_elem input, vq_elem array)
 {
-	return input == array || (input == VQ_I64 && array == VQ_I32) || (input == VQ_I32 && array == VQ_I64);
+	return input == array || (input == VQ_I64 && array == VQ_I32) ||
+	       (input == VQ_I32 && array == VQ_I64);
 }
 
 /* Number of samples of type t in an array of the same elements; 0: the shapes do not fit. */
@@ -172,13 +184,17 @@ static int64_t samples_in(const vq_type *t, const vq_type *a)
 		return 1;
 	if (a->rank == t->rank + 1 && memcmp(a->dim + 1, t->dim, t->rank * sizeof *t->dim) == 0)
 		return a->dim[0];
-	if (t->rank && a->rank == t->rank && memcmp(a->dim + 1, t->dim + 1, (t->rank - 1) * sizeof *t->dim) == 0 &&
+	if (t->rank && a->rank == t->rank &&
+		memcmp(a->dim + 1, t->dim + 1, (t->rank - 1) * sizeof *t->dim) == 0 &&
 		a->dim[0] % t->dim[0] == 0)
 		return a->dim[0] / t->dim[0];
 	return 0;
 }
 
-/* Bytes as images: [N,H,W,C], [N,C,H,W], [N,H,W], [H,W,C] or [C,H,W]. Number of images; 0 if they are none. */
+/*
+ * Bytes as images: [N,H,W,C], [N,C,H,W], [N,H,W], [H,W,C] or [C,H,W]. Number of images; 0 if they
+ * are none.
+ */
 static int64_t images_in(const picture *p, const vq_type *a, feed *f)
 {
 	const int64_t *d = a->dim;
@@ -191,13 +207,16 @@ static int64_t images_in(const picture *p, const vq_type *a, feed *f)
 	else if (c == 1 && !(d[0] == 1 || d[2] == 1))
 		n = *d++;
 	if (a->rank == 3 && n != 1) {
-		f->shape = (vq_image){ .height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = 1 };
+		f->shape = (vq_image){
+			.height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = 1};
 		f->nhwc = true;
 	} else if (d[2] == c) {
-		f->shape = (vq_image){ .height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = (uint32_t)c };
+		f->shape = (vq_image){
+			.height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = (uint32_t)c};
 		f->nhwc = true;
 	} else if (d[0] == c) {
-		f->shape = (vq_image){ .height = (uint32_t)d[1], .width = (uint32_t)d[2], .channels = (uint32_t)c };
+		f->shape = (vq_image){
+			.height = (uint32_t)d[1], .width = (uint32_t)d[2], .channels = (uint32_t)c};
 	} else {
 		return 0;
 	}
@@ -205,13 +224,14 @@ static int64_t images_in(const picture *p, const vq_type *a, feed *f)
 }
 
 /* Decides how the array feeds the input; *n samples. */
-static bool connect(source *s, uint32_t input, const vq_array *array, const char *where, uint32_t *n)
+static bool connect(
+	source *s, uint32_t input, const vq_array *array, const char *where, uint32_t *n)
 {
 	const vq_type *t = input_type(s, input);
 	feed *f = &s->feed[input];
 	int64_t count = 0;
 
-	*f = (feed){ .array = *array };
+	*f = (feed){.array = *array};
 	if (holds(t->elem, array->type.elem)) {
 		count = samples_in(t, &array->type);
 	} else if (t->elem == VQ_F32 && array->type.elem == VQ_U8) {
@@ -226,12 +246,17 @@ static bool connect(source *s, uint32_t input, const vq_array *array, const char
 			count = count % s->picture.batch ? 0 : count / s->picture.batch;
 		}
 	} else {
-		return vq_error(s->diag, where, "elements of input '%s' differ: got %s, expected %s", s->g->input[input].name,
-			vq_elem_name(array->type.elem), vq_elem_name(t->elem));
+		return vq_error(s->diag, where,
+			"elements of input '%s' differ: got %s, expected %s",
+			s->g->input[input].name, vq_elem_name(array->type.elem),
+			vq_elem_name(t->elem));
 	}
 	if (!count || count > UINT32_MAX)
-		return vq_error(s->diag, where, "shape does not fit input '%s': got %s of %s, expected %s, or samples of that along a first axis",
-			s->g->input[input].name, shape_text(s->arena, array->type.rank, array->type.dim),
+		return vq_error(s->diag, where,
+			"shape does not fit input '%s': got %s of %s, expected %s, or samples of "
+			"that along a first axis",
+			s->g->input[input].name,
+			shape_text(s->arena, array->type.rank, array->type.dim),
 			vq_elem_name(array->type.elem), vq_type_text(s->arena, t));
 	*n = (uint32_t)count;
 	return true;
@@ -259,7 +284,9 @@ static bool copy_elements(source *s, const feed *f, uint32_t input, uint32_t sam
 
 			memcpy(&v, from + (size_t)i * sizeof v, sizeof v);
 			if (v < INT32_MIN || v > INT32_MAX)
-				return vq_error(s->diag, NULL, "input '%s', calibration sample %u: %lld does not fit in 32 bits",
+				return vq_error(s->diag, NULL,
+					"input '%s', calibration sample %u: %lld does not fit in "
+					"32 bits",
 					s->g->input[input].name, (unsigned)sample, (long long)v);
 			((int32_t *)in)[i] = (int32_t)v;
 		}
@@ -270,18 +297,20 @@ static bool copy_elements(source *s, const feed *f, uint32_t input, uint32_t sam
 static bool copy_images(source *s, const feed *f, uint32_t input, uint32_t sample, void *in)
 {
 	size_t plane = (size_t)f->shape.width * f->shape.height, bytes = plane * f->shape.channels;
-	vq_arena scratch = { .block = NULL };
+	vq_arena scratch = {.block = NULL};
 	bool good = true;
 
 	s->picture = f->picture;
 	for (uint32_t b = 0; b < f->images && good; b++) {
-		const unsigned char *from = (const unsigned char *)f->array.data + ((size_t)sample * f->images + b) * bytes;
+		const unsigned char *from = (const unsigned char *)f->array.data +
+					    ((size_t)sample * f->images + b) * bytes;
 		vq_image image = f->shape;
 
 		image.pixel = vq_arena_alloc(&scratch, bytes);
 		for (size_t i = 0; i < plane; i++)
 			for (uint32_t c = 0; c < image.channels; c++)
-				image.pixel[i * image.channels + c] = from[f->nhwc ? i * image.channels + c : c * plane + i];
+				image.pixel[i * image.channels + c] =
+					from[f->nhwc ? i * image.channels + c : c * plane + i];
 		good = fit(s, &scratch, "option -calib", &image);
 		if (good)
 			put_image(s, input_type(s, input)->elem, &image, b, in);
@@ -297,7 +326,8 @@ static bool get_arrays(void *self, uint32_t sample, void *const *in)
 	for (uint32_t i = 0; i < s->g->n_inputs; i++) {
 		const feed *f = &s->feed[i];
 
-		if (!(f->images ? copy_images(s, f, i, sample, in[i]) : copy_elements(s, f, i, sample, in[i])))
+		if (!(f->images ? copy_images(s, f, i, sample, in[i])
+				: copy_elements(s, f, i, sample, in[i])))
 			return false;
 	}
 	return true;
@@ -305,7 +335,8 @@ static bool get_arrays(void *self, uint32_t sample, void *const *in)
 
 /* ---- files ---- */
 
-static bool get_npy(source *s, vq_arena *scratch, const char *where, const vq_file *file, uint32_t b, void *in)
+static bool get_npy(
+	source *s, vq_arena *scratch, const char *where, const vq_file *file, uint32_t b, void *in)
 {
 	const vq_type *t = input_type(s, 0);
 	vq_type item = *t;
@@ -317,10 +348,13 @@ static bool get_npy(source *s, vq_arena *scratch, const char *where, const vq_fi
 	if (t->rank && t->dim[0] > 1) /* a file holds one item of the batch */
 		item.dim[0] = 1;
 	bytes = vq_type_bytes(&item);
-	if (a.type.elem != t->elem || (!vq_same_shape(&item, &a.type) &&
-		!(t->rank && a.type.rank == t->rank - 1 && memcmp(a.type.dim, t->dim + 1, a.type.rank * sizeof *t->dim) == 0)))
-		return vq_error(s->diag, where, "does not fit input '%s': got %s, expected %s", s->g->input[0].name,
-			vq_type_text(s->arena, &a.type), vq_type_text(s->arena, &item));
+	if (a.type.elem != t->elem ||
+		(!vq_same_shape(&item, &a.type) &&
+			!(t->rank && a.type.rank == t->rank - 1 &&
+				memcmp(a.type.dim, t->dim + 1, a.type.rank * sizeof *t->dim) == 0)))
+		return vq_error(s->diag, where, "does not fit input '%s': got %s, expected %s",
+			s->g->input[0].name, vq_type_text(s->arena, &a.type),
+			vq_type_text(s->arena, &item));
 	memcpy((unsigned char *)in + b * bytes, a.data, bytes);
 	return true;
 }
@@ -338,11 +372,12 @@ static bool get_file(source *s, vq_arena *scratch, const char *path, uint32_t b,
 	if (vq_path_ends(path, ".npy")) {
 		good = get_npy(s, scratch, where, &file, b, in);
 	} else if (!s->pictures) {
-		good = vq_error(s->diag, where, "input '%s' cannot take an image: its type is %s", s->g->input[0].name,
-			vq_type_text(s->arena, t));
+		good = vq_error(s->diag, where, "input '%s' cannot take an image: its type is %s",
+			s->g->input[0].name, vq_type_text(s->arena, t));
 	} else {
-		good = vq_image_decode(&image, scratch, s->diag, where, file.data, file.bytes, s->picture.channels) &&
-			fit(s, scratch, where, &image);
+		good = vq_image_decode(&image, scratch, s->diag, where, file.data, file.bytes,
+			       s->picture.channels) &&
+		       fit(s, scratch, where, &image);
 		if (good)
 			put_image(s, t->elem, &image, b, in);
 	}
@@ -360,7 +395,7 @@ static uint32_t batch_of(const source *s)
 static bool get_files(void *self, uint32_t sample, void *const *in)
 {
 	source *s = self;
-	vq_arena scratch = { .block = NULL };
+	vq_arena scratch = {.block = NULL};
 	uint32_t batch = s->pictures ? s->picture.batch : batch_of(s);
 	bool good = true;
 
@@ -370,7 +405,7 @@ static bool get_files(void *self, uint32_t sample, void *const *in)
 	return good;
 }
 
-static const char *const extensions[] = { ".png", ".jpg", ".jpeg", ".npy", NULL };
+static const char *const extensions[] = {".png", ".jpg", ".jpeg", ".npy", NULL};
 
 static bool open_list(source *s, const char *where, const char *path)
 {
@@ -382,7 +417,8 @@ static bool open_list(source *s, const char *where, const char *path)
 	if (!vq_file_open(&f, s->diag, where, path))
 		return false;
 	if (memchr(f.data, 0, f.bytes < 4096 ? f.bytes : 4096)) {
-		good = vq_error(s->diag, where, "is not a list of paths: expected a folder, a text file, a .npy or a .npz");
+		good = vq_error(s->diag, where,
+			"is not a list of paths: expected a folder, a text file, a .npy or a .npz");
 	} else {
 		while (at < f.bytes) {
 			const char *line = (const char *)f.data + at;
@@ -393,7 +429,9 @@ static bool open_list(source *s, const char *where, const char *path)
 			while (n && (line[n - 1] == '\r' || line[n - 1] == ' '))
 				n--;
 			if (n)
-				keep(&s->files, s->arena, vq_path_join(s->arena, folder, vq_arena_strndup(s->arena, line, n)));
+				keep(&s->files, s->arena,
+					vq_path_join(s->arena, folder,
+						vq_arena_strndup(s->arena, line, n)));
 		}
 	}
 	vq_file_close(&f);
@@ -406,9 +444,12 @@ static bool connect_files(source *s, const char *where, uint32_t *n)
 	uint32_t batch;
 
 	if (s->files.n == 0)
-		return vq_error(s->diag, where, "there are no samples in it: expected .png, .jpg or .npy files");
+		return vq_error(s->diag, where,
+			"there are no samples in it: expected .png, .jpg or .npy files");
 	if (s->g->n_inputs != 1)
-		return vq_error(s->diag, where, "the model has %u inputs: their samples must come in a .npz with an array for each",
+		return vq_error(s->diag, where,
+			"the model has %u inputs: their samples must come in a .npz with an array "
+			"for each",
 			(unsigned)s->g->n_inputs);
 	s->pictures = picture_of(s, 0, &s->picture);
 	for (uint32_t i = 0; i < s->files.n; i++) {
@@ -421,8 +462,9 @@ static bool connect_files(source *s, const char *where, uint32_t *n)
 	batch = s->pictures ? s->picture.batch : batch_of(s);
 	*n = s->files.n / batch;
 	if (*n == 0)
-		return vq_error(s->diag, where, "got %u files, expected at least %u: the model's batch", (unsigned)s->files.n,
-			(unsigned)batch);
+		return vq_error(s->diag, where,
+			"got %u files, expected at least %u: the model's batch",
+			(unsigned)s->files.n, (unsigned)batch);
 	return true;
 }
 
@@ -438,10 +480,13 @@ static bool connect_npy(source *s, const char *where, const char *path, uint32_t
 	vq_array a;
 
 	if (s->g->n_inputs != 1)
-		return vq_error(s->diag, where, "the model has %u inputs: their samples must come in a .npz with an array for each",
+		return vq_error(s->diag, where,
+			"the model has %u inputs: their samples must come in a .npz with an array "
+			"for each",
 			(unsigned)s->g->n_inputs);
-	return open_file(s, where, path) && vq_npy_parse(&a, s->arena, s->diag, where, s->open->data, s->open->bytes) &&
-		connect(s, 0, &a, where, n);
+	return open_file(s, where, path) &&
+	       vq_npy_parse(&a, s->arena, s->diag, where, s->open->data, s->open->bytes) &&
+	       connect(s, 0, &a, where, n);
 }
 
 static bool connect_npz(source *s, const char *where, const char *path, uint32_t *n)
@@ -450,7 +495,8 @@ static bool connect_npz(source *s, const char *where, const char *path, uint32_t
 	uint32_t n_arrays = 0, first = 0;
 	bool good = true;
 
-	if (!open_file(s, where, path) || !vq_npz_parse(&a, &n_arrays, s->arena, s->diag, where, s->open->data, s->open->bytes))
+	if (!open_file(s, where, path) || !vq_npz_parse(&a, &n_arrays, s->arena, s->diag, where,
+						  s->open->data, s->open->bytes))
 		return false;
 	for (uint32_t i = 0; i < s->g->n_inputs; i++) {
 		const vq_array *found = s->g->n_inputs == 1 && n_arrays == 1 ? a : NULL;
@@ -460,37 +506,39 @@ static bool connect_npz(source *s, const char *where, const char *path, uint32_t
 			if (strcmp(a[k].name, s->g->input[i].name) == 0)
 				found = &a[k];
 		if (!found) {
-			good = vq_error(s->diag, where, "there is no array for input '%s' (%s)", s->g->input[i].name,
-				vq_type_text(s->arena, input_type(s, i)));
+			good = vq_error(s->diag, where, "there is no array for input '%s' (%s)",
+				s->g->input[i].name, vq_type_text(s->arena, input_type(s, i)));
 			continue;
 		}
 		good &= connect(s, i, found, where, &count);
 		if (!good)
 			continue;
 		if (i && count != *n)
-			good = vq_error(s->diag, where, "got %u samples of input '%s' and %u of '%s'", (unsigned)count,
+			good = vq_error(s->diag, where,
+				"got %u samples of input '%s' and %u of '%s'", (unsigned)count,
 				s->g->input[i].name, (unsigned)*n, s->g->input[first].name);
 		*n = count;
 	}
 	return good;
 }
 
-bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const vq_graph *g, const char *path, uint32_t most,
-	const vq_image_options *image, vq_strings *files)
+bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const vq_graph *g,
+	const char *path, uint32_t most, const vq_image_options *image, vq_strings *files)
 {
 	source *s = VQ_NEW(arena, source);
 	const char *where;
 	uint32_t n = 0;
 	bool good;
 
-	*s = (source){ .arena = arena, .diag = diag, .g = g, .image = image };
-	*samples = (vq_samples){ .self = s };
+	*s = (source){.arena = arena, .diag = diag, .g = g, .image = image};
+	*samples = (vq_samples){.self = s};
 	if (g->n_inputs == 0)
 		return vq_error(diag, "option -calib", "the model has no inputs");
 	s->feed = VQ_ARRAY(arena, g->n_inputs, feed);
 	if (vq_is_folder(path)) {
 		where = vq_arena_printf(arena, "folder '%s'", path);
-		good = vq_folder_files(&s->files, arena, diag, path, extensions) && connect_files(s, where, &n);
+		good = vq_folder_files(&s->files, arena, diag, path, extensions) &&
+		       connect_files(s, where, &n);
 	} else {
 		where = vq_arena_printf(arena, "file '%s'", path);
 		keep(files, arena, path);

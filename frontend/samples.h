@@ -10,12 +10,14 @@
  *   NAME.npy        one array: a sample, or samples along its first axis
  *   NAME.npz        such an array for every input, by name
  *   any other file  a list of paths, one a line, relative to the list
- * Images, and arrays of bytes in the shape of images where the input is f32, are resized, cropped, scaled and normalised
- * as image says (each file holds one item of the model's batch). At most `most` samples are used, 0: all. Arrays are read now, images when asked for. files receives
- * the paths of everything read. false after an error in diag; all memory is in arena, open files until vq_samples_close.
+ * Images, and arrays of bytes in the shape of images where the input is f32, are resized, cropped,
+ * scaled and normalised as image says (each file holds one item of the model's batch). At most
+ * `most` samples are used, 0: all. Arrays are read now, images when asked for. files receives the
+ * paths of everything read. false after an error in diag; all memory is in arena, open files until
+ * vq_samples_close.
  */
-bool vq_samples_open(vq_samples *s, vq_arena *arena, vq_diag *diag, const vq_graph *g, const char *path, uint32_t most,
-	const vq_image_options *image, vq_strings *files);
+bool vq_samples_open(vq_samples *s, vq_arena *arena, vq_diag *diag, const vq_graph *g,
+	const char *path, uint32_t most, const vq_image_options *image, vq_strings *files);
 void vq_samples_close(vq_samples *s);
 
 #endif
