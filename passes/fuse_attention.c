@@ -290,6 +290,8 @@ static bool fuse(vq_graph *g, vq_node n)
  * Changes: matmul(softmax(matmul(q, k^T) scale + biases), v) with heads in a dimension of their own
  *          or in the batch, k moved in any way. The scale, on the scores, on q or on k, goes into
  *          the projection of q if that is used by nothing else.
+ *          Where only some rows of the last block are used (the class token), only those are
+ *          computed, down to its q.
  * Leaves:  it alone if the scores or the probabilities are used elsewhere, are quantized, or q, k
  *          and v differ in batch.
  * Why:     attention never writes its scores to memory.
@@ -303,5 +305,9 @@ bool vq_pass_fuse_attention(vq_pass *p)
 	for (uint32_t i = 1, n = g->n_nodes; i < n; i++)
 		if (g->node[i].op)
 			fuse(g, (vq_node){ i });
+	do {
+		if (!vq_canonicalize(g))
+			return false;
+	} while (vq_raise_selection(g));
 	return vq_canonicalize(g);
 }

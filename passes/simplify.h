@@ -21,6 +21,13 @@ bool vq_merge_equal(vq_graph *g);
  */
 bool vq_sink_movement(vq_graph *g);
 
+/*
+ * Where all that is used of a value is a selection of its rows, only those are computed: the
+ * selection rises through linear, attention (rows of q) and elementwise operators. Not a part of
+ * canonicalize, which must leave decomposed patterns in one piece.
+ */
+bool vq_raise_selection(vq_graph *g);
+
 /* All of them and vq_merge_movement, to a fixed point, swept. What every pass ends with. */
 bool vq_canonicalize(vq_graph *g);
 

@@ -234,3 +234,91 @@ bool vq_sink_movement(vq_graph *g)
 	}
 	return changed;
 }
+
+/* ---- selections of rows through whole blocks ---- */
+
+/*
+ * The row that view m of v [batch, length, channels] takes from each batch, -1 if it takes anything
+ * else.
+ */
+static int64_t row_of_each_batch(const vq_graph *g, const vq_node_info *m)
+{
+	const vq_type *t = vq_type_of(g, m->in[0]);
+	int64_t batch, row, k, taken = 1;
+
+	if (t->rank != 3)
+		return -1;
+	batch = t->dim[0];
+	k = t->dim[2];
+	row = m->attr.view.offset / k;
+	for (uint32_t i = 0; i + 1 < m->attr.view.rank; i++) {
+		if (m->attr.view.dim[i] > 1 && m->attr.view.stride[i] != t->dim[1] * k)
+			return -1;
+		taken *= m->attr.view.dim[i];
+	}
+	return taken == batch && row < t->dim[1] ? row : -1;
+}
+
+/* One row of each batch of attention needs one row of q. */
+static vq_value raise_above_attention(vq_graph *g, const vq_node_info *m, const vq_node_info *i)
+{
+	int64_t row = row_of_each_batch(g, m);
+	vq_type out = *vq_type_of(g, m->out);
+	vq_value in[4], v;
+
+	/* a bias per row would have to be taken apart as well */
+	if (row < 0 ||
+		(i->n_in > 3 && vq_type_of(g, i->in[3])->rank > 1 &&
+			vq_type_of(g, i->in[3])->dim[vq_type_of(g, i->in[3])->rank - 2] != 1))
+		return VQ_NO_VALUE;
+	memcpy(in, i->in, i->n_in * sizeof *in);
+	in[0] = vq_build_slice(g, NULL, in[0], 1, row, 1);
+	v = vq_build(g, NULL, i->op, in, i->n_in, &i->attr);
+	if (v.id)
+		vq_inherit(g, v, vq_def_of(g, i->out));
+	return v.id ? vq_build_reshape(g, NULL, v, out.rank, out.dim) : v;
+}
+
+static bool raise_one(vq_graph *g, vq_node n)
+{
+	vq_node_info m = movement_of(g, g->node[n.id].out), i;
+	vq_value in[4], v;
+	uint32_t moved = 1;
+
+	if (m.op != VQ_OP_VIEW || !takes_rows(g, &m) || !vq_used_once(g, m.in[0]) ||
+		vq_type_count(vq_type_of(g, m.out)) >= vq_type_count(vq_type_of(g, m.in[0])))
+		return false;
+	i = g->node[vq_def_of(g, m.in[0]).id];
+	if (i.op == VQ_OP_ATTENTION)
+		return vq_take_over(g, n, raise_above_attention(g, &m, &i));
+	if (is_binary(i.op))
+		moved = 2;
+	else if (i.op != VQ_OP_LINEAR && !is_unary(i.op))
+		return false;
+	memcpy(in, i.in, i.n_in * sizeof *in);
+	for (uint32_t k = 0; k < moved; k++) {
+		const vq_type *t = vq_type_of(g, in[k]), *out = vq_type_of(g, i.out);
+
+		if (t->rank != out->rank ||
+			memcmp(t->dim, out->dim, (t->rank - 1) * sizeof *t->dim) ||
+			(i.op != VQ_OP_LINEAR && !vq_same_shape(t, out)) ||
+			(t->quant && vq_quant_of(g, t)->axis >= 0))
+			return false;
+	}
+	for (uint32_t k = 0; k < moved; k++)
+		in[k] = move_rows(g, &m, in[k]);
+	v = vq_build(g, NULL, i.op, in, i.n_in, &i.attr);
+	if (v.id)
+		vq_inherit(g, v, vq_def_of(g, i.out));
+	return vq_take_over(g, n, v);
+}
+
+bool vq_raise_selection(vq_graph *g)
+{
+	bool changed = false;
+
+	for (uint32_t i = 1, n = g->n_nodes; i < n; i++)
+		if (g->node[i].op)
+			changed |= raise_one(g, (vq_node){ i });
+	return changed;
+}

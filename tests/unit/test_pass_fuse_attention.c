@@ -224,6 +224,73 @@ static void a_factor_per_head_stays(void **state)
 	stays(f, matmul(f, softmax(f, s), heads(f, x)));
 }
 
+/* the last block of a classifier, of which the head reads one token */
+static vq_value block_and_token(fixture *f, bool all)
+{
+	vq_value x = input(f, "x", DIMS(B, N, C)), q = project(f, x), k = project(f, x), y, z;
+
+	k = TRANSPOSE(f, reshape(f, k, DIMS(B, N, H, D)), 0, 2, 3, 1);
+	y = softmax(f, matmul(f, heads(f, q), k));
+	y = op2(f, VQ_OP_ADD, x, project(f, merge(f, matmul(f, y, heads(f, project(f, x))))));
+	z = op2(f, VQ_OP_ADD, y, op1(f, VQ_OP_GELU, project(f, y)));
+	if (all)
+		vq_add_output(&f->g, "all", z);
+	return reshape(f, vq_build_slice(&f->g, "test", z, 1, 2, 1), DIMS(B, C));
+}
+
+static void only_the_token_that_is_used_is_computed(void **state)
+{
+	fixture *f = *state;
+
+	output(f, block_and_token(f, false));
+	run(f, fuse);
+	for (uint32_t i = 1; i < f->g.n_nodes; i++) {
+		const vq_node_info *n = &f->g.node[i];
+		const vq_type *t = vq_type_of(&f->g, n->out);
+
+		/* k and v, found by their use, are of all tokens */
+		if (n->op == VQ_OP_ATTENTION) {
+			assert_int_equal(t->dim[1], 1);
+			assert_int_equal(vq_type_of(&f->g, n->in[0])->dim[1], 1);
+			assert_int_equal(vq_type_of(&f->g, n->in[1])->dim[1], N);
+			assert_int_equal(vq_type_of(&f->g, n->in[2])->dim[1], N);
+		}
+		if (n->op == VQ_OP_ADD || n->op == VQ_OP_GELU)
+			assert_int_equal(vq_type_count(t), B * C);
+	}
+	assert_int_equal(count_op(&f->g, VQ_OP_ATTENTION), 1);
+	same_results(f, 1e-5);
+}
+
+static void all_tokens_are_computed_if_all_are_used(void **state)
+{
+	fixture *f = *state;
+
+	output(f, block_and_token(f, true));
+	run(f, fuse);
+	for (uint32_t i = 1; i < f->g.n_nodes; i++)
+		if (f->g.node[i].op == VQ_OP_ATTENTION)
+			assert_int_equal(vq_type_of(&f->g, f->g.node[i].out)->dim[1], N);
+	same_results(f, 1e-5);
+}
+
+/* a bias of its own for each query would have to be cut as well */
+static void a_bias_per_query_keeps_all_queries(void **state)
+{
+	fixture *f = *state;
+	vq_value x = input(f, "x", DIMS(B, N, C)), s;
+
+	s = matmul(f, heads(f, project(f, x)), TRANSPOSE(f, heads(f, project(f, x)), 0, 1, 3, 2));
+	s = softmax(f, op2(f, VQ_OP_ADD, s, constant(f, DIMS(N, N))));
+	s = merge(f, matmul(f, s, heads(f, x)));
+	output(f, vq_build_slice(&f->g, "test", s, 1, 2, 1));
+	run(f, fuse);
+	for (uint32_t i = 1; i < f->g.n_nodes; i++)
+		if (f->g.node[i].op == VQ_OP_ATTENTION)
+			assert_int_equal(vq_type_of(&f->g, f->g.node[i].out)->dim[1], N);
+	same_results(f, 1e-5);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -240,6 +307,9 @@ int main(void)
 		TEST(a_scale_after_the_mask_stays),
 		TEST(quantized_probabilities_stay),
 		TEST(a_factor_per_head_stays),
+		TEST(only_the_token_that_is_used_is_computed),
+		TEST(all_tokens_are_computed_if_all_are_used),
+		TEST(a_bias_per_query_keeps_all_queries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
