@@ -29,14 +29,17 @@ void vq_onnx_attr_ignore(vq_onnx *o, const char *name)
 	vq_onnx_attr(o, name);
 }
 
-void vq_onnx_attr_check(vq_onnx *o)
+bool vq_onnx_attr_check(vq_onnx *o)
 {
+	bool ok = true;
+
 	for (size_t i = 0; i < o->node->n_attribute; i++) {
 		const char *name = o->node->attribute[i]->name;
 
 		if (!o->attr_seen[i])
-			vq_warning(o->diag, o->where, "attribute '%s' is unknown and ignored", name ? name : "");
+			ok = vq_onnx_refuse(o, "attribute '%s' is not known", name ? name : "");
 	}
+	return ok;
 }
 
 /* finds the attribute and checks its type; *a stays NULL if it is absent */

@@ -37,7 +37,7 @@ static const struct { const char *type, *hint; } advice[] = {
 	{ "QLinearConcat", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
 	{ "QAttention", "give vitqc the float model; it quantizes weights and activations itself" },
 	{ "MatMulNBits", "give vitqc the float model; it quantizes weights and activations itself" },
-	{ "Attention", "export without fused attention (ONNX Runtime's transformer optimizer off, opset 17)" },
+	{ "Attention", "export without fused attention (ONNX Runtime's transformer optimizer off)" },
 	{ "MultiHeadAttention", "export without fused attention (ONNX Runtime's transformer optimizer off)" },
 	{ "EmbedLayerNormalization", "export without ONNX Runtime's transformer optimizer" },
 	{ "ArgMax", "end the model at the scores and take the maximum in your program" },
@@ -251,10 +251,8 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 	o->op = find_op(o);
 	ok = ok && o->op && !silent;
 	if (ok) {
-		ok = check_row(o) && o->op->import(o) && check_outputs(o);
-		if (ok)
-			vq_onnx_attr_check(o);
-		else if (errors == o->diag->errors)
+		ok = check_row(o) && o->op->import(o) && check_outputs(o) && vq_onnx_attr_check(o);
+		if (!ok && errors == o->diag->errors)
 			vq_onnx_refuse(o, "it cannot be imported");
 		if (!ok)
 			note_inputs(o);

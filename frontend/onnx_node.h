@@ -100,8 +100,8 @@ bool vq_onnx_attr_ints(vq_onnx *o, const char *name, int64_t *v, uint32_t most, 
 bool vq_onnx_attr_string(vq_onnx *o, const char *name, const char *standard, const char **v);
 /* for attributes that change nothing here */
 void vq_onnx_attr_ignore(vq_onnx *o, const char *name);
-/* Warns about attributes that no importer asked for. */
-void vq_onnx_attr_check(vq_onnx *o);
+/* Refuses attributes that no importer asked for: what they change would be lost. */
+bool vq_onnx_attr_check(vq_onnx *o);
 
 /* Brings axis from [-rank, rank) to [0, rank). */
 bool vq_onnx_axis(vq_onnx *o, int64_t axis, uint32_t rank, uint32_t *result);

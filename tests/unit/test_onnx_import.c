@@ -547,6 +547,37 @@ static void batch_norm(void **state)
 	EXPECT(RUN(m, ramp), 0, 1, 2, 3);
 }
 
+static void attention(void **state)
+{
+	static const float same[] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+	model *m = model_new(23);
+
+	(void)state;
+	/* equal scores: each query takes the mean of the values it sees */
+	input(m, "q", DT(FLOAT), "1,2,4");
+	input(m, "v", DT(FLOAT), "1,2,4");
+	node(m, "Attention", "q q v", "y");
+	attr_i(m, "q_num_heads", 2);
+	attr_i(m, "kv_num_heads", 2);
+	attr_i(m, "is_causal", 1);
+	output(m, "y");
+	EXPECT(RUN(m, same, ramp), 0, 1, 2, 3, 2, 3, 4, 5);
+	expect_shape(m, "f32[1,2,4]");
+	m = model_new(23);
+	input(m, "q", DT(FLOAT), "1,2,2,2");
+	input(m, "v", DT(FLOAT), "1,1,2,2");
+	BYTES(m, "mask", BOOL, "2,2", 1, 1, 0, 1);
+	node(m, "Attention", "q v v mask", "y");
+	attr_f(m, "scale", 0);
+	output(m, "y");
+	EXPECT(RUN(m, same, ramp), 1, 2, 2, 3, 1, 2, 2, 3);
+	m = model_new(23);
+	input(m, "q", DT(FLOAT), "1,2,2,2");
+	node(m, "Attention", "q q q - q q", "y");
+	output(m, "y");
+	must_refuse(m, "past keys and values (inputs 4 to 6) are not supported");
+}
+
 /* ---- quantization ---- */
 
 static void activations_in_qdq_form(void **state)
@@ -810,8 +841,7 @@ static void broken_graphs(void **state)
 	must_refuse(m, "attribute 'axis' is of type float, expected int");
 	m = one(13, "2", "Relu", "x");
 	attr_i(m, "colour", 1);
-	must_import(m);
-	must_say(m, "warning: node 'n0' (Relu): attribute 'colour' is unknown and ignored");
+	must_refuse(m, "node 'n0' (Relu): attribute 'colour' is not known");
 }
 
 /* the list of operators names each one once per range of versions */
@@ -855,6 +885,7 @@ int main(void)
 		cmocka_unit_test(layernorm),
 		cmocka_unit_test(softmax_versions),
 		cmocka_unit_test(batch_norm),
+		cmocka_unit_test(attention),
 		cmocka_unit_test(activations_in_qdq_form),
 		cmocka_unit_test(weights_become_codes),
 		cmocka_unit_test(unsigned_weights_and_biases),
