@@ -141,7 +141,7 @@ static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 
 /*
  * Top-1 alone cannot tell good from fair at this size, so cosines and SQNR are bounded, too.
- * Measured on 2000 images: see docs/quantization.md.
+ *
  */
 static void w8a8_keeps_the_model(void **state)
 {
