@@ -1,0 +1,253 @@
+#!/bin/sh
+# "Same bits": outputs and observed values of int8 models are the same, byte for byte, in the
+# evaluator and in the objects for every target, with any number of workers, order of tasks and
+# treatment of denormals. Prints a table: model, target, configurations, checksum.
+#
+#   same_bits.sh VITQC REFERENCE WORK
+# VITQC: the compiler; REFERENCE: the program made of same_bits_reference.c; WORK: a folder of this
+# test's own, emptied first
+# SAME_BITS_FULL=1: every configuration on every input, everywhere, and more inputs
+# SAME_BITS_JOBS: programs at a time, default 2
+# SAME_BITS_MODELS, SAME_BITS_TARGETS: only these, by their names in the table
+# Exit code 0, 1, or 77 if nothing could be compared.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+fashion=$root/samples/fashion
+zoo=$root/../shared/zoo/fm
+every_target="sse2 nehalem avx2 avx512-vnni aarch64 dotprod armv7 softfp
+	rv64 rvv128 rvv128@256 rvv256"
+every_model="plain outlier outlier_hard qdq"
+
+# ---- one model ----
+
+# sets onnx
+find_model() {
+	case $1 in
+	plain) onnx=$fashion/vit.onnx ;;
+	outlier) onnx=$zoo/vit_fm_outlier_op17.onnx ;;
+	outlier_hard) onnx=$fashion/vit_outlier_hard.onnx ;;
+	qdq) onnx=$zoo/vit_fm_qdq_op17.onnx ;;
+	*) echo "no model '$1'" >&2; exit 1 ;;
+	esac
+}
+
+prepare_model() {
+	folder=$work/$1
+	mkdir -p "$folder"
+	case $1 in
+	qdq) set -- -dim=batch=1 ;;
+	*) set -- "-calib=$fashion/calib_images.npy" -image-mean=0.2860 -image-std=0.3530 ;;
+	esac
+	"$vitqc" "$onnx" "$@" -emit=vir -o "$folder/model.vir"
+	# the objects of this test are those of the command, though they are made of its .vir
+	"$vitqc" "$onnx" "$@" -target=x86-64 -prefix=plain -o "$folder/command.o"
+	"$reference" compile "$folder/model.vir" "$onnx" "$folder/same" plain 0 x86-64
+	cmp "$folder/command.o" "$folder/same.o"
+	cmp "$folder/command.h" "$folder/same.h"
+	"$reference" expect "$folder/model.vir" "$fashion/test_images.npy" 0.2860 0.3530 "$real" "$folder"
+}
+
+# ---- one target ----
+
+on_cpu() { [ "$(uname -m)" = x86_64 ] && grep -qw "$1" /proc/cpuinfo; }
+
+# x86 HOW MCPU EMULATOR: without an emulator as a program of this machine
+x86() {
+	target="x86-64 -mcpu=$2" cc=gcc
+	if [ -z "$3" ]; then
+		how="$1, native" inputs=$native_inputs threads=-DTHREADS static=
+	else
+		how="$1, ${3##* }" runner=$3
+	fi
+}
+
+riscv() {
+	target="riscv64$1" how=$2 cc=riscv64-linux-gnu-gcc runner="qemu-riscv64 -cpu rv64,$3"
+}
+
+# sets target (for vitqc), cc, runner, how (words for the table), inputs, threads, static, missing
+find_target() {
+	cc= runner= inputs=5 threads= static=-static
+	vlen="v=true,vext_spec=v1.0,elen=64,vlen"
+	case $1 in
+	sse2) x86 SSE2 x86-64 "" ;;
+	nehalem) x86 SSE2 x86-64 "qemu-x86_64 -cpu Nehalem" ;;
+	avx2)
+		emulator=
+		on_cpu avx2 || emulator="qemu-x86_64 -cpu Haswell"
+		x86 AVX2 x86-64-v3 "$emulator" ;;
+	avx512-vnni)
+		emulator=
+		on_cpu avx512_vnni || emulator=bochs
+		x86 AVX512-VNNI "x86-64-v4 -mattr=+avx512vnni" "$emulator" ;;
+	aarch64)
+		target=aarch64 how="NEON, cortex-a53"
+		cc=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu cortex-a53" ;;
+	dotprod)
+		target="aarch64 -mattr=+dotprod" how="dotprod, cortex-a76"
+		cc=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu cortex-a76" ;;
+	armv7)
+		target=armv7 how="NEON, hard-float"
+		cc=arm-linux-gnueabihf-gcc runner="qemu-arm -cpu cortex-a7" ;;
+	softfp)
+		target="armv7 -mcpu=cortex-a7 -mfloat-abi=softfp" how="NEON for A7, softfp"
+		cc="arm-linux-gnueabi-gcc -march=armv7-a -mfpu=neon -mfloat-abi=softfp"
+		runner="qemu-arm -cpu cortex-a7" ;;
+	rv64) riscv "" scalar v=false ;;
+	rvv128) riscv " -mattr=+v" "V, VLEN 128" "$vlen=128" ;;
+	rvv128@256) riscv " -mattr=+v" "V, VLEN 256" "$vlen=256" ;;
+	rvv256) riscv " -mattr=+v,+zvl256b" "V for 256, VLEN 256" "$vlen=256" ;;
+	*) echo "no target '$1'" >&2; exit 1 ;;
+	esac
+	missing=
+	for tool in ${cc%% *} ${runner%% *}; do
+		command -v "$tool" > /dev/null || missing=$tool
+	done
+	case $target in
+	x86*) [ "$(uname -m)" = x86_64 ] || missing="an x86-64 host" ;;
+	esac
+}
+
+build_and_run() { # in the folder of the pair, with inputs.bin, expected.bin and the objects
+	warn="-Wall -Wextra -Wpedantic -Wshadow -Wconversion"
+	options="-std=c11 -D_POSIX_C_SOURCE=200809L -O2 $warn -DINPUTS=$inputs $every $threads -I."
+	if [ "$runner" = bochs ]; then
+		gcc $options -DBARE -ffreestanding -fno-pie -fno-stack-protector -mno-red-zone \
+			-fno-tree-loop-distribute-patterns -c "$here/same_bits_program.c" -o program.o &&
+			gcc -c "$here/same_bits_data.S" -o data.o || return 1
+		BOCHS_SECONDS=${BOCHS_SECONDS:-1200} "$here/bare/run.sh" bare program.o data.o seen.o plain.o
+		return
+	fi
+	set -- "$here/same_bits_program.c" "$here/same_bits_data.S" seen.o plain.o
+	[ -z "$threads" ] || set -- "$@" "$root/runtime/vitq_pool.c" -lpthread
+	$cc $options $static -I"$root/runtime" "$@" -o program && $runner ./program
+}
+
+# Leaves WORK/MODEL/TARGET/log and row: "ok configurations 20 ...", "FAIL ..." or "skipped: ..."
+one() {
+	find_model "$1"
+	find_target "$2"
+	pair=$work/$1/$2
+	mkdir -p "$pair"
+	cd "$pair"
+	if [ -n "$missing" ]; then
+		echo "skipped: no $missing" > row
+		return
+	fi
+	echo "FAIL, see $pair/log" > row
+	{
+		ln -sf ../inputs.bin ../expected.bin . &&
+		"$reference" compile ../model.vir "$onnx" seen seen 1 $target &&
+		"$reference" compile ../model.vir "$onnx" plain plain 0 $target &&
+		build_and_run
+	} > log 2>&1 || return 0
+	grep '^ok' log > row || echo "FAIL, see $pair/log" > row
+}
+
+# ---- a test of this test: a wrong hash in the table must fail ----
+
+# refuse MODEL TARGET VALUE|OUTPUT: by the log of a run that passed
+refuse() {
+	find_target "$2"
+	every= threads=
+	copy=$work/$1/wrong-$3
+	mkdir -p "$copy"
+	cp "$work/$1/$2"/*.o "$work/$1/$2"/*.h "$work/$1/inputs.bin" "$work/$1/expected.bin" "$copy"
+	cd "$copy"
+	at=$(sed -n 's/^probe //p' "../$2/log")
+	case $3 in
+	value) at=${at% *} ;;
+	output) at=${at#* } ;;
+	esac
+	byte=$(od -An -tu1 -j "$at" -N 1 expected.bin)
+	printf "\\$(printf %03o $((byte ^ 1)))" |
+		dd of=expected.bin bs=1 seek="$at" conv=notrunc 2> /dev/null
+	if cmp -s expected.bin ../expected.bin; then
+		echo "same_bits: the table was not changed" >&2
+		return 1
+	fi
+	code=0
+	build_and_run > log 2>&1 || code=1
+	# Bochs has no exit code
+	if { [ $code = 0 ] && [ "$runner" != bochs ]; } || ! grep -q "^MISMATCH .*: $3 " log ||
+		! grep -q '^FAIL configurations' log; then
+		echo "same_bits: a wrong hash of a $3 in the table was not noticed: $copy/log" >&2
+		return 1
+	fi
+	echo "a wrong hash of one $3 is noticed: $(grep -m 1 MISMATCH log)"
+}
+
+# ---- the whole ----
+
+real=22 every= native_inputs=25
+[ "${SAME_BITS_FULL:-0}" = 0 ] || real=97 every=-DEVERY native_inputs=100
+if [ "${1:-}" = one ]; then
+	vitqc=$2 reference=$3 work=$4
+	one "$5" "$6"
+	exit
+fi
+[ $# = 3 ] || { echo "usage: same_bits.sh VITQC REFERENCE WORK" >&2; exit 1; }
+vitqc=$1 reference=$2 work=$3
+rm -rf "$work"
+mkdir -p "$work"
+models=
+for model in ${SAME_BITS_MODELS:-$every_model}; do
+	find_model "$model"
+	if [ ! -f "$onnx" ]; then
+		echo "$model: skipped, there is no ${onnx#"$root"/}"
+		continue
+	fi
+	prepare_model "$model"
+	models="$models $model"
+done
+targets=${SAME_BITS_TARGETS:-$every_target}
+for target in $targets; do
+	for model in $models; do
+		echo "$model $target"
+	done
+done | xargs -P "${SAME_BITS_JOBS:-2}" -n 2 \
+	sh "$here/same_bits.sh" one "$vitqc" "$reference" "$work"
+
+status=0 done=0
+layout='%-13s %-12s %-22s %8s %5s %6s %9s  %s\n'
+printf "$layout" model target "" configs. runs values compared checksum
+for model in $models; do
+	checksum=
+	for name in $targets; do
+		find_target "$name"
+		row=$(cat "$work/$model/$name/row")
+		case $row in
+		ok*) ;;
+		skipped*) printf '%-13s %-12s %-22s %s\n' "$model" "$name" "$how" "$row"; continue ;;
+		*)
+			printf '%-13s %-12s %-22s %s\n' "$model" "$name" "$how" "$row"
+			grep -m 3 -v '^start' "$work/$model/$name/log" || true
+			status=1
+			continue ;;
+		esac
+		# ok configurations C runs R values V compared N mismatches M checksum X evaluator Y
+		set -- $row
+		if [ -z "$checksum" ]; then
+			checksum=${15}
+			printf "$layout" "$model" evaluator "" "" "" "$7" "" "$checksum"
+		fi
+		printf "$layout" "$model" "$name" "$how" "$3" "$5" "$7" "$9" "${13}"
+		done=$((done + 1))
+		if [ "${13}" != "$checksum" ] || [ "${15}" != "$checksum" ]; then
+			echo "FAIL: the checksum differs"
+			status=1
+		fi
+		if [ "$7" -le 20 ]; then
+			echo "FAIL: only $7 values were shown"
+			status=1
+		fi
+		wrong=${wrong:-$model $name}
+	done
+done
+[ $done != 0 ] || [ $status != 0 ] || exit 77
+if [ -n "${wrong:-}" ]; then
+	(refuse $wrong value) || status=1
+	(refuse $wrong output) || status=1
+fi
+exit $status
