@@ -125,7 +125,7 @@ typedef struct vq_pack {
 
 /*
  * Fused attention on packed K and V. Arguments: 0 q, 1 packed k, 2 packed v, 3 head parameters (s8: f32[heads] c, f32[heads] v scale),
- * 4 result, 5 additive bias or none. Packed k and v of batch element b, head h stand at (b * heads + h) * vq_packed_bytes of
+ * 4 result, 5 additive bias or none. Packed k and v of batch element b, head h stand at (b * heads + h) * vq_pack_batch_bytes of
  * (m x d) and of (e x m).
  */
 typedef struct vq_attention {

@@ -69,16 +69,4 @@ vq_tile vq_tile_f32(vq_isa isa);
 static inline uint32_t vq_tile_nr(const vq_tile *t) { return t->nrv * (t->shape == VQ_ACC_N ? t->lanes : 1); }
 static inline uint32_t vq_tile_ka(const vq_tile *t) { return t->kr * t->ku; }
 
-/*
- * Bytes of an operand n x k packed at run time, a multiple of 64: panels, then for s8 the initial accumulators s32[Np]. The
- * distance between batch elements of packed K and V, of which attention has no field.
- */
-static inline uint64_t vq_packed_bytes(const vq_tile *t, bool f32, uint64_t n, uint64_t k)
-{
-	uint64_t nr = vq_tile_nr(t), ka = vq_tile_ka(t);
-	uint64_t np = (n + nr - 1) / nr * nr, kp = (k + ka - 1) / ka * ka;
-
-	return (np * kp * (f32 ? 4 : 1) + (f32 ? 0 : 4 * np) + 63) / 64 * 64;
-}
-
 #endif

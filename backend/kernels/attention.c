@@ -459,8 +459,8 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 	row0 = vq_mul_const(c, row_block, block);
 	s->q = vq_offset(c, a->arg[0], vq_mul_const(c, batch, d->q_batch));
 	s->q = vq_offset(c, vq_offset(c, s->q, vq_mul_const(c, head, d->q_head)), vq_mul_const(c, row0, d->q_row));
-	s->k = vq_offset(c, a->arg[1], vq_mul_const(c, matrix, (int64_t)vq_packed_bytes(&s->qk.t, d->f32, d->m, d->d)));
-	s->v = vq_offset(c, a->arg[2], vq_mul_const(c, matrix, (int64_t)vq_packed_bytes(&s->av.t, d->f32, d->e, d->m)));
+	s->k = vq_offset(c, a->arg[1], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->qk.t, d->m, d->d, d->f32)));
+	s->v = vq_offset(c, a->arg[2], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->av.t, d->e, d->m, d->f32)));
 	s->o = vq_offset(c, a->arg[4], vq_mul_const(c, batch, d->o_batch));
 	s->o = vq_offset(c, vq_offset(c, s->o, vq_mul_const(c, head, d->o_head)), vq_mul_const(c, row0, d->o_row));
 	if (!d->f32) {

@@ -51,7 +51,7 @@ static void pack(const attend *p, const vq_tile *t, bool keys, unsigned char *ou
 {
 	uint32_t n = keys ? p->m : p->e, k = keys ? p->d : p->m, nr = vq_tile_nr(t), kr = t->kr;
 	uint32_t np = up(n, nr), kp = up(k, vq_tile_ka(t)), width = keys ? p->d : p->e;
-	size_t bytes = vq_packed_bytes(t, p->f32, n, k), element = p->f32 ? 4 : 1;
+	size_t bytes = vq_pack_batch_bytes(t, n, k, p->f32), element = p->f32 ? 4 : 1;
 	int32_t add = keys ? (t->a == VQ_A_U8 ? -128 : 0) : t->a == VQ_A_S8 ? 128 : 0;
 
 	memset(out, 0, bytes * p->batch * p->heads);
@@ -208,8 +208,8 @@ static void add_attention(kernel_suite *s, attend p)
 	pack(&p, &t, true, packed_k);
 	pack(&p, &t, false, packed_v);
 	arg[0] = (kernel_data){ stored_q, (size_t)p.batch * p.n * width * element, false };
-	arg[1] = (kernel_data){ packed_k, vq_packed_bytes(&t, p.f32, p.m, p.d) * p.batch * p.heads, false };
-	arg[2] = (kernel_data){ packed_v, vq_packed_bytes(&t, p.f32, p.e, p.m) * p.batch * p.heads, false };
+	arg[1] = (kernel_data){ packed_k, vq_pack_batch_bytes(&t, p.m, p.d, p.f32) * p.batch * p.heads, false };
+	arg[2] = (kernel_data){ packed_v, vq_pack_batch_bytes(&t, p.e, p.m, p.f32) * p.batch * p.heads, false };
 	arg[3] = (kernel_data){ params, p.f32 ? 0 : 8 * (size_t)p.heads, false };
 	arg[4] = (kernel_data){ result, total * o_element, true };
 	arg[5] = (kernel_data){ biasf, 4 * (size_t)n_bias, false };

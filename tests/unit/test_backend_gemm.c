@@ -155,7 +155,7 @@ static void add_product(kernel_suite *s, product p)
 	uint32_t b0 = p.batch0 ? p.batch0 : 1, b1 = p.batch1 ? p.batch1 : 1, batch = b0 * b1;
 	uint32_t np = up(p.n, vq_tile_nr(&t)), kp = up(p.k, vq_tile_ka(&t));
 	size_t element = p.f32 ? 4 : 1, out = p.store == VQ_STORE_F32 ? 4 : 1, a_row = p.k * element + p.a_pad;
-	size_t b_size = p.with_b ? vq_packed_bytes(&t, p.f32, p.n, p.k) : (size_t)np * kp * element, p_size;
+	size_t b_size = p.with_b ? vq_pack_batch_bytes(&t, p.n, p.k, p.f32) : (size_t)np * kp * element, p_size;
 	unsigned char *params = p_bytes;
 	kernel_data arg[8];
 	uint32_t n = 4;
@@ -299,7 +299,7 @@ static void add_pack(kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1
 	const vq_target *target = kernel_suite_target(s);
 	vq_tile t = f32 ? vq_tile_f32(target->isa) : vq_tile_s8(target->isa, false);
 	uint32_t np = up(n, vq_tile_nr(&t)), kp = up(k, vq_tile_ka(&t)), batch = batch0 * batch1, heads = batch1;
-	size_t element = f32 ? 4 : 1, bytes = vq_packed_bytes(&t, f32, n, k), panels = (size_t)np * kp * element;
+	size_t element = f32 ? 4 : 1, bytes = vq_pack_batch_bytes(&t, n, k, f32), panels = (size_t)np * kp * element;
 	uint32_t width = heads * (k_inner ? k : n); /* of a source row: heads side by side */
 	vq_kernel kernel;
 	vq_pack *d = &kernel.u.pack;
