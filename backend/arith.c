@@ -67,13 +67,13 @@ vq_ll vq_sanitize(vq_codegen *c, vq_ll a)
 	return vq_select(c, LLVMRealOEQ, a, a, a, like(c, a, 0.0f));
 }
 
-/* v in [-2^22, 2^22] to the nearest integer, ties to even, plus zero: both constants in one subtraction */
-static vq_ll round_magic(vq_codegen *c, vq_ll v, int32_t zero)
+/* v in [-2^22, 2^22] to the nearest integer, ties to even, plus zero (a scalar): both constants in one subtraction */
+static vq_ll round_magic(vq_codegen *c, vq_ll v, vq_ll zero)
 {
 	vq_ll t = LLVMBuildFAdd(c->b, v, like(c, v, VQ_MAGIC), "");
-	vq_ll bias = vq_splat(c, vq_ci32(c, (int64_t)VQ_MAGIC_BITS - zero), vq_lanes_of(v));
+	vq_ll bias = LLVMBuildSub(c->b, vq_ci32(c, VQ_MAGIC_BITS), zero, "");
 
-	return LLVMBuildSub(c->b, vq_to_bits(c, t), bias, "");
+	return LLVMBuildSub(c->b, vq_to_bits(c, t), vq_splat(c, bias, vq_lanes_of(v)), "");
 }
 
 vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, bool bounded)
@@ -82,7 +82,19 @@ vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, 
 		v = vq_sanitize(c, v);
 	v = vq_fmax_const(c, v, (float)(lo - zero));
 	v = vq_fmin_const(c, v, (float)(hi - zero));
-	return round_magic(c, v, zero);
+	return round_magic(c, v, vq_ci32(c, zero));
+}
+
+vq_ll vq_quantize_shared(vq_codegen *c, vq_ll v, bool bounded)
+{
+	uint32_t lanes = vq_lanes_of(v);
+	vq_ll low = vq_splat(c, c->store_low, lanes), high = vq_splat(c, c->store_high, lanes);
+
+	if (!bounded)
+		v = vq_sanitize(c, v);
+	v = vq_select(c, LLVMRealOGT, v, low, v, low);
+	v = vq_select(c, LLVMRealOLT, v, high, v, high);
+	return round_magic(c, v, c->store_zero);
 }
 
 vq_ll vq_narrow_codes(vq_codegen *c, vq_ll codes, bool u8)

@@ -19,6 +19,8 @@ typedef struct vq_codegen {
 	LLVMTypeRef word;        /* i32 or i64: as wide as a pointer */
 	uint32_t lanes;          /* f32 lanes of one vector register, at least 4 */
 	LLVMValueRef function;   /* being built */
+	/* vq_store_scalars of the kernel being built, loaded; NULL where its epilogue holds constants */
+	LLVMValueRef store_inv, store_low, store_high, store_zero;
 	const char *unknown_intrinsic; /* first name this LLVM does not have: the module is unusable and must be refused */
 } vq_codegen;
 
@@ -81,6 +83,8 @@ vq_ll vq_flush(vq_codegen *c, vq_ll a);                 /* |a| < 2^-100 ? +0 : a
 vq_ll vq_sanitize(vq_codegen *c, vq_ll a);              /* a == a ? a : 0 */
 /* rne(clamp(v, lo - zero, hi - zero)) + zero as i32 lanes; bounded as in vq_epilogue */
 vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, bool bounded);
+/* likewise with the kernel's vq_store_scalars */
+vq_ll vq_quantize_shared(vq_codegen *c, vq_ll v, bool bounded);
 /* i32 code lanes (already in [lo, hi]) to bytes; u8: ^ 0x80 */
 vq_ll vq_narrow_codes(vq_codegen *c, vq_ll codes, bool u8);
 /* i32 code lanes (already in [lo, hi]) of n equal vectors to bytes, in place; returns into how many vectors, same order of lanes */

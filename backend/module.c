@@ -69,6 +69,18 @@ const char *vq_kernel_symbol(vq_arena *a, const vq_plan *p, uint32_t kernel)
 	return vq_arena_printf(a, "%s%s_%u", kinds[k->kind], !product ? "" : f32 ? "_f32" : "_s8", kernel);
 }
 
+/* the numbers a shared kernel's store needs, once per task */
+static void load_scalars(vq_codegen *c, const vq_epilogue *e, const vq_kernel_args *a)
+{
+	c->store_inv = c->store_low = c->store_high = c->store_zero = NULL;
+	if (!e || !e->scalars)
+		return;
+	c->store_inv = vq_load(c, c->f32, a->arg[e->scalars], 4);
+	c->store_low = vq_load(c, c->f32, vq_offset_const(c, a->arg[e->scalars], offsetof(vq_store_scalars, low)), 4);
+	c->store_high = vq_load(c, c->f32, vq_offset_const(c, a->arg[e->scalars], offsetof(vq_store_scalars, high)), 4);
+	c->store_zero = vq_load(c, c->i32, vq_offset_const(c, a->arg[e->scalars], offsetof(vq_store_scalars, zero)), 4);
+}
+
 /*
  * void kernel(ptr args, i32 task, i32 worker): args[0] is the scratch of worker 0, the step's arguments follow.
  */
@@ -89,6 +101,7 @@ static void build_kernel(module *m, uint32_t i)
 	for (uint32_t j = 0; j < n_args; j++)
 		a.arg[j] = load_pointer(c, block, (j + 1) * word_bytes(c));
 	a.task = to_word(c, LLVMGetParam(m->kernel[i], 1));
+	load_scalars(c, vq_kernel_epilogue(k), &a);
 	if (vq_kernel_scratch(k, m->p->target)) {
 		vq_ll worker = to_word(c, LLVMGetParam(m->kernel[i], 2));
 

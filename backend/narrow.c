@@ -106,19 +106,21 @@ static vq_ll convert(vq_codegen *c, vq_ll v)
 }
 
 /* + zero, then into [lo, hi] as far as the narrowing to bytes does not do it, on 16 bit lanes */
-static vq_ll shift_and_clamp(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero)
+static vq_ll shift_and_clamp(vq_codegen *c, vq_ll v, const vq_epilogue *e)
 {
 	uint32_t lanes = vq_lanes_of(v);
 	LLVMTypeRef t = LLVMTypeOf(v);
-	vq_ll arg[2] = { v, vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)zero, 1), lanes) };
-	vq_ll least = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)lo, 1), lanes);
-	vq_ll most = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)hi, 1), lanes);
+	vq_ll zero = e->scalars ? LLVMBuildTrunc(c->b, c->store_zero, c->i16, "")
+		: LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->zero, 1);
+	vq_ll arg[2] = { v, vq_splat(c, zero, lanes) };
+	vq_ll least = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->lo, 1), lanes);
+	vq_ll most = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->hi, 1), lanes);
 
-	if (zero)
+	if (e->zero || e->scalars)
 		v = vq_intrinsic(c, "llvm.sadd.sat", &t, 1, arg, 2);
-	if (lo > -128)
+	if (e->lo > -128)
 		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, v, least, ""), v, least, "");
-	if (hi < 127)
+	if (e->hi < 127)
 		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSLT, v, most, ""), v, most, "");
 	return v;
 }
@@ -131,7 +133,7 @@ static vq_ll narrow_neon(vq_codegen *c, vq_ll v, LLVMTypeRef e)
 }
 
 /* four registers of f32 to one of bytes */
-static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t width, int32_t lo, int32_t hi, int32_t zero)
+static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t width, const vq_epilogue *e)
 {
 	vq_ll p[4];
 
@@ -144,7 +146,7 @@ static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 			p[i] = vq_concat(c, narrow_neon(c, a, c->i16), narrow_neon(c, b, c->i16));
 		else
 			p[i] = pack_pair(c, width == 8 ? "llvm.x86.avx2.packssdw" : "llvm.x86.sse2.packssdw.128", a, b);
-		p[i] = shift_and_clamp(c, p[i], lo, hi, zero);
+		p[i] = shift_and_clamp(c, p[i], e);
 	}
 	if (c->target->arch == VQ_ARCH_AARCH64)
 		return vq_concat(c, narrow_neon(c, p[0], c->i8), narrow_neon(c, p[1], c->i8));
@@ -156,10 +158,9 @@ static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 /* registers of f32 the saturating way takes, 0: there is none for this target or these constants */
 static uint32_t saturating_width(const vq_codegen *c, uint32_t lanes, uint32_t all, int32_t zero)
 {
-	enum { FAR = 32767 - 128 }; /* a 16 bit lane saturated before `+ zero` stays beyond the bytes' range */
 	vq_isa isa = c->target->isa;
 
-	if (zero > FAR || zero < -FAR)
+	if (zero > VQ_FAR_ZERO || zero < -VQ_FAR_ZERO)
 		return 0;
 	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
 		return 8;
@@ -175,13 +176,14 @@ uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilo
 
 	if (!width) {
 		for (uint32_t i = 0; i < n; i++)
-			v[i] = vq_quantize(c, v[i], e->lo, e->hi, e->zero, e->bounded);
+			v[i] = e->scalars ? vq_quantize_shared(c, v[i], e->bounded)
+				: vq_quantize(c, v[i], e->lo, e->hi, e->zero, e->bounded);
 		return vq_narrow_vectors(c, v, n, e->store == VQ_STORE_U8);
 	}
 	n = all / (4 * width);
 	assert(n <= MOST_PACKS);
 	for (uint32_t i = 0; i < n; i++) {
-		bytes[i] = saturate(c, v, 4 * i, width, e->lo, e->hi, e->zero);
+		bytes[i] = saturate(c, v, 4 * i, width, e);
 		if (e->store == VQ_STORE_U8)
 			bytes[i] = LLVMBuildXor(c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
 	}

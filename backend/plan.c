@@ -17,6 +17,43 @@ bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what)
 	return false;
 }
 
+const vq_epilogue *vq_kernel_epilogue(const vq_kernel *k)
+{
+	switch (k->kind) {
+	case VQ_KERNEL_GEMM:
+		return &k->u.gemm.epilogue;
+	case VQ_KERNEL_ATTENTION:
+		return &k->u.attention.epilogue;
+	case VQ_KERNEL_LAYERNORM:
+		return &k->u.layernorm.epilogue;
+	case VQ_KERNEL_SOFTMAX:
+		return &k->u.softmax.epilogue;
+	case VQ_KERNEL_ELEMENTWISE:
+		return &k->u.elementwise.epilogue;
+	case VQ_KERNEL_REDUCE:
+		return &k->u.reduce.epilogue;
+	case VQ_KERNEL_PACK:
+	case VQ_KERNEL_GATHER:
+		break;
+	}
+	return NULL;
+}
+
+void vq_planner_share(vq_planner *s, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
+{
+	vq_store_scalars scalars = {
+		.inv = e->inv, .low = (float)(e->lo - e->zero), .high = (float)(e->hi - e->zero), .zero = e->zero,
+	};
+
+	if ((e->store != VQ_STORE_S8 && e->store != VQ_STORE_U8) || (!e->scaled && !e->zero))
+		return;
+	e->bounded = e->bounded && e->zero <= VQ_FAR_ZERO && e->zero >= -VQ_FAR_ZERO;
+	e->scalars = *n_args;
+	e->inv = 0;
+	e->zero = 0;
+	arg[(*n_args)++] = vq_pack_bytes(s->p, &scalars, sizeof scalars);
+}
+
 uint32_t vq_planner_kernel(vq_planner *s, const vq_kernel *k)
 {
 	vq_plan *p = s->p;

@@ -68,7 +68,22 @@ typedef struct vq_epilogue {
 	bool bounded;      /* |v| < 2^31 is proved and v is never NaN: convert, then saturate is allowed */
 	float inv;         /* f32(1/scale), per tensor */
 	int32_t lo, hi, zero; /* of the result's entry */
+	/*
+	 * Number of the argument that holds a vq_store_scalars with inv and zero (then both are 0 here), so that layers which differ in
+	 * nothing else share a kernel; 0: they are the constants above.
+	 */
+	uint32_t scalars;
 } vq_epilogue;
+
+/* A 16 bit lane saturated before adding a zero point of at most this magnitude stays beyond the bytes' range. */
+enum { VQ_FAR_ZERO = 32767 - 128 };
+
+/* What a quantizing store reads when it is shared, in the weights; little endian. */
+typedef struct vq_store_scalars {
+	float inv;         /* f32(1/scale) */
+	float low, high;   /* lo - zero, hi - zero */
+	int32_t zero;
+} vq_store_scalars;
 
 /* ---- kernels ---- */
 
@@ -227,6 +242,9 @@ void vq_plan_memory(vq_plan *p);
 
 /* Bytes of scratch one worker needs for the kernel. backend/kernels/scratch.c */
 uint64_t vq_kernel_scratch(const vq_kernel *k, const vq_target *t);
+
+/* How the kernel stores its result; NULL for kernels that only move. backend/plan.c */
+const vq_epilogue *vq_kernel_epilogue(const vq_kernel *k);
 
 /* Number of tasks a kernel splits into; a step's tasks equal it. backend/kernels/tasks.c */
 uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t);

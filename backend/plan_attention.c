@@ -113,7 +113,8 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 	vq_kernel kernel;
 	vq_attention *d = &kernel.u.attention;
 	int64_t qs[3], ks[3], vs[3];
-	vq_ref arg[6] = { { 0 } }, kr, vr;
+	vq_ref arg[VQ_MAX_ARGS] = { { 0 } }, kr, vr;
+	uint32_t n_args = 6;
 	bool u8;
 
 	memset(&kernel, 0, sizeof kernel);
@@ -156,8 +157,9 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 	d->o_head = (int64_t)d->e * (qo ? 1 : 4);
 	d->o_batch = d->o_row * d->n;
 	d->row_block = (uint32_t)round_up(d->n < 64 ? d->n : (d->n + (d->n + 63) / 64 - 1) / ((d->n + 63) / 64), 2);
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[4] = vq_planner_result(s, n->out);
-	vq_step *step = vq_planner_step(s, &kernel, arg, 6, node);
+	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, node);
 	step->integer = !d->f32;
 	step->macs = (int64_t)d->batch * heads * d->n * d->m * (d->d + d->e);
 	return true;

@@ -195,8 +195,8 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 			if (qw->zero[i])
 				return vq_planner_refuse(s, group->node[0], "weights have a scale per channel and zero points other than 0");
 	d->wide = t.pairs_s16 != s->s8.pairs_s16;
-	d->a_zero = qx->zero[0];
 	d->b_zero = qw->zero[0];
+	d->a_zero = d->b_zero ? qx->zero[0] : 0; /* else only the initial accumulators know it, and layers share the kernel */
 	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
 	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
 	qo = group->n == 1 ? vq_quant_of(g, vq_type_of(g, n->out)) : NULL;
@@ -216,6 +216,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
 	d->epilogue.bounded = group->n == 1 && worst < 0x1p30;
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c, true);
 	split_tasks(d, &t);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
@@ -256,6 +257,7 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 		d->epilogue.scaled = true;
 		d->epilogue.inv = (float)(1.0 / (double)q->scale[0]);
 	}
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	split_tasks(d, &s->f32);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
@@ -418,6 +420,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	arg[0] = base[0];
 	arg[1] = pack_operand(s, &t, f32, &base[1], d->batch, sb, d->n, w[1].stride[w[1].rank - 1], d->k, w[1].stride[w[1].rank - 2],
 		-(d->a_zero + (t.a == VQ_A_U8 ? 128 : 0)), d->wide, node, &bytes);
+	d->a_zero = d->b_zero ? d->a_zero : 0;
 	d->b_batch[1] = bytes;
 	d->b_batch[0] = bytes * d->batch[1];
 	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
@@ -433,6 +436,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->epilogue.bounded = !f32 && group->n == 1 && 65025.0 * d->k * (double)c.mult[0] < 0x1p30;
 	if (!f32 && 65025.0 * d->k >= 0x1p31)
 		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	split_tasks(d, &t);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);

@@ -172,6 +172,7 @@ bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
 	}
 	squeeze(d);
 	split_elementwise(d);
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[0] = vq_planner_result(s, out);
 	vq_planner_step(s, &kernel, arg, n_args, tail);
 	return true;
@@ -208,7 +209,8 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 	const vq_quant *q = vq_quant_of(g, ot);
 	vq_kernel kernel;
 	vq_layernorm *d = &kernel.u.layernorm;
-	vq_ref arg[4];
+	vq_ref arg[5];
+	uint32_t n_args = 4;
 	vq_window w = vq_planner_window(s, n->in[0]), r = w;
 	vq_home h = vq_planner_home(s, w.root);
 
@@ -245,9 +247,10 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 		arg[i] = vq_pack_bytes(s->p, to, d->n * sizeof *to);
 	}
 	norm_store(s, n->out, &d->epilogue, false);
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	d->row_block = row_block(d->rows);
 	arg[3] = vq_planner_result(s, n->out);
-	vq_planner_step(s, &kernel, arg, 4, node);
+	vq_planner_step(s, &kernel, arg, n_args, node);
 	return true;
 }
 
@@ -259,7 +262,8 @@ bool vq_plan_softmax(vq_planner *s, const vq_group *group)
 	const vq_type *t = vq_type_of(g, n->in[0]);
 	vq_kernel kernel;
 	vq_softmax *d = &kernel.u.softmax;
-	vq_ref arg[2];
+	vq_ref arg[3];
+	uint32_t n_args = 2;
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_SOFTMAX;
@@ -270,9 +274,10 @@ bool vq_plan_softmax(vq_planner *s, const vq_group *group)
 	s->left[vq_window_find(g, n->in[0], NULL, NULL).root.id]--;
 	arg[0] = vq_planner_dense(s, n->in[0], true, node);
 	norm_store(s, n->out, &d->epilogue, true);
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	d->row_block = row_block(d->rows);
 	arg[1] = vq_planner_result(s, n->out);
-	vq_planner_step(s, &kernel, arg, 2, node);
+	vq_planner_step(s, &kernel, arg, n_args, node);
 	return true;
 }
 
@@ -288,7 +293,8 @@ bool vq_plan_reduce(vq_planner *s, const vq_group *group)
 	vq_kernel kernel;
 	vq_reduce *d = &kernel.u.reduce;
 	vq_extra *x = &d->epilogue.extra[0];
-	vq_ref arg[2];
+	vq_ref arg[3];
+	uint32_t n_args = 2;
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_REDUCE;
@@ -315,8 +321,9 @@ bool vq_plan_reduce(vq_planner *s, const vq_group *group)
 	x->scale = q ? q->scale[0] : 1.0f;
 	x->zero = q ? q->zero[0] : 0;
 	arg[1] = vq_ref_at(h.ref, w.offset * (int64_t)vq_elem_bytes(t->elem));
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[0] = vq_planner_result(s, n->out);
-	vq_planner_step(s, &kernel, arg, 2, node);
+	vq_planner_step(s, &kernel, arg, n_args, node);
 	return true;
 }
 

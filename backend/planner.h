@@ -35,6 +35,8 @@ typedef struct vq_planner {
 /* ---- plan.c ---- */
 uint32_t vq_planner_kernel(vq_planner *s, const vq_kernel *k);   /* finds an equal descriptor or adds it */
 vq_step *vq_planner_step(vq_planner *s, const vq_kernel *k, const vq_ref *arg, uint32_t n_args, vq_node node);
+/* Moves inv and zero of a quantizing store out of the kernel into an argument (to be called when e is complete). */
+void vq_planner_share(vq_planner *s, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
 vq_ref vq_planner_buffer(vq_planner *s, uint64_t bytes);
 /* The data of w's root; plans the copy or packing that brings it into being. */
 vq_home vq_planner_home(vq_planner *s, vq_value root);

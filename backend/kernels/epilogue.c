@@ -216,7 +216,7 @@ uint32_t vq_epilogue_convert(vq_codegen *c, const vq_epilogue *e, vq_ll *v, uint
 	case VQ_STORE_S8:
 	case VQ_STORE_U8:
 		for (uint32_t i = 0; i < n && e->scaled; i++)
-			v[i] = vq_fmul(c, v[i], vq_splat_f32(c, e->inv, lanes));
+			v[i] = vq_fmul(c, v[i], vq_splat(c, e->scalars ? c->store_inv : vq_cf32(c, e->inv), lanes));
 		return vq_quantize_vectors(c, v, n, e);
 	case VQ_STORE_BOOL:
 		for (uint32_t i = 0; i < n; i++) {
