@@ -11,10 +11,10 @@ failed=0 passed=0
 
 fail() { echo "FAIL: $*"; failed=$((failed + 1)); }
 pass() { passed=$((passed + 1)); }
-expect() { # name, command...: passes if the command succeeds
-	name=$1
+expect() { # what, command...: passes if the command succeeds
+	what=$1
 	shift
-	if "$@" > log 2>&1; then pass; else fail "$name"; cat log; fi
+	if "$@" > log 2>&1; then pass; else fail "$what"; cat log; fi
 }
 
 # object OUT PREFIX flags...
@@ -59,7 +59,7 @@ link() {
 	expect "$name: links statically" $cc $abi -static -o static
 	expect "$name: links into a shared library without text relocations" $cc -shared -nostdlib one.o three.o -Wl,-z,text -o lib.so
 	expect "$name: -nostdlib program links" $cc -std=c11 -O1 -ffreestanding -nostdlib -static -fno-stack-protector -I. \
-		"$source/tests/run/object_nostdlib.c" one.o -o bare
+		"$source/tests/run/object_nostdlib.c" one.o -lgcc -o bare
 	[ "$run" != none ] || return 0
 	expect "$name: codes, guard pages, threads (static)" $run ./static
 	code=0
@@ -94,7 +94,7 @@ fi
 # RISC-V: made for vectors of 256 bits, run on 128
 object one one -target=riscv64 -mattr=+v,+zvl256b $calib
 if command -v riscv64-linux-gnu-gcc > /dev/null && command -v qemu-riscv64 > /dev/null; then
-	riscv64-linux-gnu-gcc -std=c11 -O1 -ffreestanding -nostdlib -static -I. "$source/tests/run/object_nostdlib.c" one.o -o bare
+	riscv64-linux-gnu-gcc -std=c11 -O1 -ffreestanding -nostdlib -static -I. "$source/tests/run/object_nostdlib.c" one.o -lgcc -o bare
 	code=0
 	qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64 ./bare > log 2>&1 || code=$?
 	[ "$code" = 99 ] && pass || fail "VLEN 256 object on VLEN 128: exit code $code, expected VITQ_E_CPU (99)"

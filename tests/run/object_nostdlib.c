@@ -39,6 +39,8 @@ __attribute__((used, noreturn)) void start(void)
 
 #if defined(__x86_64__) /* the kernel enters with rsp 16-byte aligned, a function expects it after a call */
 __asm__(".globl _start\n_start:\n\tcall start\n");
+#elif defined(__riscv) /* what the linker relaxed is relative to gp */
+__asm__(".globl _start\n_start:\n\t.option push\n\t.option norelax\n\tla gp, __global_pointer$\n\t.option pop\n\tj start\n");
 #else
 __attribute__((used, noreturn)) void _start(void) { start(); }
 #endif
