@@ -64,6 +64,7 @@ static void describe(const vq_plan *p, vq_object *o)
 			.node = name ? vq_arena_printf(o->arena, "%s", name) : NULL,
 			.macs = s->macs,
 			.integer = s->integer,
+			.weight_bytes = s->weight_bytes,
 			.tasks = s->tasks,
 		};
 		o->macs += (uint64_t)s->macs;

@@ -88,6 +88,8 @@ vq_step *vq_planner_step(vq_planner *s, const vq_kernel *k, const vq_ref *arg, u
 	*step = (vq_step){ .kernel = vq_planner_kernel(s, k), .n_args = n_args, .node = node };
 	memcpy(step->arg, arg, n_args * sizeof *arg);
 	step->tasks = vq_kernel_tasks(k, p->target);
+	step->weight_bytes = p->weight_bytes - s->packed;
+	s->packed = p->weight_bytes;
 	for (uint32_t i = 0; i < n_args; i++)
 		touch(s, &arg[i], p->n_steps);
 	p->n_steps++;

@@ -205,7 +205,8 @@ typedef struct vq_step {
 	uint32_t n_args;
 	vq_ref arg[VQ_MAX_ARGS];
 	uint32_t tasks;
-	vq_node node;           /* the node whose value it completes, for names and the report */
+	vq_node node;           /* what it mainly computes, for names and the report */
+	uint64_t weight_bytes;  /* of constants packed for it */
 	int64_t macs;
 	bool integer;
 } vq_step;

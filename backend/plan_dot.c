@@ -221,7 +221,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	split_tasks(d, &t);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
-	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[group->n - 1]);
+	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[0]);
 	step->integer = true;
 	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
 	return true;
@@ -261,7 +261,7 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	split_tasks(d, &s->f32);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
-	vq_planner_step(s, kernel, arg, n_args, group->node[group->n - 1])->macs =
+	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs =
 		(int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
 	return true;
 }
@@ -440,7 +440,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	split_tasks(d, &t);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
-	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
+	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[0]);
 	step->integer = !f32;
 	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
 	return true;

@@ -24,6 +24,7 @@ typedef struct vq_planner {
 	const vq_graph *g;
 	vq_arena *a;
 	vq_tile s8, wide, f32;  /* tiles of the target */
+	uint64_t packed;        /* bytes of weights that belong to steps planned before */
 	uint32_t *uses;         /* by value id */
 	uint32_t *left;         /* by value id: uses by kernels not planned yet, of the value as root of a window */
 	bool *watched;          /* by value id */
