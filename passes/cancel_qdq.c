@@ -8,8 +8,8 @@
  *          - dequantize moves down through movement: transpose(dequantize x) ->
  *            dequantize(transpose x);
  *          - quantize(dequantize x) with the entry of x becomes x;
- *          - quantize per tensor moves up through movement, if the whole of what is moved is wanted
- *            in that entry.
+ *          - quantize moves up through movement, if the whole of what is moved is wanted in that
+ *            entry, per tensor or with scales along the last axis that the movement keeps together.
  * Leaves:  every value that remains with the same bits: movement commutes with both.
  */
 #include "ir/build.h"
@@ -198,7 +198,7 @@ static bool is_output(const vq_graph *g, vq_value v)
 	return false;
 }
 
-/* The per-tensor entry that every use of v quantizes to, 0 if there is another use or none. */
+/* The entry that every use of v quantizes to, 0 if there is another use or none. */
 static uint32_t wanted_entry(const vq_graph *g, vq_value v)
 {
 	uint32_t entry = 0;
@@ -211,8 +211,7 @@ static uint32_t wanted_entry(const vq_graph *g, vq_value v)
 
 			if (!vq_same(g->node[i].in[j], v))
 				continue;
-			if (!is_op(g, i, VQ_OP_QUANTIZE) || (entry && entry != to) ||
-				!vq_per_tensor(g, vq_type_of(g, g->node[i].out)))
+			if (!is_op(g, i, VQ_OP_QUANTIZE) || (entry && entry != to))
 				return 0;
 			entry = to;
 		}
@@ -220,12 +219,36 @@ static uint32_t wanted_entry(const vq_graph *g, vq_value v)
 }
 
 /*
+ * The entry that operand j of movement n must have for a result in `entry`, 0 if there is none.
+ * Scales along an axis are looked for along the operand's last one, where heads and channels are.
+ */
+static uint32_t operand_entry(vq_graph *g, vq_node n, uint32_t j, uint32_t entry)
+{
+	vq_type from = *vq_type_of(g, vq_operand(g, n, j)), to;
+	vq_quant q;
+
+	if (!entry || g->quant[entry].axis < 0)
+		return entry;
+	if (g->node[n.id].n_in != 1 || !from.rank)
+		return 0;
+	q = g->quant[entry];
+	q.axis = (int32_t)from.rank - 1;
+	if (from.dim[q.axis] % q.n)
+		return 0;
+	from.elem = VQ_S8;
+	from.quant = vq_quant_add(g, &q);
+	if (vq_infer_add(g, vq_op_of(g, n), &from, 1, &g->node[n.id].attr, &to) || to.quant != entry)
+		return 0;
+	return from.quant;
+}
+
+/*
  * May y, an operand of movement wanted in that entry, be quantized as a whole? Yes if nobody wants
  * anything else of it.
  */
-static bool may_quantize(const vq_graph *g, vq_value y, uint32_t entry)
+static bool may_quantize(vq_graph *g, vq_value y, uint32_t entry)
 {
-	if (vq_type_of(g, y)->elem != VQ_F32)
+	if (vq_type_of(g, y)->elem != VQ_F32 || !entry)
 		return false;
 	if (vq_is_const(g, y))
 		return true;
@@ -240,7 +263,9 @@ static bool may_quantize(const vq_graph *g, vq_value y, uint32_t entry)
 			if (is_op(g, i, VQ_OP_QUANTIZE)
 					? vq_type_of(g, g->node[i].out)->quant != entry
 					: j >= moved_operands(&g->node[i]) ||
-						  wanted_entry(g, g->node[i].out) != entry)
+						  operand_entry(g, (vq_node){i}, j,
+							  wanted_entry(g, g->node[i].out)) !=
+							  entry)
 				return false;
 		}
 	return true;
@@ -264,13 +289,14 @@ static bool sink_one(vq_graph *g, vq_node n)
 	vq_value *in, out, old = g->node[n.id].out;
 
 	for (uint32_t j = 0; entry && j < moved; j++)
-		if (!may_quantize(g, g->node[n.id].in[j], entry))
+		if (!may_quantize(g, g->node[n.id].in[j], operand_entry(g, n, j, entry)))
 			entry = 0;
 	if (!entry)
 		return false;
 	in = VQ_ARRAY(&scratch, n_in, vq_value);
 	for (uint32_t j = 0; j < n_in; j++)
-		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j], entry)
+		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j],
+					    operand_entry(g, n, j, entry))
 				  : g->node[n.id].in[j];
 	out = move_alike(g, n, in);
 	vq_arena_free(&scratch);
