@@ -142,6 +142,42 @@ static void check_cpu(entry *e, vq_ll hwcap)
 	}
 }
 
+/* ok and whether all indices of the check, from dimension r of its window on, lie in range */
+static vq_ll in_range(entry *e, const vq_index_check *k, vq_ll data, uint32_t r, vq_ll offset, vq_ll ok)
+{
+	vq_codegen *c = e->c;
+	vq_elem elem = vq_type_of(e->p->g, k->window.root)->elem;
+	LLVMTypeRef t = elem == VQ_I64 ? c->i64 : c->i32;
+	int64_t bytes = (int64_t)vq_elem_bytes(elem);
+	vq_loop l;
+
+	if (r == k->window.rank) {
+		vq_ll index = vq_load(c, t, vq_offset(c, data, vq_mul_const(c, offset, bytes)), (uint32_t)bytes);
+
+		return and_all(c, ok, LLVMBuildICmp(c->b, LLVMIntULT, index, LLVMConstInt(t, (uint64_t)k->limit, 0), ""));
+	}
+	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, k->window.dim[r]), vq_cword(c, 1), &ok, 1);
+	offset = vq_add_word(c, offset, vq_mul_const(c, l.i, k->window.stride[r]));
+	l.next[0] = in_range(e, k, data, r + 1, offset, l.phi[0]);
+	vq_loop_end(c, &l);
+	return l.phi[0];
+}
+
+static void check_indices(entry *e)
+{
+	vq_codegen *c = e->c;
+	vq_ll ok = LLVMConstInt(c->i1, 1, 0);
+
+	for (uint32_t i = 0; i < e->p->n_checks; i++) {
+		const vq_index_check *k = &e->p->check[i];
+		vq_ll data = LLVMGetParam(e->f, e->p->g->value[k->window.root.id].index);
+
+		ok = in_range(e, k, data, 0, vq_cword(c, k->window.offset), ok);
+	}
+	if (e->p->n_checks)
+		require(e, ok, VITQ_E_INDEX);
+}
+
 static void build_run(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_ll body, LLVMTypeRef body_type)
 {
 	const vq_graph *g = p->g;
@@ -195,6 +231,7 @@ static void build_run(vq_codegen *c, const vq_plan *p, const vq_emit_options *o,
 		vq_cword(c, (int64_t)p->buffer_bytes), "");
 	require(&e, LLVMBuildICmp(c->b, LLVMIntUGE, bytes, need, ""), VITQ_E_WORKSPACE);
 	check_cpu(&e, hwcap);
+	check_indices(&e);
 
 	for (uint32_t i = 0; i < n; i++)
 		vq_store_to(c, LLVMGetParam(e.f, i), i < g->n_inputs ? vq_offset_const(c, block[0], i * w)

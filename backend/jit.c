@@ -17,6 +17,8 @@ typedef void body_function(const void *const *in, void *const *out, void *worksp
 struct vq_exec {
 	vq_arena arena;
 	vq_diag *diag;
+	const vq_graph *g;
+	vq_plan plan; /* without its weights; says which indices to check */
 	LLVMOrcLLJITRef jit;
 	body_function *body;
 	void *workspace;
@@ -80,31 +82,31 @@ static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_
 	vq_emit_options options = { .prefix = "jit", .target = target, .strict = true };
 	vq_exec *e = VQ_NEW(&arena, vq_exec);
 	vq_codegen c = { 0 };
-	vq_plan plan = { 0 };
 	LLVMTargetMachineRef machine = NULL;
 	char *message = NULL;
 	bool ok = false;
 
 	e->diag = g->diag;
-	if (target && vq_plan_make(&plan, &arena, g, target, true, observed, n, false))
+	e->g = g;
+	if (target && vq_plan_make(&e->plan, &arena, g, target, true, observed, n, false))
 		machine = vq_codegen_open(&c, target, true, g->diag);
 	if (machine) {
-		c.plan = &plan;
+		c.plan = &e->plan;
 		c.jit = true;
-		ok = vq_module_build(&c, &plan, &options, g->diag);
+		ok = vq_module_build(&c, &e->plan, &options, g->diag);
 		if (ok && (LLVMVerifyModule(c.module, LLVMReturnStatusAction, &message) || c.unknown_intrinsic))
 			ok = vq_bug(g->diag, NULL, "the generated module is not valid: %s", c.unknown_intrinsic ? c.unknown_intrinsic : message);
 		LLVMDisposeMessage(message);
 		ok = ok && load(e, &c, machine);
 		vq_codegen_close(&c, machine);
 	}
-	vq_free(plan.weights);
+	vq_free(e->plan.weights);
 	e->arena = arena;
 	if (!ok) {
 		jit_dispose(e);
 		return NULL;
 	}
-	e->workspace = vq_alloc(plan.buffer_bytes + plan.scratch_bytes);
+	e->workspace = vq_alloc(e->plan.buffer_bytes + e->plan.scratch_bytes);
 	return e;
 }
 
@@ -124,11 +126,36 @@ static void observed(void *user, uint32_t value, const char *name, uint32_t elem
 	o->observe(o->user, (vq_value){ value }, data);
 }
 
+/* as <prefix>_run does, which the JIT has not */
+static bool indices_fit(const vq_exec *e, const void *const *in)
+{
+	for (uint32_t i = 0; i < e->plan.n_checks; i++) {
+		const vq_index_check *k = &e->plan.check[i];
+		const vq_value_info *input = &e->g->value[k->window.root.id];
+		int64_t count = vq_window_count(&k->window);
+
+		for (int64_t j = 0; j < count; j++) {
+			int64_t at = k->window.offset, rest = j, index;
+
+			for (uint32_t r = k->window.rank; r-- > 0; rest /= k->window.dim[r])
+				at += rest % k->window.dim[r] * k->window.stride[r];
+			index = input->type.elem == VQ_I64 ? ((const int64_t *)in[input->index])[at]
+				: ((const int32_t *)in[input->index])[at];
+			if (index < 0 || index >= k->limit)
+				return vq_error(e->diag, vq_where(e->g, k->node), "index %lld at position %lld is outside [0, %lld)",
+					(long long)index, (long long)j, (long long)k->limit);
+		}
+	}
+	return true;
+}
+
 static bool jit_run(vq_exec *e, const void *const *in, void *const *out, vq_observe *observe, void *user)
 {
 	observation o = { observe, user };
 	vitq_env env = { .size = sizeof env, .workers = 1, .observe = observe ? observed : NULL, .observe_user = &o };
 
+	if (!indices_fit(e, in))
+		return false;
 	e->body(in, out, e->workspace, &env);
 	return true;
 }

@@ -6,6 +6,7 @@
 #define VQ_BACKEND_PLAN_H
 
 #include "backend/target.h"
+#include "ir/window.h"
 
 /* Where an argument lives. Kernels get plain pointers; only the run function and this know where weights are. */
 typedef enum vq_ref_kind { VQ_REF_NONE, VQ_REF_INPUT, VQ_REF_OUTPUT, VQ_REF_WEIGHT, VQ_REF_BUFFER } vq_ref_kind;
@@ -220,6 +221,13 @@ typedef struct vq_watch {
 	vq_ref bounce;
 } vq_watch;
 
+/* Indices of a gather that the caller gives: <prefix>_run compares each with limit before it writes anything. */
+typedef struct vq_index_check {
+	vq_window window;       /* the elements of the input that are used, VQ_I64 or VQ_I32 */
+	int64_t limit;          /* they must lie in [0, limit) */
+	vq_node node;           /* the gather, for messages */
+} vq_index_check;
+
 typedef struct vq_plan {
 	vq_arena *arena;
 	const vq_graph *g;
@@ -229,6 +237,7 @@ typedef struct vq_plan {
 	vq_step *step;     uint32_t n_steps, cap_steps;
 	vq_buffer *buffer; uint32_t n_buffers, cap_buffers;
 	vq_watch *watch;   uint32_t n_watches, cap_watches;
+	vq_index_check *check; uint32_t n_checks, cap_checks;
 	unsigned char *weights; uint64_t weight_bytes, cap_weights; /* the one read-only section, execution order, 64-byte aligned pieces */
 	uint64_t buffer_bytes;  /* workspace without worker scratch, by the memory planner */
 	uint64_t scratch_bytes; /* per worker, a multiple of 64; follows the buffers: scratch of worker w at buffer_bytes + w * scratch_bytes */

@@ -329,6 +329,40 @@ bool vq_plan_reduce(vq_planner *s, const vq_group *group)
 
 /* ---- movement that computes addresses or joins tensors ---- */
 
+/* Constant indices are checked now, an input's by the run function; nothing else can be before something is written. */
+static bool check_indices(vq_planner *s, vq_node node)
+{
+	const vq_graph *g = s->g;
+	vq_plan *p = s->p;
+	const vq_node_info *n = &g->node[node.id];
+	const vq_value_info *index = &g->value[n->in[1].id];
+	vq_window w = vq_window_find(g, n->in[1], NULL, NULL);
+	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis];
+
+	for (int64_t i = 0, count = vq_type_count(&index->type); index->def == VQ_DEF_CONST && i < count; i++) {
+		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i] : ((const int32_t *)index->data)[i];
+
+		if (k < 0 || k >= limit)
+			return vq_planner_refuse(s, node, vq_arena_printf(s->a, "index %lld at position %lld is outside [0, %lld)",
+				(long long)k, (long long)i, (long long)limit));
+	}
+	if (index->def == VQ_DEF_CONST)
+		return true;
+	if (g->value[w.root.id].def != VQ_DEF_INPUT)
+		return vq_planner_refuse(s, node, "its indices are computed at run time, expected constants or elements of an input of the model");
+	vq_window_squeeze(&w);
+	for (uint32_t i = 0; i < p->n_checks; i++) {
+		const vq_window *old = &p->check[i].window;
+
+		if (p->check[i].limit == limit && vq_same(old->root, w.root) && old->offset == w.offset && old->rank == w.rank &&
+			!memcmp(old->dim, w.dim, sizeof w.dim) && !memcmp(old->stride, w.stride, sizeof w.stride))
+			return true;
+	}
+	p->check = vq_arena_grow(p->arena, p->check, &p->cap_checks, p->n_checks + 1, sizeof *p->check);
+	p->check[p->n_checks++] = (vq_index_check){ .window = w, .limit = limit, .node = node };
+	return true;
+}
+
 bool vq_plan_gather(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
@@ -342,8 +376,8 @@ bool vq_plan_gather(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_GATHER;
-	if (!vq_is_const(g, n->in[1]))
-		return vq_planner_refuse(s, node, "indices that are known only at run time");
+	if (!check_indices(s, node))
+		return false;
 	d->outer = 1;
 	d->inner_bytes = vq_elem_bytes(t->elem);
 	for (uint32_t i = 0; i < axis; i++)

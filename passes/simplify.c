@@ -186,6 +186,25 @@ static bool gather_is_slice(vq_graph *g, vq_node n)
 }
 
 /*
+ * Casts between index types in front of gather go: in range they change nothing, and out of it the
+ * index is refused as it was given.
+ */
+static bool gather_reads_through_cast(vq_graph *g, vq_node n)
+{
+	vq_value index = vq_operand(g, n, 1), from;
+	vq_elem elem;
+
+	if (vq_op_of(g, n) != VQ_OP_GATHER || vq_def_op(g, index) != VQ_OP_CAST)
+		return false;
+	from = vq_in(g, index, 0);
+	elem = vq_type_of(g, from)->elem;
+	if (elem != VQ_I64 && elem != VQ_I32)
+		return false;
+	g->node[n.id].in[1] = from;
+	return true;
+}
+
+/*
  * quantize(constant) is constant codes; the step to f32 behind it stays, so no information is lost
  */
 static bool constant_codes(vq_graph *g, vq_node n)
@@ -268,8 +287,8 @@ bool vq_simplify(vq_graph *g)
 		}
 		changed |= constant_second(g, node);
 		changed |= neutral(g, node) || divide_exactly(g, node) || powers(g, node) ||
-			   gather_is_slice(g, node) || constant_codes(g, node) ||
-			   flat_concat(g, node);
+			   gather_is_slice(g, node) || gather_reads_through_cast(g, node) ||
+			   constant_codes(g, node) || flat_concat(g, node);
 	}
 	return changed;
 }

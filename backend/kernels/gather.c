@@ -1,16 +1,13 @@
 /* Rows of a table by index (embeddings): copies of a constant number of bytes. */
 #include "backend/kernels/kernel.h"
 
-/* Negative indices count from the end. Bounds were checked before; the clamp keeps a wrong object from reading elsewhere. */
+/* Bounds were checked before; the clamp keeps a caller that changes the indices meanwhile from reading elsewhere. */
 static vq_ll row_of(vq_codegen *c, const vq_gather *d, vq_ll index)
 {
 	LLVMTypeRef t = LLVMTypeOf(index);
-	vq_ll axis = LLVMConstInt(t, d->axis, 0), last = LLVMConstInt(t, d->axis - 1, 0);
-	vq_ll wrapped = LLVMBuildAdd(c->b, index, axis, "");
-	vq_ll below = LLVMBuildICmp(c->b, LLVMIntSLT, index, LLVMConstNull(t), "");
-	vq_ll row = LLVMBuildSelect(c->b, below, wrapped, index, "");
+	vq_ll last = LLVMConstInt(t, d->axis - 1, 0);
+	vq_ll row = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntULT, index, last, ""), index, last, "");
 
-	row = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntULT, row, last, ""), row, last, "");
 	if (t == c->word)
 		return row;
 	return LLVMGetIntTypeWidth(t) > LLVMGetIntTypeWidth(c->word) ? LLVMBuildTrunc(c->b, row, c->word, "")

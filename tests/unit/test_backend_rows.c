@@ -321,7 +321,7 @@ static void gather(void **state)
 		k.u.gather = (vq_gather){ .outer = outer, .axis = axis, .n = n, .inner_bytes = inner, .index = i % 2 ? VQ_I64 : VQ_I32 };
 		check_fill(data.data, VQ_U8, (int64_t)outer * axis * inner);
 		for (uint32_t j = 0; j < n; j++) {
-			int64_t at = check_random_in(-(int64_t)axis, axis - 1), row = at < 0 ? at + axis : at;
+			int64_t at = check_random_in(-1, axis), row = at < 0 || at >= axis ? axis - 1 : at; /* the clamp */
 
 			if (i % 2)
 				((int64_t *)index.data)[j] = at;

@@ -1,0 +1,215 @@
+/*
+ * Whole graphs, planned, compiled and run on this machine, against the evaluator: the same bits, or a refusal that names what is
+ * missing. Kernels have their own tests; these are about which kernels a graph becomes.
+ */
+#include "backend/backend.h"
+#include "ir/eval.h"
+#include "ir/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PORTS = 4, RUNS = 3 };
+
+typedef struct bench {
+	vq_arena arena;
+	vq_diag diag;
+	vq_graph g;
+	void *in[PORTS], *got[PORTS], *want[PORTS];
+	uint32_t seed;
+} bench;
+
+static uint32_t next(bench *b)
+{
+	b->seed = b->seed * 1664525u + 1013904223u;
+	return b->seed >> 8;
+}
+
+/* Values in a range that quantizes to few saturated codes; indices below 4; for s8 all codes of the entry. */
+static void fill(bench *b, const vq_type *t, void *data)
+{
+	const vq_quant *q = vq_quant_of(&b->g, t);
+	int64_t n = vq_type_count(t);
+
+	for (int64_t i = 0; i < n; i++)
+		switch (t->elem) {
+		case VQ_F32: ((float *)data)[i] = (float)((int32_t)(next(b) % 8001) - 4000) * 0x1p-10f; break;
+		case VQ_I64: ((int64_t *)data)[i] = next(b) % 4; break;
+		case VQ_I32: ((int32_t *)data)[i] = (int32_t)(next(b) % 4); break;
+		case VQ_BOOL: ((uint8_t *)data)[i] = next(b) & 1; break;
+		case VQ_S8:
+			((int8_t *)data)[i] = (int8_t)(q ? q->lo + (int32_t)(next(b) % (uint32_t)(q->hi - q->lo + 1)) : (int32_t)(next(b) & 127));
+			break;
+		default: ((uint8_t *)data)[i] = (uint8_t)next(b); break;
+		}
+}
+
+static void begin(bench *b, const char *text)
+{
+	memset(b, 0, sizeof *b);
+	vq_diag_init(&b->diag, &b->arena, "test.vir");
+	if (!vq_parse_graph(&b->g, &b->arena, &b->diag, text, strlen(text), TEST_BUILD))
+		fail_msg("%s", b->diag.n ? b->diag.item[0].text : "not parsed");
+	assert_true(b->g.n_inputs <= PORTS && b->g.n_outputs <= PORTS);
+	for (uint32_t i = 0; i < b->g.n_inputs; i++)
+		b->in[i] = vq_arena_alloc(&b->arena, vq_type_bytes(vq_type_of(&b->g, b->g.input[i].value)));
+	for (uint32_t i = 0; i < b->g.n_outputs; i++) {
+		b->got[i] = vq_arena_alloc(&b->arena, vq_type_bytes(vq_type_of(&b->g, b->g.output[i].value)));
+		b->want[i] = vq_arena_alloc(&b->arena, vq_type_bytes(vq_type_of(&b->g, b->g.output[i].value)));
+	}
+}
+
+static const vq_executor *jit(void)
+{
+	const char *why = NULL;
+	const vq_executor *e = vq_jit(&why);
+
+	if (!e)
+		print_message("no JIT here: %s\n", why);
+	return e;
+}
+
+static void compare(const bench *b)
+{
+	for (uint32_t i = 0; i < b->g.n_outputs; i++) {
+		size_t bytes = vq_type_bytes(vq_type_of(&b->g, b->g.output[i].value));
+
+		for (size_t k = 0; k < bytes; k++)
+			if (((const char *)b->got[i])[k] != ((const char *)b->want[i])[k])
+				fail_msg("output '%s' differs from the evaluator's at byte %zu of %zu", b->g.output[i].name, k, bytes);
+	}
+}
+
+static void same(const char *text)
+{
+	const vq_executor *compiler = jit();
+	vq_exec *compiled, *reference;
+	bench b;
+
+	if (!compiler)
+		skip();
+	begin(&b, text);
+	compiled = compiler->prepare(&b.g, NULL, 0);
+	if (!compiled)
+		fail_msg("%s: %s", b.diag.item[0].where ? b.diag.item[0].where : "", b.diag.item[0].text);
+	reference = vq_evaluator.prepare(&b.g, NULL, 0);
+	assert_non_null(reference);
+	for (uint32_t run = 0; run < RUNS; run++) {
+		for (uint32_t i = 0; i < b.g.n_inputs; i++)
+			fill(&b, vq_type_of(&b.g, b.g.input[i].value), b.in[i]);
+		assert_true(compiler->run(compiled, (const void *const *)b.in, b.got, NULL, NULL));
+		assert_true(vq_evaluator.run(reference, (const void *const *)b.in, b.want, NULL, NULL));
+		compare(&b);
+	}
+	compiler->dispose(compiled);
+	vq_evaluator.dispose(reference);
+	vq_arena_free(&b.arena);
+}
+
+static void refused(const char *text, const char *why)
+{
+	const vq_executor *compiler = jit();
+	bench b;
+
+	if (!compiler)
+		skip();
+	begin(&b, text);
+	assert_null(compiler->prepare(&b.g, NULL, 0));
+	assert_true(b.diag.errors > 0);
+	if (!strstr(b.diag.item[0].text, why))
+		fail_msg("'%s' does not say '%s'", b.diag.item[0].text, why);
+	vq_arena_free(&b.arena);
+}
+
+/* ---- indices of the caller ---- */
+
+static void gather(void **state)
+{
+	(void)state;
+	same("graph f(table: f32[4,5], i: i64[2,3], j: i32[7]) {\n"
+	     "  %1 = gather %table, %i axis=0\n"
+	     "  %2 = slice %j start=[1] step=[2] count=[3]\n"
+	     "  %3 = gather %table, %2 axis=0\n"
+	     "  return %1 as \"a\", %3 as \"b\"\n}\n");
+	refused("graph f(table: f32[4,5], x: i64[4], y: i64[3]) {\n"
+		"  %1 = gather %x, %y axis=0\n"
+		"  %2 = gather %table, %1 axis=0\n"
+		"  return %2\n}\n",
+		"its indices are computed at run time, expected constants or elements of an input");
+	refused("graph f(table: f32[4,5]) {\n"
+		"  const @i : i64[2] = inline [3, 4]\n"
+		"  %1 = gather %table, @i axis=0\n"
+		"  return %1\n}\n",
+		"index 4 at position 1 is outside [0, 4)");
+}
+
+/* only what is read is checked, and nothing is computed before it was */
+static void indices_out_of_range(void **state)
+{
+	static const char text[] = "graph f(table: f32[4,2], i: i64[4]) {\n"
+				   "  %1 = view %i offset=0 stride=[2] : i64[2]\n"
+				   "  %2 = gather %table, %1 axis=0\n"
+				   "  return %2\n}\n";
+	const vq_executor *compiler = jit();
+	const int64_t good[] = { 3, 99, 0, -1 }, high[] = { 1, 0, 4, 0 }, low[] = { -1, 0, 0, 0 };
+	const int64_t *bad[] = { high, low };
+	vq_exec *e;
+	bench b;
+
+	(void)state;
+	if (!compiler)
+		skip();
+	begin(&b, text);
+	e = compiler->prepare(&b.g, NULL, 0);
+	assert_non_null(e);
+	fill(&b, vq_type_of(&b.g, b.g.input[0].value), b.in[0]);
+	memcpy(b.in[1], good, sizeof good);
+	assert_true(compiler->run(e, (const void *const *)b.in, b.got, NULL, NULL));
+	assert_memory_equal(b.got[0], (float *)b.in[0] + 6, 8);
+	assert_memory_equal((float *)b.got[0] + 2, b.in[0], 8);
+	memset(b.got[0], 0x55, 16);
+	memset(b.want[0], 0x55, 16);
+	for (uint32_t i = 0; i < 2; i++) {
+		memcpy(b.in[1], bad[i], sizeof high);
+		assert_false(compiler->run(e, (const void *const *)b.in, b.got, NULL, NULL));
+		assert_memory_equal(b.got[0], b.want[0], 16);
+		assert_int_equal(b.diag.errors, i + 1);
+	}
+	assert_string_equal(b.diag.item[0].text, "index 4 at position 1 is outside [0, 4)");
+	assert_string_equal(b.diag.item[1].text, "index -1 at position 0 is outside [0, 4)");
+	compiler->dispose(e);
+	vq_arena_free(&b.arena);
+}
+
+/* ---- elementwise ---- */
+
+static void from_integers(void **state)
+{
+	(void)state;
+	/* BERT's attention mask */
+	same("graph f(mask: i64[2,7], scores: f32[2,3,5,7]) {\n"
+	     "  const @0 : f32[] = inline [0x1p+0]\n"
+	     "  const @1 : f32[] = inline [-0x1.fffffep+127]\n"
+	     "  %1 = reshape %mask : i64[2,1,1,7]\n"
+	     "  %2 = cast %1 to=f32\n"
+	     "  %3 = sub @0, %2\n"
+	     "  %4 = mul %3, @1\n"
+	     "  %5 = add %scores, %4\n"
+	     "  return %5\n}\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gather),
+		cmocka_unit_test(indices_out_of_range),
+		cmocka_unit_test(from_integers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
