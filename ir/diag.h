@@ -34,7 +34,10 @@ bool vq_warning(vq_diag *d, const char *where, const char *format, ...) VQ_PRINT
 bool vq_note(vq_diag *d, const char *format, ...) VQ_PRINTF(2, 3);
 bool vq_hint(vq_diag *d, const char *format, ...) VQ_PRINTF(2, 3);
 
-/* "file: where: text", "  note: text"; newline included; in d's arena */
+/*
+ * "file: where: text", "  note: text"; newline included; in d's arena. One line: control characters and bytes that are no
+ * UTF-8 show as \xNN, what is very long is cut.
+ */
 const char *vq_message_text(const vq_diag *d, const vq_message *m);
 
 #endif
