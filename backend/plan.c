@@ -342,8 +342,11 @@ bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_targe
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		vq_value v = g->node[i].out;
 
-		if (s.group[i].n && !plan_group(&s, &s.group[i]))
+		if (s.group[i].n && !plan_group(&s, &s.group[i])) {
+			if (!s.home[v.id].set) /* planning goes on, to find every problem: readers need a place to read from */
+				vq_planner_result(&s, v);
 			continue;
+		}
 		if (g->diag->errors == errors && (s.watched[v.id] || (all && s.home[v.id].set && s.group[i].n)))
 			watch(&s, v);
 	}
