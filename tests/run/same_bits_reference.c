@@ -5,7 +5,7 @@
  *       evaluates the graph; writes FOLDER/inputs.bin, expected.bin and, in words, expected.txt
  *   same_bits_reference compile MODEL.vir MODEL.onnx STEM PREFIX INSTRUMENT TARGET [OPTION...]
  *       compiles the same graph to STEM.o and STEM.h, so that its value ids are the evaluator's;
- *       options: -mcpu=X -mattr=X -mfloat-abi=softfp
+ *       options: -mcpu=X -mattr=X -mfloat-abi=softfp; -S: also to STEM.s
  *
  * Inputs: 2 real, 1 random, 1 all zero, 1 beyond every range, then REAL - 2 more real ones.
  * expected.bin, little endian: u32 inputs, values, bytes of one input, of one output; per value
@@ -232,7 +232,8 @@ static bool compile(reference *r, int argc, char **argv)
 		.tool = "vitqc " VQ_VERSION,
 		.instrument = strcmp(argv[4], "1") == 0,
 		.strict = true};
-	vq_object o = {.arena = &r->arena};
+	vq_object o = {.arena = &r->arena}, text = o;
+	bool assembly = false;
 	vq_file model;
 
 	for (int i = 6; i < argc; i++) {
@@ -242,6 +243,8 @@ static bool compile(reference *r, int argc, char **argv)
 			request.attr = argv[i] + 7;
 		else if (strcmp(argv[i], "-mfloat-abi=softfp") == 0)
 			request.float_abi = VQ_FLOAT_ABI_SOFTFP;
+		else if (strcmp(argv[i], "-S") == 0)
+			assembly = true;
 		else
 			return vq_error(&r->diag, NULL, "unknown option '%s'", argv[i]);
 	}
@@ -250,8 +253,13 @@ static bool compile(reference *r, int argc, char **argv)
 	e.model_hash = vq_hash(model.data, model.bytes);
 	vq_file_close(&model);
 	e.target = vq_target_resolve(&r->arena, &r->diag, &request);
-	return e.target && read_graph(r, argv[0]) &&
-	       vq_compile(&r->g, &e, VQ_ARTIFACT_OBJECT, &o) &&
+	if (!e.target || !read_graph(r, argv[0]))
+		return false;
+	if (assembly && (!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
+				!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]),
+					text.elf, text.elf_bytes)))
+		return false;
+	return vq_compile(&r->g, &e, VQ_ARTIFACT_OBJECT, &o) &&
 	       write_file(r, vq_arena_printf(&r->arena, "%s.o", argv[2]), o.elf, o.elf_bytes) &&
 	       write_file(
 		       r, vq_arena_printf(&r->arena, "%s.h", argv[2]), o.header, strlen(o.header));
