@@ -4,6 +4,7 @@
 #
 #   zoo_float.sh VITQC NPZ_TOOL WORK fashion     the sample's models, 16 images (one in emulators)
 #   zoo_float.sh VITQC NPZ_TOOL WORK zoo         the ViT family of the zoo, if that stands beside the repository, else exit code 77
+#   zoo_float.sh VITQC NPZ_TOOL WORK trained     its trained models, as the sample's
 #   zoo_float.sh VITQC NPZ_TOOL WORK variants    the zoo's exports of one model end in the same .vir and the same constants
 # ZOO_FULL=1: the 224x224 model on every target too, and 16 images everywhere
 set -eu
@@ -131,7 +132,9 @@ zoo)
 		case $m in
 		vit_* | deit* | hfvit* | tv_vit* | torchenc*) model "$onnx" "${onnx%.onnx}.io.npz" input 0 "${onnx%.onnx}.io.npz" output ;;
 		esac
-	done
+	done ;;
+trained)
+	header
 	for onnx in "$zoo"/fm/*.onnx; do
 		case $onnx in
 		*_qat_* | *_qdq_*) continue ;;
