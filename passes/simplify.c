@@ -23,13 +23,12 @@ static bool all_equal(const vq_graph *g, vq_value v, double want)
 	return true;
 }
 
+/* not min and max: of a NaN they give the second operand */
 static bool commutes(vq_op op)
 {
 	switch (op) {
 	case VQ_OP_ADD:
 	case VQ_OP_MUL:
-	case VQ_OP_MIN:
-	case VQ_OP_MAX:
 	case VQ_OP_EQUAL:
 	case VQ_OP_AND:
 	case VQ_OP_OR:
@@ -77,7 +76,7 @@ static bool neutral(vq_graph *g, vq_node n)
 		nothing = vq_same_shape(vq_type_of(g, x), vq_type_of(g, i->out));
 		break;
 	case VQ_OP_NEG:
-		if (vq_def_op(g, x) != VQ_OP_NEG)
+		if (vq_def_op(g, x) != VQ_OP_NEG || vq_type_of(g, x)->quant)
 			return false;
 		x = vq_in(g, x, 0);
 		nothing = true;
@@ -245,7 +244,7 @@ static bool constant_result(vq_graph *g, vq_node n)
 	return v.id && vq_take_over(g, n, v);
 }
 
-/* concat of a concat along the same axis */
+/* concat of a concat along the same axis that does not quantize on the way */
 static bool flat_concat(vq_graph *g, vq_node n)
 {
 	const vq_node_info *i = &g->node[n.id];
@@ -259,6 +258,7 @@ static bool flat_concat(vq_graph *g, vq_node n)
 	for (uint32_t j = 0; j < i->n_in; j++) {
 		const vq_node_info *from = &g->node[vq_def_of(g, i->in[j]).id];
 		bool open = from->op == VQ_OP_CONCAT && from->attr.axis.axis == a.axis.axis &&
+			    vq_type_of(g, from->in[0])->quant == vq_type_of(g, from->out)->quant &&
 			    vq_used_once(g, i->in[j]);
 
 		if (count + (open ? from->n_in : 1) > 64)

@@ -197,6 +197,37 @@ static void neutral_operators_go(void **state)
 	same_results(f, 0);
 }
 
+/* between the two the value is rounded to codes */
+static void a_quantized_negation_stays(void **state)
+{
+	fixture *f = *state;
+	vq_value x = input(f, "x", DIMS(2, 3));
+	vq_type t = *vq_type_of(&f->g, x);
+
+	t.elem = VQ_S8;
+	t.quant = vq_quant_per_tensor(&f->g, 0.1f, 3, -128, 127);
+	output(f, op1(f, VQ_OP_NEG, vq_add_node(&f->g, VQ_OP_NEG, &x, 1, NULL, &t)));
+	run(f, vq_pass_canonicalize);
+	assert_int_equal(f->g.n_nodes, 3);
+	same_results(f, 0);
+}
+
+static void a_concat_that_quantizes_stays(void **state)
+{
+	fixture *f = *state;
+	vq_value x = input(f, "x", DIMS(2, 3)), in[2] = { x, x };
+	vq_attr a = { .axis = { 1 } };
+	vq_type t = vq_type_make(VQ_S8, DIMS(2, 6));
+
+	t.quant = vq_quant_per_tensor(&f->g, 0.1f, 3, -128, 127);
+	in[0] = vq_add_node(&f->g, VQ_OP_CONCAT, in, 2, &a, &t);
+	in[1] = vq_build_quantize(&f->g, NULL, x, t.quant);
+	output(f, vq_build_dequantize(&f->g, NULL, vq_build(&f->g, NULL, VQ_OP_CONCAT, in, 2, &a)));
+	run(f, vq_pass_canonicalize);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONCAT), 2);
+	same_results(f, 0);
+}
+
 static void a_neutral_operand_that_widens_stays(void **state)
 {
 	fixture *f = *state;
@@ -462,6 +493,8 @@ int main(void)
 		TEST(random_chains_keep_their_elements),
 		TEST(neutral_operators_go),
 		TEST(a_neutral_operand_that_widens_stays),
+		TEST(a_quantized_negation_stays),
+		TEST(a_concat_that_quantizes_stays),
 		TEST(strength_is_reduced_only_exactly),
 		TEST(gathers_in_steps_are_slices),
 		TEST(equal_nodes_and_constants_are_one),
