@@ -181,14 +181,20 @@ static void log_(vq_codegen *c, vq_ll *v, uint32_t n)
 	}
 }
 
-static vq_ll floor_(vq_codegen *c, vq_ll x)
+static vq_ll rint_(vq_codegen *c, vq_ll x)
 {
 	vq_ll t = vq_flush(c, x), a = vq_fabs(c, t), big = like(c, x, 0x1p23f), zero = like(c, x, 0.0f);
 	vq_ll m = LLVMBuildFSub(c->b, LLVMBuildFAdd(c->b, a, big, ""), big, "");
 	vq_ll r = vq_select(c, LLVMRealOLT, t, zero, LLVMBuildFNeg(c->b, m, ""), m);
 
-	r = vq_select(c, LLVMRealOGT, r, t, vq_fsub(c, r, like(c, x, 1.0f)), r);
 	return vq_select(c, LLVMRealOLT, a, big, r, t);
+}
+
+static vq_ll floor_(vq_codegen *c, vq_ll x)
+{
+	vq_ll t = vq_flush(c, x), r = rint_(c, t);
+
+	return vq_select(c, LLVMRealOGT, r, t, vq_fsub(c, r, like(c, x, 1.0f)), r);
 }
 
 static vq_ll sqrt_(vq_codegen *c, vq_ll x)
@@ -223,6 +229,7 @@ void vq_unary(vq_codegen *c, vq_op op, vq_ll *v, uint32_t n)
 		case VQ_OP_RECIP: v[i] = LLVMBuildFDiv(c->b, one, v[i], ""); break;
 		case VQ_OP_RELU: v[i] = vq_fmax_const(c, v[i], 0.0f); break;
 		case VQ_OP_FLOOR: v[i] = floor_(c, v[i]); break;
+		case VQ_OP_ROUND: v[i] = rint_(c, v[i]); break;
 		case VQ_OP_NOT: v[i] = vq_select_true(c, v[i], zero, one); break;
 		default: assert(!"the planner gives only unary f32 operators");
 		}

@@ -95,7 +95,7 @@ uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilo
 uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n);
 /* cast f32 to i32 as the operator does */
 vq_ll vq_to_i32(vq_codegen *c, vq_ll a);
-/* unary f32 operator of ops.def (NEG … FLOOR) on n vectors in lockstep, in place */
+/* unary f32 operator of ops.def (NEG … NOT) on n vectors in lockstep, in place */
 void vq_unary(vq_codegen *c, vq_op op, vq_ll *v, uint32_t n);
 /* binary f32 operator (ADD … MAX, POW excluded: POW only with the exponents docs/arithmetic.md lists) */
 vq_ll vq_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b);

@@ -28,6 +28,7 @@ static const char *const direct_names[VQ_OP_COUNT] = {
 	[VQ_OP_SIGMOID] = "Sigmoid",
 	[VQ_OP_RELU] = "Relu",
 	[VQ_OP_FLOOR] = "Floor",
+	[VQ_OP_ROUND] = "Round",
 	[VQ_OP_NOT] = "Not",
 	[VQ_OP_ADD] = "Add",
 	[VQ_OP_SUB] = "Sub",

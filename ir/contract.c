@@ -193,15 +193,22 @@ float vq_c_log(float x)
 	return x == x ? v : x;
 }
 
-/* magnitudes below 2^-100 count as 0: a denormal may compare as 0, and the branches differ there */
-float vq_c_floor(float x)
+/* from 2^23 on every f32 is an integer */
+float vq_c_rint(float x)
 {
 	float t = vq_c_flush(x), a = vq_c_abs(t);
 	float m = (a + 0x1p23f) - 0x1p23f;
 	float r = t < 0.0f ? -m : m;
 
-	r = r > t ? r - 1.0f : r;
 	return a < 0x1p23f ? r : t;
+}
+
+/* magnitudes below 2^-100 count as 0: a denormal may compare as 0, and the branches differ there */
+float vq_c_floor(float x)
+{
+	float t = vq_c_flush(x), r = vq_c_rint(t);
+
+	return r > t ? r - 1.0f : r;
 }
 
 /* log2 of a normal positive double: atanh series on [sqrt(1/2), sqrt(2)), error below 1e-15 */

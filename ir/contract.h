@@ -69,6 +69,7 @@ float vq_c_tanh(float x);
 float vq_c_sigmoid(float x);
 float vq_c_exp(float x);
 float vq_c_log(float x);
+float vq_c_rint(float x); /* to the nearest integer, ties to even; any size */
 float vq_c_floor(float x);
 float vq_c_pow(float x, float y);
 

@@ -93,6 +93,7 @@ static unary_f32 *const unary[VQ_OP_COUNT] = {
 	[VQ_OP_GELU_QUICK] = vq_c_gelu_quick,
 	[VQ_OP_SILU] = vq_c_silu,
 	[VQ_OP_FLOOR] = vq_c_floor,
+	[VQ_OP_ROUND] = vq_c_rint,
 };
 
 static const char *unary_float(vq_eval *e)
@@ -274,8 +275,8 @@ static bool integer_op(vq_op op, int64_t a, int64_t b, int64_t *y)
 	case VQ_OP_RELU:
 		*y = a > 0 ? a : 0;
 		break;
-	default: /* VQ_OP_NOT, VQ_OP_FLOOR */
-		*y = op == VQ_OP_NOT ? !a : a;
+	default: /* VQ_OP_NOT */
+		*y = !a;
 		break;
 	}
 	return true;
@@ -295,7 +296,6 @@ static bool has_integer_form(vq_op op, vq_elem t)
 	case VQ_OP_NEG:
 	case VQ_OP_ABS:
 	case VQ_OP_RELU:
-	case VQ_OP_FLOOR:
 		return t != VQ_BOOL;
 	case VQ_OP_EQUAL:
 	case VQ_OP_LESS:

@@ -55,6 +55,7 @@ static float unary_scalar(vq_op op, float x)
 	case VQ_OP_GELU_QUICK: return vq_c_gelu_quick(x);
 	case VQ_OP_SILU: return vq_c_silu(x);
 	case VQ_OP_FLOOR: return vq_c_floor(x);
+	case VQ_OP_ROUND: return vq_c_rint(x);
 	case VQ_OP_NOT: return x == 0.0f ? 1.0f : 0.0f;
 	default: return x; /* VQ_OP_NONE */
 	}
@@ -126,7 +127,8 @@ static uint32_t stored_bytes(const vq_epilogue *e)
 /* ---- elementwise ---- */
 
 static const vq_op unary_ops[] = { VQ_OP_NEG, VQ_OP_ABS, VQ_OP_SQRT, VQ_OP_RECIP, VQ_OP_EXP, VQ_OP_LOG, VQ_OP_ERF, VQ_OP_TANH,
-	VQ_OP_SIGMOID, VQ_OP_RELU, VQ_OP_GELU, VQ_OP_GELU_TANH, VQ_OP_GELU_QUICK, VQ_OP_SILU, VQ_OP_FLOOR, VQ_OP_NOT };
+	VQ_OP_SIGMOID, VQ_OP_RELU, VQ_OP_GELU, VQ_OP_GELU_TANH, VQ_OP_GELU_QUICK, VQ_OP_SILU, VQ_OP_FLOOR, VQ_OP_ROUND,
+	VQ_OP_NOT };
 static const vq_op binary_ops[] = { VQ_OP_ADD, VQ_OP_SUB, VQ_OP_MUL, VQ_OP_DIV, VQ_OP_MIN, VQ_OP_MAX, VQ_OP_EQUAL, VQ_OP_LESS,
 	VQ_OP_AND, VQ_OP_OR };
 static const float exponents[] = { 0.0f, 1.0f, 2.0f, 3.0f, 0.5f, -1.0f, -0.5f };

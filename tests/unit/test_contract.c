@@ -86,6 +86,7 @@ static void functions_keep_their_bounds(void **state)
 		{ "exp", vq_c_exp, exp, INFINITY, 1.9e-7, -69, FLT_MAX },
 		{ "log", vq_c_log, log, INFINITY, 2.5e-7, FLT_MIN, FLT_MAX },
 		{ "floor", vq_c_floor, floor, 0, 0, 0, 0 },
+		{ "rint", vq_c_rint, rint, 0, 0, 0, 0 },
 	};
 
 	(void)state;
@@ -114,6 +115,8 @@ static void special_values(void **state)
 	assert_true(isnan(vq_c_log(-1)) && isnan(vq_c_log(-inf)) && vq_c_log(inf) == inf && isnan(vq_c_log(NAN)));
 	assert_true(vq_c_floor(-0.5f) == -1 && vq_c_floor(-1e-40f) == 0 && vq_c_floor(8388607.5f) == 8388607.0f);
 	assert_true(vq_c_floor(-3e9f) == -3e9f && vq_c_floor(-inf) == -inf && isnan(vq_c_floor(NAN)));
+	assert_true(vq_c_rint(-1.5f) == -2 && vq_c_rint(0.5f) == 0 && vq_c_rint(8388606.5f) == 8388606.0f);
+	assert_true(vq_c_rint(3e9f) == 3e9f && vq_c_rint(-inf) == -inf && isnan(vq_c_rint(NAN)));
 	/* +0 at both zeros; the tail beyond the clamp is a small constant */
 	assert_int_equal(vq_c_bits(vq_c_gelu(-0.0f)), 0);
 	assert_int_equal(vq_c_bits(vq_c_silu(0.0f)), 0);
@@ -122,13 +125,18 @@ static void special_values(void **state)
 	assert_true(fabsf(vq_c_silu(-inf)) < 2.3e-5f && fabsf(vq_c_gelu_quick(-inf)) < 1.3e-5f);
 }
 
-static void floor_of_every_small_step(void **state)
+static void integers_of_every_small_step(void **state)
 {
 	(void)state;
-	for (int i = -40000; i <= 40000; i++)
-		assert_true(vq_c_floor((float)i * 0.0625f) == floorf((float)i * 0.0625f));
-	for (float x = 0x1p20f; x < 0x1p25f; x = x * 1.01f + 0.5f)
+	for (int i = -40000; i <= 40000; i++) {
+		float x = (float)i * 0.0625f;
+
+		assert_true(vq_c_floor(x) == floorf(x) && vq_c_rint(x) == rintf(x));
+	}
+	for (float x = 0x1p20f; x < 0x1p25f; x = x * 1.01f + 0.5f) {
 		assert_true(vq_c_floor(x) == floorf(x) && vq_c_floor(-x) == floorf(-x));
+		assert_true(vq_c_rint(x) == rintf(x) && vq_c_rint(-x) == rintf(-x));
+	}
 }
 
 static void pow_against_double(void **state)
@@ -276,7 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_keep_their_bounds),
 		cmocka_unit_test(special_values),
-		cmocka_unit_test(floor_of_every_small_step),
+		cmocka_unit_test(integers_of_every_small_step),
 		cmocka_unit_test(pow_against_double),
 		cmocka_unit_test(softmax_codes),
 		cmocka_unit_test(softmax_codes_keep_the_order_of_scores),

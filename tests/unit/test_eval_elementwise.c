@@ -43,6 +43,7 @@ static void unary_f32(void **state)
 		{ VQ_OP_ABS, { 2.5f, 0, 0.25f, 4 } },
 		{ VQ_OP_RELU, { 0, 0, 0.25f, 4 } },
 		{ VQ_OP_FLOOR, { -3, 0, 0, 4 } },
+		{ VQ_OP_ROUND, { -2, 0, 0, 4 } },
 		{ VQ_OP_RECIP, { -0.4f, INFINITY, 4, 0.25f } },
 	};
 	bench *b = *state;

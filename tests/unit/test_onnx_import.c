@@ -36,6 +36,7 @@ static void elementwise_unary(void **state)
 	unary("Relu", 13, -1, 0);
 	unary("Floor", 13, -1.5f, -2);
 	unary("Ceil", 13, 1.2f, 2);
+	unary("Round", 22, 2.5f, 2);
 	unary("Sign", 13, -3, -1);
 	unary("Softplus", 13, 100, 100);
 	unary("Softsign", 13, 1, 0.5f);
