@@ -128,6 +128,9 @@ void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args
 void vq_build_reduce(vq_codegen *c, const vq_reduce *d, vq_kernel_args *a);
 void vq_build_gather(vq_codegen *c, const vq_gather *d, vq_kernel_args *a);
 
+/* the one of k's kind */
+void vq_build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a);
+
 /* ---- the module: kernels, run function, weights, info; backend/module.c. Returns false after an error in diag. ---- */
 bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_diag *diag);
 

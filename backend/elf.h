@@ -1,5 +1,5 @@
 /*
- * Self-check of a finished relocatable object: what design.md promises about it is read back from
+ * Self-check of a finished relocatable object: what docs/object-abi.md promises about it is read back from
  * its bytes.
  */
 #ifndef VQ_BACKEND_ELF_H

@@ -44,7 +44,8 @@ static char *identifier(vq_arena *a, const char *name, const char *otherwise)
 	return isdigit((unsigned char)*text) ? vq_arena_printf(a, "%s_%s", otherwise, text) : text;
 }
 
-const char **vq_port_names(const vq_plan *p)
+/* C identifiers of the graph's inputs and outputs, unique among them and not keywords: [n_inputs + n_outputs] */
+static const char **port_names(const vq_plan *p)
 {
 	const vq_graph *g = p->g;
 	uint32_t n = g->n_inputs + g->n_outputs;
@@ -110,7 +111,7 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o)
 {
 	const vq_graph *g = p->g;
 	vq_arena *a = p->arena;
-	const char *up = upper(a, o->prefix), **names = vq_port_names(p);
+	const char *up = upper(a, o->prefix), **names = port_names(p);
 	const char *ports = "", *params = "", *sizes = "";
 
 	for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {

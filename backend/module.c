@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
-
 typedef struct module {
 	vq_codegen *c;
 	const vq_plan *p;
@@ -81,6 +79,36 @@ static void load_scalars(vq_codegen *c, const vq_epilogue *e, const vq_kernel_ar
 	c->store_zero = vq_load(c, c->i32, vq_offset_const(c, a->arg[e->scalars], offsetof(vq_store_scalars, zero)), 4);
 }
 
+void vq_build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a)
+{
+	switch (k->kind) {
+	case VQ_KERNEL_GEMM:
+		vq_build_gemm(c, &k->u.gemm, a);
+		break;
+	case VQ_KERNEL_ATTENTION:
+		vq_build_attention(c, &k->u.attention, a);
+		break;
+	case VQ_KERNEL_PACK:
+		vq_build_pack(c, &k->u.pack, a);
+		break;
+	case VQ_KERNEL_LAYERNORM:
+		vq_build_layernorm(c, &k->u.layernorm, a);
+		break;
+	case VQ_KERNEL_SOFTMAX:
+		vq_build_softmax(c, &k->u.softmax, a);
+		break;
+	case VQ_KERNEL_ELEMENTWISE:
+		vq_build_elementwise(c, &k->u.elementwise, a);
+		break;
+	case VQ_KERNEL_REDUCE:
+		vq_build_reduce(c, &k->u.reduce, a);
+		break;
+	case VQ_KERNEL_GATHER:
+		vq_build_gather(c, &k->u.gather, a);
+		break;
+	}
+}
+
 /*
  * void kernel(ptr args, i32 task, i32 worker): args[0] is the scratch of worker 0, the step's arguments follow.
  */
@@ -108,32 +136,7 @@ static void build_kernel(module *m, uint32_t i)
 		a.scratch = vq_offset(c, load_pointer(c, block, 0),
 			LLVMBuildMul(c->b, worker, vq_cword(c, (int64_t)m->p->scratch_bytes), ""));
 	}
-	switch (k->kind) {
-	case VQ_KERNEL_GEMM:
-		vq_build_gemm(c, &k->u.gemm, &a);
-		break;
-	case VQ_KERNEL_ATTENTION:
-		vq_build_attention(c, &k->u.attention, &a);
-		break;
-	case VQ_KERNEL_PACK:
-		vq_build_pack(c, &k->u.pack, &a);
-		break;
-	case VQ_KERNEL_LAYERNORM:
-		vq_build_layernorm(c, &k->u.layernorm, &a);
-		break;
-	case VQ_KERNEL_SOFTMAX:
-		vq_build_softmax(c, &k->u.softmax, &a);
-		break;
-	case VQ_KERNEL_ELEMENTWISE:
-		vq_build_elementwise(c, &k->u.elementwise, &a);
-		break;
-	case VQ_KERNEL_REDUCE:
-		vq_build_reduce(c, &k->u.reduce, &a);
-		break;
-	case VQ_KERNEL_GATHER:
-		vq_build_gather(c, &k->u.gather, &a);
-		break;
-	}
+	vq_build_kernel(c, k, &a);
 	LLVMBuildRetVoid(c->b);
 }
 

@@ -18,8 +18,6 @@ void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, L
 
 /* Text of the generated header; in p's arena. backend/header.c */
 const char *vq_header_text(const vq_plan *p, const vq_emit_options *o);
-/* C identifiers of the graph's inputs and outputs, unique among them and not keywords: [n_inputs + n_outputs]; in p's arena */
-const char **vq_port_names(const vq_plan *p);
 
 /* A codegen on a fresh context and module for the target; machine is created too. NULL machine after an error in diag. backend/llvm.c */
 LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag);

@@ -54,7 +54,8 @@ void vq_planner_share(vq_planner *s, vq_epilogue *e, vq_ref *arg, uint32_t *n_ar
 	arg[(*n_args)++] = vq_pack_bytes(s->p, &scalars, sizeof scalars);
 }
 
-uint32_t vq_planner_kernel(vq_planner *s, const vq_kernel *k)
+/* finds an equal descriptor or adds it */
+static uint32_t kernel_id(vq_planner *s, const vq_kernel *k)
 {
 	vq_plan *p = s->p;
 
@@ -85,7 +86,7 @@ vq_step *vq_planner_step(vq_planner *s, const vq_kernel *k, const vq_ref *arg, u
 	assert(n_args <= VQ_MAX_ARGS);
 	p->step = vq_arena_grow(p->arena, p->step, &p->cap_steps, p->n_steps + 1, sizeof *p->step);
 	step = &p->step[p->n_steps];
-	*step = (vq_step){ .kernel = vq_planner_kernel(s, k), .n_args = n_args, .node = node };
+	*step = (vq_step){ .kernel = kernel_id(s, k), .n_args = n_args, .node = node };
 	memcpy(step->arg, arg, n_args * sizeof *arg);
 	step->tasks = vq_kernel_tasks(k, p->target);
 	step->weight_bytes = p->weight_bytes - s->packed;

@@ -17,8 +17,8 @@ static bool dot(vq_op op)
 	return op == VQ_OP_LINEAR || op == VQ_OP_MATMUL;
 }
 
-/* Extras of a product: the result's shape without gaps, a vector over its last dimension, or one element. */
-bool vq_extra_is_dense(vq_planner *s, vq_value v, const vq_type *result)
+/* May operand v be an extra of a product? The result's shape without gaps, a vector over its last dimension, or one element. */
+static bool extra_is_dense(vq_planner *s, vq_value v, const vq_type *result)
 {
 	const vq_type *t = vq_type_of(s->g, v);
 	int64_t n = vq_type_count(t);
@@ -53,7 +53,7 @@ static bool joins(vq_planner *s, uint32_t i, uint32_t j, uint32_t through)
 		extras++;
 		if (vq_same(n->in[k], n->in[through]))
 			return false; /* x * x: the value is needed twice */
-		if (dot(vq_op_of(g, group->node[0])) && !vq_extra_is_dense(s, n->in[k], to))
+		if (dot(vq_op_of(g, group->node[0])) && !extra_is_dense(s, n->in[k], to))
 			return false;
 	}
 	for (uint32_t m = 0; m < group->n; m++)

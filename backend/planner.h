@@ -34,7 +34,6 @@ typedef struct vq_planner {
 } vq_planner;
 
 /* ---- plan.c ---- */
-uint32_t vq_planner_kernel(vq_planner *s, const vq_kernel *k);   /* finds an equal descriptor or adds it */
 vq_step *vq_planner_step(vq_planner *s, const vq_kernel *k, const vq_ref *arg, uint32_t n_args, vq_node node);
 /* Moves inv and zero of a quantizing store out of the kernel into an argument (to be called when e is complete). */
 void vq_planner_share(vq_planner *s, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
@@ -60,8 +59,6 @@ void vq_plan_groups(vq_planner *s);
  * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. false after an error.
  */
 bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
-/* may operand v be an extra of a product with this result shape? */
-bool vq_extra_is_dense(vq_planner *s, vq_value v, const vq_type *result);
 
 /* ---- plan_dot.c, plan_other.c: one per head; false after an error ---- */
 bool vq_plan_linear(vq_planner *s, const vq_group *group);

@@ -5,6 +5,15 @@
 #include <math.h>
 #include <string.h>
 
+typedef struct window {
+	uint32_t n;                       /* spatial dimensions, entries used below */
+	int64_t kernel[VQ_MAX_RANK];
+	int64_t stride[2 * VQ_MAX_RANK];  /* as long as an attribute may be */
+	int64_t dilation[2 * VQ_MAX_RANK];
+	int64_t before[VQ_MAX_RANK];      /* padding */
+	int64_t after[VQ_MAX_RANK];
+} window;
+
 static bool list_of(vq_onnx *o, const char *name, int64_t standard, uint32_t n, int64_t *v)
 {
 	uint32_t got;
@@ -22,7 +31,7 @@ static bool list_of(vq_onnx *o, const char *name, int64_t standard, uint32_t n, 
 }
 
 /* total padding that makes the output ceil(size / stride) */
-static void same_padding(vq_onnx_window *w, const int64_t *size, bool more_after)
+static void same_padding(window *w, const int64_t *size, bool more_after)
 {
 	for (uint32_t i = 0; i < w->n; i++) {
 		int64_t out = (size[i] + w->stride[i] - 1) / w->stride[i];
@@ -34,7 +43,11 @@ static void same_padding(vq_onnx_window *w, const int64_t *size, bool more_after
 	}
 }
 
-bool vq_onnx_read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, vq_onnx_window *w)
+/*
+ * Attributes kernel_shape, strides, dilations, pads and auto_pad of the current node for an input of type x. kernel: the
+ * size given by weights, or NULL.
+ */
+static bool read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, window *w)
 {
 	int64_t given[2 * VQ_MAX_RANK], pads[2 * VQ_MAX_RANK];
 	const char *mode;
@@ -43,7 +56,7 @@ bool vq_onnx_read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, vq
 	if (x->rank < 3 || x->rank > 5)
 		return vq_onnx_refuse(o, "input has %u dimensions, expected batch, channels and one to three more",
 			(unsigned)x->rank);
-	*w = (vq_onnx_window){ .n = x->rank - 2 };
+	*w = (window){ .n = x->rank - 2 };
 	if (!vq_onnx_attr_ints(o, "kernel_shape", given, VQ_MAX_RANK, &n_given))
 		return false;
 	if (!kernel && !n_given)
@@ -80,7 +93,7 @@ bool vq_onnx_read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, vq
 vq_value vq_onnx_conv(vq_onnx *o, vq_value x, vq_value w, vq_value bias)
 {
 	vq_type tw;
-	vq_onnx_window win;
+	window win;
 	vq_attr attr = { 0 };
 	int64_t group;
 
@@ -92,7 +105,7 @@ vq_value vq_onnx_conv(vq_onnx *o, vq_value x, vq_value w, vq_value bias)
 			(unsigned)vq_type_of(o->g, x)->rank);
 		return VQ_NO_VALUE;
 	}
-	if (!vq_onnx_attr_int(o, "group", 1, &group) || !vq_onnx_read_window(o, vq_type_of(o->g, x), tw.dim + 2, &win))
+	if (!vq_onnx_attr_int(o, "group", 1, &group) || !read_window(o, vq_type_of(o->g, x), tw.dim + 2, &win))
 		return VQ_NO_VALUE;
 	if (group < 1 || group > INT32_MAX) {
 		vq_onnx_refuse(o, "attribute 'group' is %" PRId64, group);
@@ -116,7 +129,7 @@ bool vq_import_conv(vq_onnx *o)
 /* ---- pooling: a view of every window, reduced ---- */
 
 /* output size and, with ceil_mode, the padding that makes the last window whole */
-static bool fit_windows(vq_onnx *o, const vq_type *x, vq_onnx_window *w, int64_t *out)
+static bool fit_windows(vq_onnx *o, const vq_type *x, window *w, int64_t *out)
 {
 	bool ceil_mode;
 
@@ -140,7 +153,7 @@ static bool fit_windows(vq_onnx *o, const vq_type *x, vq_onnx_window *w, int64_t
 }
 
 /* x padded with fill as [N, C, windows…, kernel…] */
-static vq_value windows(vq_onnx *o, vq_value x, const vq_onnx_window *w, const int64_t *out, float fill)
+static vq_value windows(vq_onnx *o, vq_value x, const window *w, const int64_t *out, float fill)
 {
 	vq_attr pad = { 0 }, view = { 0 };
 	vq_type t;
@@ -177,7 +190,7 @@ static vq_value windows(vq_onnx *o, vq_value x, const vq_onnx_window *w, const i
 }
 
 /* the window dimensions of what windows() gives */
-static uint32_t window_axes(const vq_onnx_window *w)
+static uint32_t window_axes(const window *w)
 {
 	return ((1u << w->n) - 1) << (2 + w->n);
 }
@@ -185,11 +198,11 @@ static uint32_t window_axes(const vq_onnx_window *w)
 bool vq_import_max_pool(vq_onnx *o)
 {
 	int64_t out[VQ_MAX_RANK];
-	vq_onnx_window w;
+	window w;
 	vq_type t = *vq_onnx_in_type(o, 0);
 
 	vq_onnx_attr_ignore(o, "storage_order"); /* of the second output */
-	if (!vq_onnx_read_window(o, &t, NULL, &w) || !fit_windows(o, &t, &w, out))
+	if (!read_window(o, &t, NULL, &w) || !fit_windows(o, &t, &w, out))
 		return false;
 	return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MAX, windows(o, vq_onnx_in(o, 0), &w, out, -INFINITY),
 		window_axes(&w), false));
@@ -198,12 +211,12 @@ bool vq_import_max_pool(vq_onnx *o)
 bool vq_import_average_pool(vq_onnx *o)
 {
 	int64_t out[VQ_MAX_RANK];
-	vq_onnx_window w;
+	window w;
 	vq_type t = *vq_onnx_in_type(o, 0);
 	bool with_padding, padded = false;
 	vq_value sum, count, ones;
 
-	if (!vq_onnx_attr_bool(o, "count_include_pad", false, &with_padding) || !vq_onnx_read_window(o, &t, NULL, &w))
+	if (!vq_onnx_attr_bool(o, "count_include_pad", false, &with_padding) || !read_window(o, &t, NULL, &w))
 		return false;
 	for (uint32_t i = 0; i < w.n; i++)
 		padded |= w.before[i] || w.after[i];

@@ -325,7 +325,8 @@ static void count_uses(vq_onnx *o, const Onnx__GraphProto *graph)
 			o->name[vq_onnx_name_id(o, graph->output[i]->name)].uses++;
 }
 
-void vq_onnx_add_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
+/* Registers the graph's tensors, then imports its nodes in order. Errors go to diag. */
+static void add_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
 {
 	define_outputs_of_nodes(o, graph);
 	count_uses(o, graph);
@@ -341,7 +342,7 @@ bool vq_onnx_inline(vq_onnx *o, const Onnx__GraphProto *graph, const char *const
 		return vq_onnx_refuse(o, "subgraphs are nested more than %d deep", DEPTH_LIMIT);
 	o->depth++;
 	define_initializers(o, graph);
-	vq_onnx_add_nodes(o, graph);
+	add_nodes(o, graph);
 	o->depth--;
 	for (size_t i = 0; i < graph->n_output; i++)
 		name[i] = graph->output[i]->name ? graph->output[i]->name : "";
@@ -421,7 +422,7 @@ static bool import_model(vq_onnx *o, const vq_import_options *options)
 	vq_onnx_names_init(o, names);
 	define_initializers(o, graph);
 	vq_onnx_add_inputs(o, graph, options);
-	vq_onnx_add_nodes(o, graph);
+	add_nodes(o, graph);
 	for (size_t i = 0; i < graph->n_output; i++)
 		add_output(o, graph->output[i]);
 	if (!graph->n_output)

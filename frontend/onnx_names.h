@@ -18,7 +18,4 @@ void vq_onnx_load_stored(vq_onnx *o, uint32_t id);
 /* Adds the graph's inputs with static shapes (onnx_inputs.c). Errors go to diag. */
 void vq_onnx_add_inputs(vq_onnx *o, const Onnx__GraphProto *graph, const vq_import_options *options);
 
-/* Registers the graph's tensors, then imports its nodes in order. Errors go to diag. */
-void vq_onnx_add_nodes(vq_onnx *o, const Onnx__GraphProto *graph);
-
 #endif

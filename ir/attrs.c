@@ -35,7 +35,8 @@ uint32_t vq_field_items(vq_field_kind kind, uint32_t in_rank, uint32_t out_rank)
 	}
 }
 
-size_t vq_field_bytes(vq_field_kind kind)
+/* of one item */
+static size_t item_bytes(vq_field_kind kind)
 {
 	switch (kind) {
 	case VQ_FIELD_I64:
@@ -65,7 +66,7 @@ vq_attr vq_attr_normal(vq_attr_kind kind, const vq_attr *from, uint32_t in_rank,
 		if (f->attr == kind)
 			memcpy((char *)&to + f->at, (const char *)from + f->at,
 				vq_field_items(f->kind, in_rank, out_rank) *
-					vq_field_bytes(f->kind));
+					item_bytes(f->kind));
 	}
 	/* the lists of these two carry their own length */
 	if (kind == VQ_ATTR_SHAPE)

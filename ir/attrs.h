@@ -33,8 +33,6 @@ const char *vq_field_name(const vq_attr_field *f);
 bool vq_field_from_type(const vq_attr_field *f);
 /* Items of the field on an operand and a result of these ranks; 1 for what is no list. */
 uint32_t vq_field_items(vq_field_kind kind, uint32_t in_rank, uint32_t out_rank);
-/* Bytes of one item. */
-size_t vq_field_bytes(vq_field_kind kind);
 
 /*
  * The attribute with the fields of this kind and every other byte zero, so that memcmp compares. from may be NULL

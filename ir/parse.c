@@ -33,7 +33,7 @@ void vq_next(vq_parser *p)
 	p->token = vq_lex(&p->lexer);
 }
 
-bool vq_at_mark(const vq_parser *p, char mark)
+static bool at_mark(const vq_parser *p, char mark)
 {
 	return p->token.kind == VQ_TOKEN_MARK && p->token.text[0] == mark;
 }
@@ -45,7 +45,7 @@ bool vq_at_word(const vq_parser *p, const char *word)
 
 bool vq_accept(vq_parser *p, char mark)
 {
-	if (!vq_at_mark(p, mark))
+	if (!at_mark(p, mark))
 		return false;
 	vq_next(p);
 	return true;
@@ -90,7 +90,7 @@ static vq_symbol *slot_of(vq_symbol *table, uint32_t cap, char space, const char
 	return &table[i];
 }
 
-vq_symbol *vq_find_symbol(vq_parser *p, char space, const char *name)
+static vq_symbol *find_symbol(vq_parser *p, char space, const char *name)
 {
 	vq_symbol *s = p->cap_symbols ? slot_of(p->symbol, p->cap_symbols, space, name) : NULL;
 
@@ -110,7 +110,7 @@ bool vq_add_symbol(vq_parser *p, const vq_token *t, char space, const char *name
 		p->symbol = table;
 		p->cap_symbols = cap;
 	}
-	if (vq_find_symbol(p, space, name))
+	if (find_symbol(p, space, name))
 		return vq_parse_error(p, t, "'%s' is defined twice", name);
 	*slot_of(p->symbol, p->cap_symbols, space, name) = (vq_symbol){name, space, id};
 	p->n_symbols++;
@@ -134,7 +134,7 @@ static bool parse_quant(vq_parser *p, uint32_t *id)
 	vq_quant q;
 
 	if (t.kind == VQ_TOKEN_ENTRY) {
-		vq_symbol *s = vq_find_symbol(p, '#', t.text);
+		vq_symbol *s = find_symbol(p, '#', t.text);
 
 		if (!s)
 			return vq_parse_error(
@@ -178,7 +178,7 @@ bool vq_parse_type(vq_parser *p, vq_type *type)
 		return false;
 	if (!vq_expect(p, '['))
 		return false;
-	while (!vq_at_mark(p, ']')) {
+	while (!at_mark(p, ']')) {
 		if (type->rank == VQ_MAX_RANK)
 			return vq_parse_error(p, &p->token, "more than %d dimensions", VQ_MAX_RANK);
 		if (type->rank && !vq_expect(p, ','))
@@ -215,7 +215,7 @@ static bool parse_use(vq_parser *p, vq_value *v)
 	if (t.kind != VQ_TOKEN_VALUE && t.kind != VQ_TOKEN_CONSTANT)
 		return vq_parse_error(
 			p, &t, "expected a value such as %%1 or @0, got '%s'", t.text);
-	s = vq_find_symbol(p, t.kind == VQ_TOKEN_CONSTANT ? '@' : value_space(&t), t.text);
+	s = find_symbol(p, t.kind == VQ_TOKEN_CONSTANT ? '@' : value_space(&t), t.text);
 	if (!s)
 		return vq_parse_error(p, &t, "%c%s is not defined",
 			t.kind == VQ_TOKEN_CONSTANT ? '@' : '%', t.text);
@@ -233,7 +233,7 @@ static bool parse_list(vq_parser *p, vq_field_kind kind, char *to, uint32_t *n)
 	*n = 0;
 	if (!vq_expect(p, '['))
 		return false;
-	while (!vq_at_mark(p, ']')) {
+	while (!at_mark(p, ']')) {
 		if (*n == most)
 			return vq_parse_error(p, &p->token, "more than %u items", (unsigned)most);
 		if (*n && !vq_expect(p, ','))
@@ -444,7 +444,7 @@ static bool parse_inputs(vq_parser *p)
 {
 	if (!vq_expect(p, '('))
 		return false;
-	while (!vq_at_mark(p, ')')) {
+	while (!at_mark(p, ')')) {
 		vq_token t;
 		const char *name;
 		vq_type type;

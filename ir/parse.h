@@ -32,7 +32,6 @@ typedef struct vq_parser {
 bool vq_parse_error(vq_parser *p, const vq_token *t, const char *format, ...) VQ_PRINTF(3, 4);
 
 void vq_next(vq_parser *p);
-bool vq_at_mark(const vq_parser *p, char mark);
 bool vq_at_word(const vq_parser *p, const char *word);
 /* Skip it if it is there. */
 bool vq_accept(vq_parser *p, char mark);
@@ -45,7 +44,6 @@ bool vq_parse_int(vq_parser *p, const char *what, int64_t least, int64_t most, i
 bool vq_parse_f32(vq_parser *p, float *v);
 bool vq_parse_type(vq_parser *p, vq_type *t);
 
-vq_symbol *vq_find_symbol(vq_parser *p, char space, const char *name);
 /* false after reporting that the name, which stands at t, is taken */
 bool vq_add_symbol(vq_parser *p, const vq_token *t, char space, const char *name, uint32_t id);
 

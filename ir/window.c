@@ -134,7 +134,8 @@ static bool view(vq_window *w, const vq_attr *a)
 	return true;
 }
 
-bool vq_window_through(const vq_graph *g, vq_node id, vq_window *w)
+/* The window seen through one movement node (its operand seen through w). false if strides cannot express it (w unchanged). */
+static bool through(const vq_graph *g, vq_node id, vq_window *w)
 {
 	const vq_node_info *n = &g->node[id.id];
 	const vq_type *to = vq_type_of(g, n->out);
@@ -186,7 +187,7 @@ vq_window vq_window_find(const vq_graph *g, vq_value v, bool (*stop)(void *user,
 	/* from the farthest root that works; a node that strides cannot express becomes the root */
 	w = vq_window_of(g, n ? vq_operand(g, chain[n - 1], 0) : v);
 	while (n-- > 0)
-		if (!vq_window_through(g, chain[n], &w))
+		if (!through(g, chain[n], &w))
 			w = vq_window_of(g, g->node[chain[n].id].out);
 	return w;
 }

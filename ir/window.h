@@ -17,8 +17,6 @@ typedef struct vq_window {
 
 /* All of v. */
 vq_window vq_window_of(const vq_graph *g, vq_value v);
-/* The window seen through one movement node (its operand seen through w). false if strides cannot express it (w unchanged). */
-bool vq_window_through(const vq_graph *g, vq_node n, vq_window *w);
 /* The window v is, looking through as many movement nodes as possible; stop(user, value) ends the search at a value. stop may be NULL. */
 vq_window vq_window_find(const vq_graph *g, vq_value v, bool (*stop)(void *user, vq_value v), void *user);
 /* Gives w another shape of as many elements. false if strides cannot express it (w unchanged). */

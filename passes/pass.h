@@ -96,7 +96,7 @@ const vq_pass_info *vq_pass_find(const char *name, size_t length); /* NULL if un
 /* Hooks of -dump and -verify; called before (after = false) and after every pass; false stops. May be NULL. */
 typedef bool vq_pass_hook(void *user, vq_pass *p, const vq_pass_info *pass, bool after);
 
-/* The pipeline of design.md §4 from an imported graph to the form the backend takes: integer (w8a8) or float (none). */
+/* The pipeline from an imported graph to the form the backend takes: integer (w8a8) or float (none). */
 bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user);
 
 #define VQ_PASS(id, summary) bool vq_pass_##id(vq_pass *p);

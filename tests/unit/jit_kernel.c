@@ -60,7 +60,7 @@ bool jit_runs(const vq_target *t)
 }
 
 /* module with one function in c->module */
-static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, bool strict, jit_build *build,
+static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, bool strict,
 	LLVMContextRef context, const char *symbol)
 {
 	LLVMModuleRef m = LLVMModuleCreateWithNameInContext("kernel", context);
@@ -86,7 +86,7 @@ static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, 
 	a.task = LLVMGetParam(c->function, 1);
 	if (c->word != c->i32)
 		a.task = LLVMBuildZExt(c->b, a.task, c->word, "");
-	build(c, k, &a);
+	vq_build_kernel(c, k, &a);
 	LLVMBuildRetVoid(c->b);
 	LLVMDisposeBuilder(c->b);
 	if (c->unknown_intrinsic)
@@ -127,7 +127,7 @@ static void set_layout(LLVMModuleRef m, LLVMTargetMachineRef tm)
 	LLVMDisposeTargetData(layout);
 }
 
-jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build)
+jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict)
 {
 	struct LLVMMCJITCompilerOptions options;
 	jit_kernel *j = vq_alloc(sizeof *j);
@@ -138,7 +138,7 @@ jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict, jit
 	assert_true(jit_runs(t));
 	j->context = LLVMContextCreate();
 	j->tasks = vq_kernel_tasks(k, t);
-	build_module(&c, k, t, strict, build, j->context, "t_kernel");
+	build_module(&c, k, t, strict, j->context, "t_kernel");
 	LLVMTargetMachineRef tm = machine(t);
 	set_layout(c.module, tm);
 	LLVMDisposeTargetMachine(tm);
@@ -169,8 +169,7 @@ void jit_dispose(jit_kernel *j)
 	vq_free(j);
 }
 
-static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build,
-	LLVMCodeGenFileType type, const char *symbol)
+static LLVMMemoryBufferRef object(const vq_kernel *k, const vq_target *t, bool strict)
 {
 	LLVMContextRef context = LLVMContextCreate();
 	LLVMTargetMachineRef tm = machine(t);
@@ -178,12 +177,12 @@ static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool str
 	char *error = NULL;
 	vq_codegen c;
 
-	build_module(&c, k, t, strict, build, context, symbol);
+	build_module(&c, k, t, strict, context, "t_kernel");
 	set_layout(c.module, tm);
 	if (t->abi)
 		LLVMAddModuleFlag(c.module, LLVMModuleFlagBehaviorError, "target-abi", 10,
 			LLVMMDStringInContext2(context, t->abi, strlen(t->abi)));
-	if (LLVMTargetMachineEmitToMemoryBuffer(tm, c.module, type, &error, &buffer))
+	if (LLVMTargetMachineEmitToMemoryBuffer(tm, c.module, LLVMObjectFile, &error, &buffer))
 		fail_msg("%s", error);
 	LLVMDisposeModule(c.module);
 	LLVMDisposeTargetMachine(tm);
@@ -191,19 +190,9 @@ static LLVMMemoryBufferRef emit(const vq_kernel *k, const vq_target *t, bool str
 	return buffer;
 }
 
-LLVMMemoryBufferRef jit_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build, const char *symbol)
+void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict)
 {
-	return emit(k, t, strict, build, LLVMObjectFile, symbol);
-}
-
-LLVMMemoryBufferRef jit_assembly(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build)
-{
-	return emit(k, t, strict, build, LLVMAssemblyFile, "t_kernel");
-}
-
-void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build)
-{
-	LLVMMemoryBufferRef b = jit_object(k, t, strict, build, "t_kernel");
+	LLVMMemoryBufferRef b = object(k, t, strict);
 	vq_arena arena = { 0 };
 	vq_diag diag;
 

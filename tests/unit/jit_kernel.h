@@ -4,9 +4,6 @@
 
 #include "backend/codegen.h"
 
-/* Calls the builder of k's kind with the builder positioned in the entry block. */
-typedef void jit_build(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a);
-
 typedef struct jit_kernel jit_kernel;
 
 /* A target by short name, CPU (NULL: the default) and features (NULL: none); NULL if it does not resolve. */
@@ -17,16 +14,12 @@ const vq_target *jit_host(void);
 bool jit_runs(const vq_target *t);
 
 /* Machine code in memory; fails the test on an LLVM error. t must satisfy jit_runs. */
-jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build);
+jit_kernel *jit_compile(const vq_kernel *k, const vq_target *t, bool strict);
 /* All tasks, one after the other. arg as in plan.h; scratch: vq_kernel_scratch bytes or NULL. */
 void jit_run(const jit_kernel *j, void *const *arg, uint32_t n_args, void *scratch);
 void jit_dispose(jit_kernel *j);
 
 /* Compiles k for t into an object and lets vq_elf_check look for undefined symbols, sections and relocations that must not be there. */
-void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build);
-/* The object; the function is `symbol`. Free with LLVMDisposeMemoryBuffer. */
-LLVMMemoryBufferRef jit_object(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build, const char *symbol);
-/* Assembly text of k for t; free with LLVMDisposeMemoryBuffer. */
-LLVMMemoryBufferRef jit_assembly(const vq_kernel *k, const vq_target *t, bool strict, jit_build *build);
+void jit_check_object(const vq_kernel *k, const vq_target *t, bool strict);
 
 #endif

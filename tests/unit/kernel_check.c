@@ -16,17 +16,6 @@
 
 #include <cmocka.h>
 
-static void build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a)
-{
-	switch (k->kind) {
-	case VQ_KERNEL_LAYERNORM: vq_build_layernorm(c, &k->u.layernorm, a); break;
-	case VQ_KERNEL_SOFTMAX: vq_build_softmax(c, &k->u.softmax, a); break;
-	case VQ_KERNEL_REDUCE: vq_build_reduce(c, &k->u.reduce, a); break;
-	case VQ_KERNEL_GATHER: vq_build_gather(c, &k->u.gather, a); break;
-	default: vq_build_elementwise(c, &k->u.elementwise, a); break;
-	}
-}
-
 /* ---- machines ---- */
 
 typedef struct machine { const char *name, *cpu, *features; } machine;
@@ -203,7 +192,7 @@ void check_on_each(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint
 
 		if (!jit_runs(t))
 			continue;
-		jit_kernel *j = jit_compile(k, t, true, build_kernel);
+		jit_kernel *j = jit_compile(k, t, true);
 
 		jit_run(j, pointer, n_args, NULL);
 		compare(&arg[result], want, f32, what, t, "");
@@ -223,5 +212,5 @@ void check_on_each(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint
 void check_objects(const vq_kernel *k)
 {
 	for (uint32_t i = 0; i < MACHINES; i++)
-		jit_check_object(k, target_of(i), true, build_kernel);
+		jit_check_object(k, target_of(i), true);
 }

@@ -119,34 +119,7 @@ static LLVMValueRef build_kernel(kernel_suite *s, const vq_kernel *k, uint32_t i
 	a.task = LLVMGetParam(c->function, 1);
 	if (c->word != c->i32)
 		a.task = LLVMBuildZExt(c->b, a.task, c->word, "");
-	switch (k->kind) {
-	case VQ_KERNEL_GEMM:
-		vq_build_gemm(c, &k->u.gemm, &a);
-		break;
-	case VQ_KERNEL_ATTENTION:
-		vq_build_attention(c, &k->u.attention, &a);
-		break;
-	case VQ_KERNEL_PACK:
-		vq_build_pack(c, &k->u.pack, &a);
-		break;
-	case VQ_KERNEL_LAYERNORM:
-		vq_build_layernorm(c, &k->u.layernorm, &a);
-		break;
-	case VQ_KERNEL_SOFTMAX:
-		vq_build_softmax(c, &k->u.softmax, &a);
-		break;
-	case VQ_KERNEL_ELEMENTWISE:
-		vq_build_elementwise(c, &k->u.elementwise, &a);
-		break;
-	case VQ_KERNEL_REDUCE:
-		vq_build_reduce(c, &k->u.reduce, &a);
-		break;
-	case VQ_KERNEL_GATHER:
-		vq_build_gather(c, &k->u.gather, &a);
-		break;
-	default:
-		abort();
-	}
+	vq_build_kernel(c, k, &a);
 	s->products |= k->kind == VQ_KERNEL_GEMM || k->kind == VQ_KERNEL_ATTENTION;
 	LLVMBuildRetVoid(c->b);
 	return c->function;
