@@ -137,7 +137,9 @@ bool vq_import_cast(vq_onnx *o)
 	vq_onnx_attr_ignore(o, "round_mode");
 	if (!vq_onnx_attr_int(o, "to", 0, &to))
 		return false;
-	if (to <= 0 || to > INT32_MAX || !vq_onnx_elem((int32_t)to, &elem))
+	if (!to)
+		return vq_onnx_refuse(o, "attribute 'to' is missing, expected the type to cast to");
+	if (to < 0 || to > INT32_MAX || !vq_onnx_elem((int32_t)to, &elem))
 		return vq_onnx_refuse(o, "cast to %s is not supported",
 			vq_onnx_type_name(o->arena, to < 0 || to > INT32_MAX ? -1 : (int32_t)to));
 	if (to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT16 || to == ONNX__TENSOR_PROTO__DATA_TYPE__INT16 ||
