@@ -324,6 +324,28 @@ static void plan_outputs(vq_planner *s)
 	}
 }
 
+/* Sizes are checked where a pointer of the target cannot span them; 64 bits span 2^40 elements of anything. */
+static bool fits_target(const vq_plan *p)
+{
+	const vq_graph *g = p->g;
+	const uint64_t most = 1u << 31; /* ptrdiff_t */
+
+	if (p->target->elf.bits != 32)
+		return true;
+	for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
+		const vq_port *port = i < g->n_inputs ? &g->input[i] : &g->output[i - g->n_inputs];
+		const vq_type *t = vq_type_of(g, port->value);
+
+		if (vq_type_bytes(t) >= most)
+			return vq_error(g->diag, NULL, "%s '%s' has %llu bytes, expected less than 2^31 for a 32-bit target",
+				i < g->n_inputs ? "input" : "output", port->name, (unsigned long long)vq_type_bytes(t));
+	}
+	if (p->buffer_bytes + p->scratch_bytes >= most || p->weight_bytes >= most)
+		return vq_error(g->diag, NULL, "it needs %llu bytes of workspace and %llu of weights, expected less than 2^31 of each"
+			" for a 32-bit target", (unsigned long long)(p->buffer_bytes + p->scratch_bytes), (unsigned long long)p->weight_bytes);
+	return true;
+}
+
 bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict, const vq_value *watched, uint32_t n,
 	bool all)
 {
@@ -361,5 +383,5 @@ bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_targe
 
 		p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
 	}
-	return true;
+	return fits_target(p);
 }
