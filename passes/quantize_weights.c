@@ -96,6 +96,22 @@ static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 	return vq_add_const(g, &to, codes, g->value[w.id].name);
 }
 
+/* A NaN or an infinity has no code: false after an error that says where it stands. */
+static bool is_finite(vq_graph *g, vq_node n, vq_value v, const char *what)
+{
+	const float *data = v.id && vq_is_const(g, v) && vq_type_of(g, v)->elem == VQ_F32
+		? g->value[v.id].data : NULL;
+	int64_t count = data ? vq_type_count(vq_type_of(g, v)) : 0, i = 0;
+
+	while (i < count && isfinite(data[i]))
+		i++;
+	if (i == count)
+		return true;
+	vq_error(g->diag, vq_where(g, n), "%s '%s': element %lld is %s, expected a finite number", what,
+		g->value[v.id].name ? g->value[v.id].name : "", (long long)i, isnan(data[i]) ? "nan" : "inf");
+	return vq_hint(g->diag, "the training or the export went wrong: check the weights before converting the model");
+}
+
 bool vq_pass_quantize_weights(vq_pass *p)
 {
 	vq_graph *g = p->g;
@@ -112,6 +128,10 @@ bool vq_pass_quantize_weights(vq_pass *p)
 			vq_type_of(g, w)->elem != VQ_F32 || !vq_stats_find(p, g->node[i].in[0]) ||
 			w.id >= n_values)
 			continue;
+		ok = is_finite(g, (vq_node){i}, w, "weights") &&
+		     is_finite(g, (vq_node){i}, vq_operand(g, (vq_node){i}, 2), "bias");
+		if (!ok)
+			break;
 		if (!done[w.id].id) {
 			codes = quantized(g, w, p->set->weight_mse);
 			if (!codes.id)
