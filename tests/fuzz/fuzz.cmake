@@ -22,3 +22,18 @@ add_test(NAME fuzz/make_stats COMMAND vitqc ${TINY} -calib=${CORPUS}/samples.npy
 add_malformed_test(stats ${STATS} 100 500)
 set_tests_properties(fuzz/make_stats PROPERTIES FIXTURES_SETUP stats LABELS sanitize)
 set_tests_properties(fuzz/stats PROPERTIES FIXTURES_REQUIRED stats)
+
+# Every allocation of a compilation fails in turn.
+add_executable(no_memory fuzz/no_memory.c ${PROJECT_SOURCE_DIR}/frontend/main.c)
+set_source_files_properties(${PROJECT_SOURCE_DIR}/frontend/main.c PROPERTIES COMPILE_DEFINITIONS main=vitqc_main)
+target_link_libraries(no_memory PRIVATE vq_frontend)
+foreach(scheme none w8a8)
+	set(folder ${CMAKE_CURRENT_BINARY_DIR}/no_memory_${scheme}/files)
+	file(MAKE_DIRECTORY ${folder})
+	set(with -quant=none)
+	if(scheme STREQUAL w8a8)
+		set(with -calib=${CORPUS}/samples.npz -calib-executor=evaluator -report=report.json)
+	endif()
+	add_test(NAME fuzz/no_memory_${scheme} COMMAND no_memory ${folder} ${TINY} ${with} -target=x86-64 -o x.o -MD)
+	set_tests_properties(fuzz/no_memory_${scheme} PROPERTIES LABELS sanitize)
+endforeach()
