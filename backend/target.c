@@ -19,6 +19,7 @@ enum { N_ARCHS = sizeof archs / sizeof *archs };
 typedef struct parsed {
 	const vq_arch_table *arch;
 	uint32_t features; /* base, CPU and attributes, closed under implication */
+	uint32_t asked;    /* used features that -mattr adds by name */
 	bool triple_soft;  /* the triple says arguments go in core registers */
 	bool triple_hard;  /* … in VFP registers */
 	const char *cpu;   /* its name, for the report */
@@ -295,7 +296,7 @@ static void closed_without(const vq_arch_table *a, uint32_t *set, uint32_t bit)
 			*set &= ~f->bit;
 }
 
-/* One +name or -name. asked collects what the user asked for by name and no kernel uses. */
+/* One +name or -name; warn: the user named this feature alone, so say what does not come of it. */
 static bool apply_feature(parsed *t, vq_diag *d, const char *where, bool on, word name, bool warn)
 {
 	const vq_feature_row *f = find_feature(t->arch, name);
@@ -315,6 +316,8 @@ static bool apply_feature(parsed *t, vq_diag *d, const char *where, bool on, wor
 	}
 	if (on) {
 		t->features |= f->implies;
+		if (warn && f->use == VQ_FEATURE_USED)
+			t->asked |= f->bit;
 		if (warn && f->use == VQ_FEATURE_UNUSED)
 			vq_warning(d, where, "no kernels use %s", f->name);
 		return true;
@@ -444,6 +447,25 @@ static bool choose_float_abi(const parsed *t, vq_diag *d, vq_float_abi asked, bo
 	return true;
 }
 
+/* A feature that was asked for by name, but only with others makes an instruction set: says which. */
+static void warn_of_halves(const parsed *t, vq_arena *arena, vq_diag *d, const vq_isa_row *chosen)
+{
+	for (const vq_feature_row *f = t->arch->feature; f->name; f++) {
+		uint32_t lost = f->bit & t->asked & t->features & ~chosen->needs & ~t->arch->base;
+		const vq_isa_row *row = t->arch->isa;
+		const char *others = "";
+
+		if (!lost || f->use != VQ_FEATURE_USED)
+			continue;
+		while (row < chosen && !(row->needs & lost))
+			row++;
+		for (const vq_feature_row *o = t->arch->feature; o->name; o++)
+			if (o->use == VQ_FEATURE_USED && (o->bit & row->needs & ~t->features))
+				others = vq_arena_printf(arena, "%s%s%s", others, *others ? ", " : "", o->name);
+		vq_warning(d, "option -mattr", "no kernels use %s without %s", f->name, others);
+	}
+}
+
 const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_target_request *request)
 {
 	parsed t = {.arch = NULL};
@@ -479,6 +501,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 	isa = t.arch->isa;
 	while ((t.features & isa->needs) != isa->needs)
 		isa++; /* the last row needs only the base */
+	warn_of_halves(&t, arena, diag, isa);
 	r = VQ_NEW(arena, vq_target);
 	*r = (vq_target){
 		.arch = t.arch->arch,

@@ -164,6 +164,27 @@ static void cpus_choose_instruction_sets(void **state)
 	}
 }
 
+static void half_an_instruction_set_is_said(void **state)
+{
+	fixture *f = *state;
+
+	assert_non_null(resolve(f, "x86-64", NULL, "+avx512vnni"));
+	assert_int_equal(f->diag.n, 1);
+	assert_true(said(&f->diag, "no kernels use avx512vnni without avx512bw, avx512vl, avx512dq"));
+	assert_non_null(resolve(f, "x86-64", NULL, "+fma"));
+	assert_true(said(&f->diag, "no kernels use fma without avx2"));
+	assert_non_null(resolve(f, "x86-64", "cascadelake", "+sse2,+avx2,+fma"));
+	assert_int_equal(f->diag.n, 0);
+	assert_non_null(resolve(f, "x86-64", NULL, "+avx512vnni,-avx512vnni"));
+	assert_int_equal(f->diag.n, 0);
+	assert_non_null(resolve(f, "aarch64", NULL, "+neon,+dotprod"));
+	assert_int_equal(f->diag.n, 0);
+	assert_non_null(resolve(f, "armv7", NULL, "+neon,+vfp4"));
+	assert_int_equal(f->diag.n, 0);
+	assert_non_null(resolve(f, "riscv64", NULL, "+v,+zvl256b"));
+	assert_int_equal(f->diag.n, 0);
+}
+
 static void facts_of_targets(void **state)
 {
 	const vq_target *t = resolve(*state, "armv7", "cortex-a7", NULL);
@@ -272,6 +293,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_and_triples, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refused_by_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cpus_choose_instruction_sets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(half_an_instruction_set_is_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(facts_of_targets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(misspelt_cpus_and_features, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(abis, set_up, tear_down),
