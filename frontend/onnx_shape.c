@@ -7,8 +7,6 @@
 
 enum { LIST_LIMIT = 64 << 20 }; /* elements made here, as the folding limit of ir/build.h */
 
-#define A(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
-
 static vq_value i64_scalar(vq_onnx *o, int64_t v)
 {
 	vq_type t = vq_type_make(VQ_I64, 0, NULL);

@@ -315,4 +315,15 @@ static inline void expect_floats(const void *got, const float *want, size_t n)
 
 #define EXPECT(got, ...) expect_floats((got), (float[]){ __VA_ARGS__ }, sizeof(float[]){ __VA_ARGS__ } / sizeof(float))
 
+/* a model y = op(x, ...) with x of this shape */
+static inline model *one(int64_t opset, const char *shape, const char *op, const char *inputs)
+{
+	model *m = model_new(opset);
+
+	input(m, "x", DT(FLOAT), shape);
+	node(m, op, inputs, "y");
+	output(m, "y");
+	return m;
+}
+
 #endif

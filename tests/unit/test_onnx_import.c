@@ -1,16 +1,5 @@
-/* Every family of operators with its opset differences; inputs, names and refusals of graphs. */
+/* Every family of operators with its opset differences. */
 #include "onnx_model.h"
-
-/* a model y = op(x, ...) with x of this shape */
-static model *one(int64_t opset, const char *shape, const char *op, const char *inputs)
-{
-	model *m = model_new(opset);
-
-	input(m, "x", DT(FLOAT), shape);
-	node(m, op, inputs, "y");
-	output(m, "y");
-	return m;
-}
 
 static const float ramp[24] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 };
 
@@ -709,159 +698,6 @@ static void quantization_refusals(void **state)
 	must_refuse(m, "give vitqc the float model");
 }
 
-/* ---- inputs and options ---- */
-
-static void symbolic_dimensions(void **state)
-{
-	model *m = one(13, "batch,3", "Relu", "x");
-
-	(void)state;
-	must_refuse(m, "input 'x': dimension 0 ('batch') has no size");
-	must_say(m, "-dim batch=1");
-	assert_int_equal(m->diag.errors, 1);
-	m = one(13, "batch,3", "Relu", "x");
-	assert_true(import_with(m, &(vq_import_options){ .dims = (const char *[]){ "batch=4" }, .n_dims = 1 }));
-	expect_shape(m, "f32[4,3]");
-	/* -shape of one input gives the others their dimensions */
-	m = one(13, "batch,3", "Add", "x z");
-	input(m, "z", DT(FLOAT), "batch,1");
-	assert_true(import_with(m, &(vq_import_options){ .shapes = (const char *[]){ "x=2x3" }, .n_shapes = 1 }));
-	expect_shape(m, "f32[2,3]");
-	m = one(13, "?,3", "Relu", "x");
-	must_refuse(m, "dimension 0 has neither size nor name");
-	m = one(13, NULL, "Relu", "x");
-	must_refuse(m, "the model gives it no shape");
-	m = one(13, "-1,3", "Relu", "x");
-	must_refuse(m, "dimension 0 is -1, expected at least 1");
-}
-
-static void refuse_options(const char *dim, const char *shape, const char *part)
-{
-	model *m = one(13, "batch,3", "Relu", "x");
-	vq_import_options o = { .dims = &dim, .n_dims = dim != NULL, .shapes = &shape, .n_shapes = shape != NULL };
-
-	assert_false(import_with(m, &o));
-	must_say(m, part);
-}
-
-static void options_are_checked(void **state)
-{
-	(void)state;
-	refuse_options("batch", NULL, "expected NAME=VALUE");
-	refuse_options("batch=0", NULL, "expected NAME=VALUE");
-	refuse_options("batch=99999999999999999999", NULL, "expected NAME=VALUE");
-	refuse_options("bath=1", NULL, "no input has a dimension of this name");
-	refuse_options("bath=1", NULL, "the model has 'batch' of 'x'");
-	refuse_options(NULL, "x=1x", "expected INPUT=1x3x224x224");
-	refuse_options(NULL, "x=1x4", "the model fixes it at 3");
-	refuse_options(NULL, "x=1x3x3", "-shape gives 3 dimensions, the model has 2");
-	refuse_options(NULL, "z=1x3", "the model has no input of this name");
-	refuse_options("batch=2", "x=1x3", "which is 2 elsewhere");
-}
-
-static void inputs_and_outputs(void **state)
-{
-	model *m = one(13, "2", "Add", "x w");
-
-	(void)state;
-	/* old IR versions list initializers among the inputs */
-	input(m, "w", DT(FLOAT), "2");
-	FLOATS(m, "w", "2", 1, 2);
-	input(m, "unused", DT(INT64), "1");
-	output(m, "x");
-	output(m, "w");
-	must_import(m);
-	assert_int_equal(m->g.n_inputs, 2);
-	assert_string_equal(m->g.input[1].name, "unused");
-	assert_int_equal(m->g.n_outputs, 3);
-	assert_string_equal(m->g.node[1].name, "n0");
-	assert_string_equal(m->g.node[1].source, "Add");
-	assert_string_equal(m->g.value[m->g.output[0].value.id].name, "y");
-	/* a declared shape that is wrong is worth a warning */
-	m = one(13, "2", "Relu", "x");
-	m->output[0] = value_info(m, "y", DT(FLOAT), "3");
-	must_import(m);
-	must_say(m, "warning: output 'y': dimension 0 is declared as 3, but computed as 2");
-}
-
-/* ---- refusals ---- */
-
-static void all_problems_are_reported(void **state)
-{
-	model *m = model_new(13);
-
-	(void)state;
-	input(m, "x", DT(FLOAT), "2,3");
-	node(m, "TopK", "x", "a");
-	node(m, "Relu", "a", "b"); /* silent: its input was refused */
-	node(m, "Scan", "b", "c");
-	node(m, "org.acme.Swish", "x", "d");
-	node(m, "MatMul", "x x", "e");
-	node(m, "Add", "c d", "y");
-	output(m, "y");
-	must_refuse(m, "node 'n0' (TopK): operator TopK is not supported");
-	must_say(m, "inputs: f32[2,3]; operator set 13");
-	must_say(m, "sort in your program");
-	must_say(m, "node 'n2' (Scan)");
-	must_say(m, "operator Swish of domain 'org.acme' is not supported");
-	must_say(m, "node 'n4' (MatMul): inner dimensions differ");
-	assert_int_equal(m->diag.errors, 4);
-}
-
-static void broken_graphs(void **state)
-{
-	model *m = one(13, "2", "Relu", "z");
-
-	(void)state;
-	must_refuse(m, "input 0 'z' is not defined anywhere in the model");
-	m = model_new(13);
-	input(m, "x", DT(FLOAT), "2");
-	node(m, "Add", "x b", "a");
-	node(m, "Relu", "a", "b");
-	output(m, "b");
-	must_refuse(m, "input 1 'b' is used before it is computed");
-	must_say(m, "'b' comes from node 'n1' (Relu)");
-	m = one(13, "2", "Relu", "x");
-	node(m, "Neg", "x", "y");
-	must_refuse(m, "the tensor name 'y' is used twice");
-	m = one(13, "2", "Relu", "x");
-	output(m, "w");
-	must_refuse(m, "output 'w': no node computes it");
-	m = one(13, "2", "Relu", "x");
-	m->graph.n_output = 0;
-	must_refuse(m, "the graph has no outputs");
-	m = one(13, "2", "Add", "x");
-	must_refuse(m, "input 1 is missing, expected at least 2");
-	m = one(13, "2", "Relu", "x x");
-	must_refuse(m, "it has 2 inputs, expected at most 1");
-	m = one(13, "2", "Reshape", "x s");
-	input(m, "s", DT(INT64), "1");
-	must_refuse(m, "input 1 (shape) must be a constant, but 's' is computed at run time");
-	m = one(13, "2", "Softmax", "x");
-	attr_f(m, "axis", 1);
-	must_refuse(m, "attribute 'axis' is of type float, expected int");
-	m = one(13, "2", "Relu", "x");
-	attr_i(m, "colour", 1);
-	must_refuse(m, "node 'n0' (Relu): attribute 'colour' is not known");
-}
-
-/* the list of operators names each one once per range of versions */
-static void table_is_sound(void **state)
-{
-	const char *name, *domain, *other;
-	int since, first;
-
-	(void)state;
-	for (uint32_t i = 0; (name = vq_onnx_op_name(i, &domain, &since)); i++) {
-		assert_true(since >= 1 && since <= 23);
-		for (uint32_t k = 0; k < i; k++) {
-			const char *same = vq_onnx_op_name(k, &other, &first);
-
-			assert_false(!strcmp(same, name) && !strcmp(other, domain) && first == since);
-		}
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -891,12 +727,6 @@ int main(void)
 		cmocka_unit_test(weights_become_codes),
 		cmocka_unit_test(unsigned_weights_and_biases),
 		cmocka_unit_test(quantization_refusals),
-		cmocka_unit_test(symbolic_dimensions),
-		cmocka_unit_test(options_are_checked),
-		cmocka_unit_test(inputs_and_outputs),
-		cmocka_unit_test(all_problems_are_reported),
-		cmocka_unit_test(broken_graphs),
-		cmocka_unit_test(table_is_sound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
