@@ -22,3 +22,9 @@ printf '\000\000\200\077\000\000\040\100\000\000\300\100\000\000\240\100\000\000
 od -An -v -tx1 y.npz | tr -d ' \n' | grep -qF -f want || fail "y.npz does not hold y"
 run 2 small.vir -run=x.npy
 says "the outputs need -o FILE.npz"
+# a model without inputs: the file is not needed
+printf 'graph none() {\n  const @c : f32[1] = inline [2.5]\n  return @c as "y"\n}\n' >none.vir
+run 0 none.vir -quant=none -run=none.npz -o c.npz
+quiet
+printf '\000\000\040\100' | od -An -tx1 | tr -d ' \n' >want
+od -An -v -tx1 c.npz | tr -d ' \n' | grep -qF -f want || fail "c.npz does not hold y"
