@@ -166,6 +166,19 @@ static bool immediate(program *p, vq_value v, float *imm)
 	return data != NULL;
 }
 
+/* powers that the kernels compute (docs/arithmetic.md) */
+static bool plain_exponent(const vq_eop *o)
+{
+	static const float exponent[] = { 0.0f, 1.0f, 2.0f, 3.0f, 0.5f, -1.0f, -0.5f };
+
+	if (o->extra != -2 || o->swapped)
+		return false;
+	for (size_t i = 0; i < sizeof exponent / sizeof *exponent; i++)
+		if (o->imm == exponent[i])
+			return true;
+	return false;
+}
+
 static bool add_eop(program *p, vq_node id, uint32_t through, bool head, bool last)
 {
 	const vq_graph *g = p->s->g;
@@ -198,6 +211,8 @@ static bool add_eop(program *p, vq_node id, uint32_t through, bool head, bool la
 			o.extra = (int8_t)x;
 		}
 	}
+	if (n->op == VQ_OP_POW && !plain_exponent(&o))
+		return vq_planner_refuse(p->s, id, "an exponent other than the constants 0, 1, 2, 3, 0.5, -1 and -0.5");
 	o.flush = flush;
 	p->e->eop[p->e->n_eops++] = o;
 	return true;
