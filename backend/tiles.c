@@ -12,7 +12,7 @@ static_assert(VQ_ISA_COUNT == 9, "a new instruction set needs its rows here and 
 /* Sums of four (or one) products in 32 bit are exact for any codes; only NEON without dotprod adds pairs in 16 bit. */
 static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 4, .nrv = 2, .lanes = 4, .kr = 2, .ku = 1 },
-	[VQ_ISA_AVX2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 5, .nrv = 2, .lanes = 8, .kr = 2, .ku = 1 },
+	[VQ_ISA_AVX2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 6, .nrv = 2, .lanes = 8, .kr = 2, .ku = 1 },
 	[VQ_ISA_AVX512_VNNI] = { .shape = VQ_ACC_N, .a = VQ_A_U8, .mr = 6, .nrv = 4, .lanes = 16, .kr = 4, .ku = 4 },
 	[VQ_ISA_NEON64] = { .shape = VQ_ACC_K, .a = VQ_A_S8, .pack_a = true, .mr = 4, .nrv = 4, .lanes = 4, .kr = 16, .ku = 1,
 		.pairs_s16 = true },

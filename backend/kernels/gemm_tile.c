@@ -287,13 +287,23 @@ static void mark_hot(vq_codegen *c, vq_ll branch)
 	LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(c->context, "prof", 4), LLVMMetadataAsValue(c->context, node));
 }
 
+/*
+ * x86 addresses base + index * 1, 2, 4 or 8: where B moves that many times as fast as A, one index serves both, and the loop's own
+ * work is an addition, a comparison and a branch.
+ */
+static bool one_index(vq_codegen *c, int64_t a_step, int64_t b_step)
+{
+	return is_x86(c->target->isa) && (b_step == a_step || b_step == 2 * a_step || b_step == 4 * a_step || b_step == 8 * a_step);
+}
+
 static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll *acc)
 {
 	enum { LINE = 64 };
 	const vq_tile_form *f = job->form;
 	int64_t step = vq_panel_bytes(f) / (f->kp / vq_tile_ka(&f->t));
 	LLVMBasicBlockRef before = LLVMGetInsertBlock(c->b), body, after;
-	vq_ll end = vq_offset_const(c, job->panel, vq_panel_bytes(f)), a, panel, next, prefetch = NULL, phi[VQ_TILE_MAX];
+	vq_ll end = vq_offset_const(c, job->panel, vq_panel_bytes(f)), a = NULL, panel = NULL, next, prefetch = NULL, index = NULL, phi[VQ_TILE_MAX];
+	bool indexed = one_index(c, job->a_step, step);
 
 	if (f->kp == vq_tile_ka(&f->t)) {
 		build_chunk(c, job, rows, nv, job->a, job->panel, acc);
@@ -303,14 +313,25 @@ static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uin
 	after = LLVMAppendBasicBlockInContext(c->context, c->function, "");
 	LLVMBuildBr(c->b, body);
 	LLVMPositionBuilderAtEnd(c->b, body);
-	panel = pointer_phi(c, job->panel, before);
-	a = pointer_phi(c, job->a, before);
+	if (indexed) {
+		vq_ll first = vq_cword(c, 0);
+
+		index = LLVMBuildPhi(c->b, c->word, "");
+		LLVMAddIncoming(index, &first, &before, 1);
+	} else {
+		panel = pointer_phi(c, job->panel, before);
+		a = pointer_phi(c, job->a, before);
+	}
 	if (job->prefetch)
 		prefetch = pointer_phi(c, job->prefetch, before);
 	for (uint32_t i = 0; i < rows * nv; i++) {
 		phi[i] = LLVMBuildPhi(c->b, accumulator_type(c, f), "");
 		LLVMAddIncoming(phi[i], &acc[i], &before, 1);
 		acc[i] = phi[i];
+	}
+	if (indexed) {
+		a = vq_offset(c, job->a, index);
+		panel = vq_offset(c, job->panel, vq_mul_const(c, index, step / job->a_step));
 	}
 	build_chunk(c, job, rows, nv, a, panel, acc);
 	if (prefetch) {
@@ -320,10 +341,16 @@ static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uin
 		next = vq_offset_const(c, prefetch, LINE);
 		LLVMAddIncoming(prefetch, &next, &body, 1);
 	}
-	next = vq_offset_const(c, a, job->a_step);
-	LLVMAddIncoming(a, &next, &body, 1);
-	next = vq_offset_const(c, panel, step);
-	LLVMAddIncoming(panel, &next, &body, 1);
+	if (indexed) {
+		next = LLVMBuildAdd(c->b, index, vq_cword(c, job->a_step), "");
+		LLVMAddIncoming(index, &next, &body, 1);
+		end = vq_cword(c, vq_panel_bytes(f) / step * job->a_step);
+	} else {
+		next = vq_offset_const(c, a, job->a_step);
+		LLVMAddIncoming(a, &next, &body, 1);
+		next = vq_offset_const(c, panel, step);
+		LLVMAddIncoming(panel, &next, &body, 1);
+	}
 	for (uint32_t i = 0; i < rows * nv; i++)
 		LLVMAddIncoming(phi[i], &acc[i], &body, 1);
 	mark_hot(c, LLVMBuildCondBr(c->b, LLVMBuildICmp(c->b, LLVMIntNE, next, end, ""), body, after));
