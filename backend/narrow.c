@@ -23,17 +23,38 @@ static vq_ll pack_pair(vq_codegen *c, const char *name, vq_ll a, vq_ll b)
 	return vq_intrinsic(c, name, NULL, 0, arg, 2);
 }
 
-/* 256-bit packs work on each half: brings the bytes of two levels of them back into order */
+/* x86 packs of registers wider than 128 bit work on each 128 bit: brings the bytes of two levels of them back into order */
 static vq_ll restore_order(vq_codegen *c, vq_ll v)
 {
-	static const uint8_t order[8] = { 0, 4, 1, 5, 2, 6, 3, 7 };
-	LLVMValueRef mask[8];
+	uint32_t n = vq_lanes_of(v) / 4, parts = n / 4;
+	LLVMValueRef mask[16];
+	LLVMTypeRef bytes = LLVMTypeOf(v);
 
-	for (uint32_t i = 0; i < 8; i++)
-		mask[i] = vq_ci32(c, order[i]);
-	v = LLVMBuildBitCast(c->b, v, LLVMVectorType(c->i32, 8), "");
-	v = LLVMBuildShuffleVector(c->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(mask, 8), "");
-	return LLVMBuildBitCast(c->b, v, LLVMVectorType(c->i8, 32), "");
+	if (parts == 1)
+		return v;
+	for (uint32_t i = 0; i < n; i++) /* register i / parts, its part i % parts */
+		mask[i] = vq_ci32(c, (int64_t)(i % parts) * 4 + i / parts);
+	v = LLVMBuildBitCast(c->b, v, LLVMVectorType(c->i32, n), "");
+	v = LLVMBuildShuffleVector(c->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(mask, n), "");
+	return LLVMBuildBitCast(c->b, v, bytes, "");
+}
+
+/* s32 to s16 with saturation, both operands' lanes interleaved by 128 bit; width: lanes of an operand */
+static vq_ll pack_words(vq_codegen *c, uint32_t width, vq_ll a, vq_ll b)
+{
+	return pack_pair(c, width == 16 ? "llvm.x86.avx512.packssdw.512" : width == 8 ? "llvm.x86.avx2.packssdw" : "llvm.x86.sse2.packssdw.128",
+		a, b);
+}
+
+/* s16 to s8 or u8, in order of the four registers that pack_words took */
+static vq_ll pack_bytes(vq_codegen *c, uint32_t width, bool u8, vq_ll a, vq_ll b)
+{
+	static const char *const name[2][3] = {
+		{ "llvm.x86.sse2.packsswb.128", "llvm.x86.avx2.packsswb", "llvm.x86.avx512.packsswb.512" },
+		{ "llvm.x86.sse2.packuswb.128", "llvm.x86.avx2.packuswb", "llvm.x86.avx512.packuswb.512" },
+	};
+
+	return restore_order(c, pack_pair(c, name[u8][width / 8], a, b));
 }
 
 /* Four registers of i32 codes to one of bytes. */
@@ -43,14 +64,19 @@ static vq_ll pack_x86(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 
 	for (uint32_t i = 0; i < 4; i++)
 		p[i] = piece(c, v, first + i, width);
-	if (width == 4) {
-		p[0] = pack_pair(c, "llvm.x86.sse2.packssdw.128", p[0], p[1]);
-		p[1] = pack_pair(c, "llvm.x86.sse2.packssdw.128", p[2], p[3]);
-		return pack_pair(c, "llvm.x86.sse2.packsswb.128", p[0], p[1]);
-	}
-	p[0] = pack_pair(c, "llvm.x86.avx2.packssdw", p[0], p[1]);
-	p[1] = pack_pair(c, "llvm.x86.avx2.packssdw", p[2], p[3]);
-	return restore_order(c, pack_pair(c, "llvm.x86.avx2.packsswb", p[0], p[1]));
+	return pack_bytes(c, width, false, pack_words(c, width, p[0], p[1]), pack_words(c, width, p[2], p[3]));
+}
+
+/* lanes of the registers that packing takes four at a time; 0: none for this target or this many lanes */
+static uint32_t packing_width(vq_isa isa, uint32_t lanes, uint32_t all)
+{
+	if (isa == VQ_ISA_AVX512_VNNI)
+		return all % 64 == 0 && lanes % 16 == 0 ? 16 : 0;
+	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
+		return 8;
+	if (isa == VQ_ISA_AVX2 || isa == VQ_ISA_SSE2)
+		return all % 16 == 0 && lanes % 4 == 0 ? 4 : 0;
+	return 0;
 }
 
 uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n)
@@ -65,16 +91,11 @@ uint32_t vq_join(vq_codegen *c, vq_ll *v, uint32_t n)
 
 uint32_t vq_narrow_vectors(vq_codegen *c, vq_ll *codes, uint32_t n, bool u8)
 {
-	uint32_t lanes = vq_lanes_of(codes[0]), all = n * lanes, width = 0;
 	vq_isa isa = c->target->isa;
+	uint32_t lanes = vq_lanes_of(codes[0]), all = n * lanes, width = packing_width(isa, lanes, all);
 
-	/* known to be in range, but LLVM does not see it and would mask and shuffle */
-	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
-		width = 8;
-	else if ((isa == VQ_ISA_AVX2 || isa == VQ_ISA_SSE2) && all % 16 == 0 && lanes % 4 == 0)
-		width = 4;
 	if (!width) {
-		if (isa != VQ_ISA_AVX512_VNNI) /* there vpmovdb narrows each register in one step */
+		if (isa != VQ_ISA_AVX512_VNNI) /* there vpmovdb narrows a single register */
 			n = vq_join(c, codes, n);
 		for (uint32_t i = 0; i < n; i++)
 			codes[i] = vq_narrow_codes(c, codes[i], u8);
@@ -102,26 +123,54 @@ static vq_ll convert(vq_codegen *c, vq_ll v)
 
 	if (c->target->arch == VQ_ARCH_AARCH64)
 		return vq_intrinsic(c, "llvm.aarch64.neon.fcvtns", types, 2, &v, 1);
+	if (vq_lanes_of(v) == 16) {
+		/* nothing masked, rounding as the mode says */
+		vq_ll arg[4] = { v, LLVMConstNull(types[0]), LLVMConstInt(c->i16, 0xffff, 0), vq_ci32(c, 4) };
+
+		return vq_intrinsic(c, "llvm.x86.avx512.mask.cvtps2dq.512", NULL, 0, arg, 4);
+	}
 	return vq_intrinsic(c, vq_lanes_of(v) == 8 ? "llvm.x86.avx.cvt.ps2dq.256" : "llvm.x86.sse2.cvtps2dq", NULL, 0, &v, 1);
 }
 
-/* + zero, then into [lo, hi] as far as the narrowing to bytes does not do it, on 16 bit lanes */
-static vq_ll shift_and_clamp(vq_codegen *c, vq_ll v, const vq_epilogue *e)
+/* whether codes are shifted to 0..255 together with the zero point, and saturate there */
+static bool packs_unsigned(const vq_codegen *c, const vq_epilogue *e)
+{
+	return c->target->arch == VQ_ARCH_X86_64 && e->store == VQ_STORE_U8;
+}
+
+/* + zero, saturated to 16 bit */
+static vq_ll shift(vq_codegen *c, vq_ll v, const vq_epilogue *e)
 {
 	uint32_t lanes = vq_lanes_of(v);
 	LLVMTypeRef t = LLVMTypeOf(v);
-	vq_ll zero = e->scalars ? LLVMBuildTrunc(c->b, c->store_zero, c->i16, "")
-		: LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->zero, 1);
-	vq_ll arg[2] = { v, vq_splat(c, zero, lanes) };
-	vq_ll least = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->lo, 1), lanes);
-	vq_ll most = vq_splat(c, LLVMConstInt(c->i16, (unsigned long long)(int64_t)e->hi, 1), lanes);
+	int32_t unsign = packs_unsigned(c, e) ? 128 : 0;
+	vq_ll zero = LLVMConstInt(c->i16, (unsigned long long)(int64_t)(e->zero + unsign), 1), arg[2] = { v, NULL };
 
-	if (e->zero || e->scalars)
-		v = vq_intrinsic(c, "llvm.sadd.sat", &t, 1, arg, 2);
+	if (e->scalars)
+		zero = LLVMBuildTrunc(c->b, LLVMBuildAdd(c->b, c->store_zero, vq_ci32(c, unsign), ""), c->i16, "");
+	else if (!e->zero && !unsign)
+		return v;
+	arg[1] = vq_splat(c, zero, lanes);
+	return vq_intrinsic(c, "llvm.sadd.sat", &t, 1, arg, 2);
+}
+
+static vq_ll clamp_side(vq_codegen *c, vq_ll v, LLVMIntPredicate keep, int32_t k)
+{
+	LLVMTypeRef t = LLVMTypeOf(v);
+	vq_ll bound = vq_splat(c, LLVMConstInt(LLVMGetElementType(t), (unsigned long long)(int64_t)k, 1), vq_lanes_of(v));
+
+	return LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, keep, v, bound, ""), v, bound, "");
+}
+
+/* Into [lo, hi] as far as the narrowing to bytes does not do it: words before it (SSE2 compares no signed bytes), or bytes after it. */
+static vq_ll clamp(vq_codegen *c, vq_ll v, const vq_epilogue *e)
+{
+	bool u8 = packs_unsigned(c, e);
+
 	if (e->lo > -128)
-		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, v, least, ""), v, least, "");
+		v = clamp_side(c, v, u8 ? LLVMIntUGT : LLVMIntSGT, u8 ? e->lo + 128 : e->lo);
 	if (e->hi < 127)
-		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSLT, v, most, ""), v, most, "");
+		v = clamp_side(c, v, u8 ? LLVMIntULT : LLVMIntSLT, u8 ? e->hi + 128 : e->hi);
 	return v;
 }
 
@@ -135,6 +184,7 @@ static vq_ll narrow_neon(vq_codegen *c, vq_ll v, LLVMTypeRef e)
 /* four registers of f32 to one of bytes */
 static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t width, const vq_epilogue *e)
 {
+	bool words = c->target->isa == VQ_ISA_SSE2 && e->store == VQ_STORE_S8;
 	vq_ll p[4];
 
 	for (uint32_t i = 0; i < 4; i++)
@@ -145,14 +195,16 @@ static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 		if (c->target->arch == VQ_ARCH_AARCH64)
 			p[i] = vq_concat(c, narrow_neon(c, a, c->i16), narrow_neon(c, b, c->i16));
 		else
-			p[i] = pack_pair(c, width == 8 ? "llvm.x86.avx2.packssdw" : "llvm.x86.sse2.packssdw.128", a, b);
-		p[i] = shift_and_clamp(c, p[i], e);
+			p[i] = pack_words(c, width, a, b);
+		p[i] = shift(c, p[i], e);
+		if (words)
+			p[i] = clamp(c, p[i], e);
 	}
 	if (c->target->arch == VQ_ARCH_AARCH64)
-		return vq_concat(c, narrow_neon(c, p[0], c->i8), narrow_neon(c, p[1], c->i8));
-	if (width == 4)
-		return pack_pair(c, "llvm.x86.sse2.packsswb.128", p[0], p[1]);
-	return restore_order(c, pack_pair(c, "llvm.x86.avx2.packsswb", p[0], p[1]));
+		p[0] = vq_concat(c, narrow_neon(c, p[0], c->i8), narrow_neon(c, p[1], c->i8));
+	else
+		p[0] = pack_bytes(c, width, packs_unsigned(c, e), p[0], p[1]);
+	return words ? p[0] : clamp(c, p[0], e);
 }
 
 /* registers of f32 the saturating way takes, 0: there is none for this target or these constants */
@@ -162,11 +214,9 @@ static uint32_t saturating_width(const vq_codegen *c, uint32_t lanes, uint32_t a
 
 	if (zero > VQ_FAR_ZERO || zero < -VQ_FAR_ZERO)
 		return 0;
-	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
-		return 8;
-	if (isa != VQ_ISA_AVX2 && isa != VQ_ISA_SSE2 && isa != VQ_ISA_NEON64 && isa != VQ_ISA_DOTPROD)
-		return 0;
-	return all % 16 == 0 && lanes % 4 == 0 ? 4 : 0;
+	if (isa == VQ_ISA_NEON64 || isa == VQ_ISA_DOTPROD)
+		return all % 16 == 0 && lanes % 4 == 0 ? 4 : 0;
+	return packing_width(isa, lanes, all);
 }
 
 uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilogue *e)
@@ -184,7 +234,7 @@ uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilo
 	assert(n <= MOST_PACKS);
 	for (uint32_t i = 0; i < n; i++) {
 		bytes[i] = saturate(c, v, 4 * i, width, e);
-		if (e->store == VQ_STORE_U8)
+		if (e->store == VQ_STORE_U8 && !packs_unsigned(c, e))
 			bytes[i] = LLVMBuildXor(c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
 	}
 	for (uint32_t i = 0; i < n; i++)

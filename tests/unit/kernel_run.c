@@ -154,23 +154,17 @@ void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, con
 
 /* ---- the object ---- */
 
-/* vpdpbusd in plain IR, in place of the intrinsic */
-static void emulate_vnni(kernel_suite *s)
-{
-	vq_codegen *c = &s->c;
-	LLVMValueRef f = LLVMGetNamedFunction(c->module, "llvm.x86.avx512.vpdpbusd.512"), g, acc, a, b, product;
-	LLVMTypeRef wide = vq_vec(c->i32, 64), bytes = vq_vec(c->i8, 64);
+/* ---- AVX-512 in plain IR, in place of the intrinsics ---- */
 
-	if (!f)
-		return;
-	g = LLVMAddFunction(c->module, "vpdpbusd", LLVMGlobalGetValueType(f));
-	LLVMSetLinkage(g, LLVMInternalLinkage);
-	c->function = g;
-	vq_function_attributes(c, g);
-	LLVMPositionBuilderAtEnd(c->b, LLVMAppendBasicBlockInContext(c->context, g, "entry"));
-	acc = LLVMGetParam(g, 0);
-	a = LLVMBuildZExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(g, 1), bytes, ""), wide, "");
-	b = LLVMBuildSExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(g, 2), bytes, ""), wide, "");
+typedef LLVMValueRef plain_body(vq_codegen *c, LLVMValueRef f);
+
+static LLVMValueRef plain_vpdpbusd(vq_codegen *c, LLVMValueRef f)
+{
+	LLVMTypeRef wide = vq_vec(c->i32, 64), bytes = vq_vec(c->i8, 64);
+	LLVMValueRef acc = LLVMGetParam(f, 0), product;
+	LLVMValueRef a = LLVMBuildZExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(f, 1), bytes, ""), wide, "");
+	LLVMValueRef b = LLVMBuildSExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(f, 2), bytes, ""), wide, "");
+
 	product = LLVMBuildMul(c->b, a, b, "");
 	for (uint32_t i = 0; i < 4; i++) {
 		LLVMValueRef mask[16];
@@ -180,9 +174,68 @@ static void emulate_vnni(kernel_suite *s)
 		acc = LLVMBuildAdd(c->b, acc,
 			LLVMBuildShuffleVector(c->b, product, LLVMGetPoison(wide), LLVMConstVector(mask, 16), ""), "");
 	}
-	LLVMBuildRet(c->b, acc);
-	LLVMReplaceAllUsesWith(f, g);
-	LLVMDeleteFunction(f);
+	return acc;
+}
+
+static LLVMValueRef plain_cvtps2dq(vq_codegen *c, LLVMValueRef f)
+{
+	LLVMValueRef v = LLVMGetParam(f, 0);
+	LLVMTypeRef t = LLVMTypeOf(v);
+
+	v = vq_intrinsic(c, "llvm.rint", &t, 1, &v, 1);
+	return LLVMBuildFPToSI(c->b, v, vq_vec(c->i32, 16), "");
+}
+
+/* both operands into [low, high], narrowed, and interleaved by 128 bit of the operands */
+static LLVMValueRef plain_pack(vq_codegen *c, LLVMValueRef f, int64_t low, int64_t high, LLVMTypeRef to)
+{
+	LLVMValueRef half[2], mask[64];
+	uint32_t n = vq_lanes_of(LLVMGetParam(f, 0)), per = n / 4;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		LLVMValueRef v = LLVMGetParam(f, i);
+		LLVMTypeRef e = LLVMGetElementType(LLVMTypeOf(v));
+		LLVMValueRef least = vq_splat(c, LLVMConstInt(e, (unsigned long long)low, 1), n);
+		LLVMValueRef most = vq_splat(c, LLVMConstInt(e, (unsigned long long)high, 1), n);
+
+		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSLT, v, least, ""), least, v, "");
+		v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, v, most, ""), most, v, "");
+		half[i] = LLVMBuildTrunc(c->b, v, vq_vec(to, n), "");
+	}
+	for (uint32_t i = 0; i < 2 * n; i++)
+		mask[i] = vq_ci32(c, (int64_t)(i / per % 2 * n + i / (2 * per) * per + i % per));
+	return LLVMBuildShuffleVector(c->b, half[0], half[1], LLVMConstVector(mask, 2 * n), "");
+}
+
+static LLVMValueRef plain_packssdw(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, INT16_MIN, INT16_MAX, c->i16); }
+static LLVMValueRef plain_packsswb(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, INT8_MIN, INT8_MAX, c->i8); }
+static LLVMValueRef plain_packuswb(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, 0, UINT8_MAX, c->i8); }
+
+static void emulate_avx512(kernel_suite *s)
+{
+	static const struct { const char *name; plain_body *body; } plain[] = {
+		{ "llvm.x86.avx512.vpdpbusd.512", plain_vpdpbusd },
+		{ "llvm.x86.avx512.mask.cvtps2dq.512", plain_cvtps2dq },
+		{ "llvm.x86.avx512.packssdw.512", plain_packssdw },
+		{ "llvm.x86.avx512.packsswb.512", plain_packsswb },
+		{ "llvm.x86.avx512.packuswb.512", plain_packuswb },
+	};
+	vq_codegen *c = &s->c;
+
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+		LLVMValueRef f = LLVMGetNamedFunction(c->module, plain[i].name), g;
+
+		if (!f)
+			continue;
+		g = LLVMAddFunction(c->module, "plain", LLVMGlobalGetValueType(f));
+		LLVMSetLinkage(g, LLVMInternalLinkage);
+		c->function = g;
+		vq_function_attributes(c, g);
+		LLVMPositionBuilderAtEnd(c->b, LLVMAppendBasicBlockInContext(c->context, g, "entry"));
+		LLVMBuildRet(c->b, plain[i].body(c, g));
+		LLVMReplaceAllUsesWith(f, g);
+		LLVMDeleteFunction(f);
+	}
 }
 
 static bool write_object(kernel_suite *s, const char *stem)
@@ -195,7 +248,7 @@ static bool write_object(kernel_suite *s, const char *stem)
 	bool good;
 
 	if (s->machine->emulate_vnni)
-		emulate_vnni(s);
+		emulate_avx512(s);
 	table = LLVMAddGlobal(c->module, type, "vq_test_kernels");
 	LLVMSetInitializer(table, LLVMConstArray2(c->ptr, s->function, s->n_kernels));
 	LLVMSetGlobalConstant(table, 1);
