@@ -173,6 +173,29 @@ static vq_tile integer_tile(const vq_planner *s, const vq_quant *qx, const vq_qu
 	return s->s8.pairs_s16 && qx->lo == -128 && qw->lo == -128 ? s->wide : s->s8;
 }
 
+/*
+ * Whether the stored value stays below 2^31, so that it can be converted before it is saturated, if |v| <= most before the operators.
+ * Those that count never make a value greater, but for the 1e-5 that an activation's tail may be off.
+ */
+static bool store_is_bounded(const vq_epilogue *e, double most)
+{
+	for (uint32_t i = 0; i < e->n_eops; i++)
+		switch (e->eop[i].op) {
+		case VQ_OP_GELU:
+		case VQ_OP_GELU_TANH:
+		case VQ_OP_GELU_QUICK:
+		case VQ_OP_SILU:
+		case VQ_OP_RELU:
+		case VQ_OP_NEG:
+		case VQ_OP_ABS:
+		case VQ_OP_NONE:
+			break;
+		default:
+			return false;
+		}
+	return (most + 1) * (e->scaled ? (double)e->inv : 1) < 0x1p30;
+}
+
 static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 {
 	const vq_graph *g = s->g;
@@ -215,7 +238,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	}
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
-	d->epilogue.bounded = group->n == 1 && worst < 0x1p30;
+	d->epilogue.bounded = store_is_bounded(&d->epilogue, worst);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c, true);
 	split_tasks(d, &t);
@@ -372,6 +395,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	vq_kernel kernel;
 	vq_gemm *d = &kernel.u.gemm;
 	int64_t sa[2], sb[2], bytes;
+	double greatest = 0;
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_GEMM;
@@ -424,8 +448,10 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->b_batch[1] = bytes;
 	d->b_batch[0] = bytes * d->batch[1];
 	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
-	for (uint32_t i = 0; !f32 && i < d->n; i++)
+	for (uint32_t i = 0; !f32 && i < d->n; i++) {
 		c.mult[i] = (float)((double)qa->scale[0] * (double)qb->scale[0] / channel_scale(qo, i, d->n));
+		greatest = fmax(greatest, (double)c.mult[i]);
+	}
 	arg[2] = f32 ? vq_pack_bytes(s->p, c.add, c.np * sizeof *c.add) : pack_columns(s, &c, false);
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
@@ -433,7 +459,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 		d->epilogue.scaled = true;
 		d->epilogue.inv = (float)(1.0 / (double)qo->scale[0]);
 	}
-	d->epilogue.bounded = !f32 && group->n == 1 && 65025.0 * d->k * (double)c.mult[0] < 0x1p30;
+	d->epilogue.bounded = !f32 && store_is_bounded(&d->epilogue, 65025.0 * d->k * greatest);
 	if (!f32 && 65025.0 * d->k >= 0x1p31)
 		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
