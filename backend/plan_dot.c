@@ -140,19 +140,15 @@ typedef struct columns {
 	uint32_t np;
 } columns;
 
-static vq_ref pack_columns(vq_planner *s, const columns *c, bool comp)
+static vq_ref pack_columns(vq_planner *s, const columns *c)
 {
-	uint32_t n = c->np;
-	unsigned char *block = VQ_ARRAY(s->a, (size_t)n * 12, unsigned char);
-	size_t at = 0;
+	size_t bytes = c->np * sizeof(float);
+	unsigned char *block = VQ_ARRAY(s->a, 3 * bytes, unsigned char);
 
-	if (comp) {
-		memcpy(block, c->comp, n * sizeof *c->comp);
-		at = n * sizeof *c->comp;
-	}
-	memcpy(block + at, c->mult, n * sizeof *c->mult);
-	memcpy(block + at + n * sizeof *c->mult, c->add, n * sizeof *c->add);
-	return vq_pack_bytes(s->p, block, at + n * (sizeof *c->mult + sizeof *c->add));
+	memcpy(block, c->comp, bytes);
+	memcpy(block + bytes, c->mult, bytes);
+	memcpy(block + 2 * bytes, c->add, bytes);
+	return vq_pack_bytes(s->p, block, 3 * bytes);
 }
 
 static columns new_columns(vq_planner *s, uint32_t np)
@@ -240,7 +236,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 		return false;
 	d->epilogue.bounded = store_is_bounded(&d->epilogue, worst);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	arg[2] = pack_columns(s, &c, true);
+	arg[2] = pack_columns(s, &c);
 	split_tasks(d, &t);
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
@@ -378,6 +374,53 @@ static vq_ref pack_operand(vq_planner *s, const vq_tile *t, bool f32, const vq_r
 	return arg[1];
 }
 
+/* entry of q, a tensor of type t, for batch element b of a product of type ct: per tensor, or along an axis in front of the matrix */
+static uint32_t batch_entry(const vq_quant *q, const vq_type *t, const vq_type *ct, int64_t b)
+{
+	uint32_t d = ct->rank - t->rank + (uint32_t)q->axis;
+
+	if (q->axis < 0 || t->dim[q->axis] == 1)
+		return 0;
+	for (uint32_t i = ct->rank - 3; i > d; i--)
+		b /= ct->dim[i];
+	return (uint32_t)(b % ct->dim[d] / (t->dim[q->axis] / q->n));
+}
+
+/* Scales of operands (and the result) that the integer product can take: see matmul in docs/ir.md. */
+static bool along_batch(const vq_quant *q, const vq_type *t)
+{
+	if (q->axis >= 0 && q->axis >= (int32_t)t->rank - 2)
+		return false;
+	for (uint32_t i = 1; i < q->n; i++)
+		if (q->zero[i] != q->zero[0])
+			return false;
+	return true;
+}
+
+/* multipliers and addends of every batch element; p_batch is set if they differ */
+static vq_ref matmul_columns(vq_planner *s, const vq_node_info *n, const vq_quant *qo, uint32_t np, vq_gemm *d, double *worst)
+{
+	const vq_type *ta = vq_type_of(s->g, n->in[0]), *tb = vq_type_of(s->g, n->in[1]), *ct = vq_type_of(s->g, n->out);
+	const vq_quant *qa = vq_quant_of(s->g, ta), *qb = vq_quant_of(s->g, tb);
+	bool several = qa->n > 1 || qb->n > 1 || (qo && qo->n > 1);
+	uint32_t count = several ? d->batch[0] * d->batch[1] : 1;
+	float *block = VQ_ARRAY(s->a, (size_t)count * 2 * np, float);
+
+	for (uint32_t b = 0; b < count; b++) {
+		double so = qo ? (double)qo->scale[batch_entry(qo, ct, ct, b)] : 1.0;
+		float m = (float)((double)qa->scale[batch_entry(qa, ta, ct, b)] * (double)qb->scale[batch_entry(qb, tb, ct, b)] / so);
+
+		for (uint32_t i = 0; i < d->n; i++)
+			block[(size_t)b * 2 * np + i] = m;
+		*worst = fmax(*worst, (double)m);
+	}
+	if (several) {
+		d->p_batch[1] = (int64_t)np * 8;
+		d->p_batch[0] = d->p_batch[1] * d->batch[1];
+	}
+	return vq_pack_bytes(s->p, block, (uint64_t)count * 2 * np * sizeof *block);
+}
+
 bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
@@ -386,7 +429,8 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	const vq_type *ct = vq_type_of(g, n->out);
 	const vq_quant *qa = vq_quant_of(g, vq_type_of(g, n->in[0])), *qb = vq_quant_of(g, vq_type_of(g, n->in[1]));
 	const vq_quant *qo = group->n == 1 ? vq_quant_of(g, ct) : NULL;
-	bool f32 = !qa || !qb || qa->n != 1 || qb->n != 1;
+	bool f32 = !qa || !qb || !along_batch(qa, vq_type_of(g, n->in[0])) || !along_batch(qb, vq_type_of(g, n->in[1]));
+	double worst = 0;
 	vq_tile t = f32 ? s->f32 : integer_tile(s, qa, qb);
 	vq_value in[2] = { n->in[0], n->in[1] };
 	vq_window w[2];
@@ -395,7 +439,6 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	vq_kernel kernel;
 	vq_gemm *d = &kernel.u.gemm;
 	int64_t sa[2], sb[2], bytes;
-	double greatest = 0;
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_GEMM;
@@ -447,19 +490,17 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->a_zero = d->b_zero ? d->a_zero : 0;
 	d->b_batch[1] = bytes;
 	d->b_batch[0] = bytes * d->batch[1];
-	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
-	for (uint32_t i = 0; !f32 && i < d->n; i++) {
-		c.mult[i] = (float)((double)qa->scale[0] * (double)qb->scale[0] / channel_scale(qo, i, d->n));
-		greatest = fmax(greatest, (double)c.mult[i]);
-	}
-	arg[2] = f32 ? vq_pack_bytes(s->p, c.add, c.np * sizeof *c.add) : pack_columns(s, &c, false);
+	uint32_t np = (uint32_t)round_up(d->n, vq_tile_nr(&t));
+	if (qo && (!along_batch(qo, ct) || (f32 && qo->n > 1)))
+		return vq_planner_refuse(s, node, "the result has scales along the matrix");
+	arg[2] = f32 ? vq_pack_bytes(s->p, VQ_ARRAY(s->a, np, float), np * sizeof(float)) : matmul_columns(s, n, qo, np, d, &worst);
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
 	if (f32 && qo) {
 		d->epilogue.scaled = true;
 		d->epilogue.inv = (float)(1.0 / (double)qo->scale[0]);
 	}
-	d->epilogue.bounded = !f32 && store_is_bounded(&d->epilogue, 65025.0 * d->k * greatest);
+	d->epilogue.bounded = !f32 && store_is_bounded(&d->epilogue, 65025.0 * d->k * worst);
 	if (!f32 && 65025.0 * d->k >= 0x1p31)
 		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
 	vq_planner_share(s, &d->epilogue, arg, &n_args);

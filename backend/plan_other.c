@@ -87,6 +87,8 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 	x->elem = t->elem;
 	x->scale = 1.0f;
 	memcpy(x->stride, w->stride, sizeof x->stride);
+	if (f32 && q && q->n != 1)
+		vq_planner_refuse(s, node, "an operand with several scales is needed in f32");
 	if (f32) {
 		x->codes = q != NULL;
 		x->stored_u8 = h.u8;

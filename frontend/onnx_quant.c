@@ -153,6 +153,40 @@ static vq_value round_constant(vq_onnx *o, vq_value x, const vq_quant *q, uint32
 	return vq_add_const(o->g, &t, code, o->g->value[x.id].name);
 }
 
+/* Can n entries say what q's do, each for as many neighbours? */
+static bool repeats(const vq_quant *q, uint32_t n)
+{
+	uint32_t each = q->n / n;
+
+	for (uint32_t i = 0; i < q->n; i++)
+		if (q->scale[i] != q->scale[i / each * each] || q->zero[i] != q->zero[i / each * each])
+			return false;
+	return true;
+}
+
+/* Equal neighbours share an entry, as heads do in a vector of channels: the form that scales per head have in the IR. */
+static void share_entries(vq_onnx *o, params *p)
+{
+	for (uint32_t n = 1; n < p->q.n; n++) {
+		uint32_t each = p->q.n / n;
+		float *scale;
+		int32_t *zero;
+
+		if (p->q.n % n || !repeats(&p->q, n))
+			continue;
+		scale = VQ_ARRAY(o->arena, n, float);
+		zero = VQ_ARRAY(o->arena, n, int32_t);
+		for (uint32_t i = 0; i < n; i++) {
+			scale[i] = p->q.scale[i * each];
+			zero[i] = p->q.zero[i * each];
+		}
+		p->q.scale = scale;
+		p->q.zero = p->zero = zero;
+		p->q.n = n;
+		p->q.axis = n == 1 ? -1 : p->q.axis;
+	}
+}
+
 static vq_value quantized(vq_onnx *o, vq_value x, uint32_t scale_in, uint32_t zero_in, int64_t axis, bool is_signed)
 {
 	vq_type t;
@@ -175,6 +209,8 @@ static vq_value quantized(vq_onnx *o, vq_value x, uint32_t scale_in, uint32_t ze
 	/* without a zero point it is uint8 0, or int8 0 if the node says so */
 	for (uint32_t i = 0; i < p.q.n && !p.zero_given && !is_signed; i++)
 		p.zero[i] = -128;
+	if (!vq_is_const(o->g, x))
+		share_entries(o, &p);
 	quant = vq_quant_add(o->g, &p.q);
 	if (vq_is_const(o->g, x))
 		return round_constant(o, x, &p.q, quant);
@@ -296,6 +332,7 @@ static vq_value dequantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t
 	if (!read_params(o, scale_in, zero_in, &t, axis, &p))
 		return VQ_NO_VALUE;
 	if (t.quant) {
+		share_entries(o, &p);
 		if (same_params(&o->g->quant[t.quant], &p))
 			return vq_build_dequantize(o->g, o->where, x);
 		vq_onnx_refuse(o, "its scales or zero points are not those that the tensor was quantized with");

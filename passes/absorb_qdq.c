@@ -86,14 +86,25 @@ static const char *linear_refuses(const vq_graph *g, const vq_value *codes)
 		g->arena, vq_quant_of(g, x), qw, g->value[codes[1].id].data, w->dim[0], w->dim[1]);
 }
 
+/* One scale, or one per matrix (per head) and the same zero point for all. */
+static bool per_matrix(const vq_graph *g, const vq_type *t)
+{
+	const vq_quant *q = vq_quant_of(g, t);
+
+	for (uint32_t i = 1; i < q->n; i++)
+		if (q->zero[i] != q->zero[0])
+			return false;
+	return q->axis < (int32_t)t->rank - 2 || q->n == 1;
+}
+
 static const char *matmul_refuses(const vq_graph *g, vq_node n, const vq_value *codes)
 {
 	const vq_type *a = vq_type_of(g, codes[0]), *b = vq_type_of(g, codes[1]);
 	bool swapped = g->node[n.id].attr.matmul.trans_a && a->rank > 1;
 	int64_t k = a->dim[a->rank - 1 - swapped], reach;
 
-	if (!vq_per_tensor(g, a) || !vq_per_tensor(g, b))
-		return "an operand of a product of two tensors has several scales";
+	if (!per_matrix(g, a) || !per_matrix(g, b))
+		return "an operand of a product of two tensors has several scales in one matrix";
 	reach = vq_code_reach(vq_quant_of(g, a)) * vq_code_reach(vq_quant_of(g, b));
 	return k > INT32_MAX / (reach ? reach : 1) ? "its accumulator could exceed 32 bits" : NULL;
 }
