@@ -223,11 +223,14 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	case VQ_OP_REDUCE_MEAN:
 	case VQ_OP_REDUCE_MAX:
 	case VQ_OP_REDUCE_MIN:
+	case VQ_OP_REDUCE_PROD:
 		return vq_plan_reduce(s, group);
 	case VQ_OP_GATHER:
 		return vq_plan_gather(s, group);
 	case VQ_OP_CONCAT:
 		return vq_plan_concat(s, group);
+	case VQ_OP_PAD:
+		return vq_plan_pad(s, group);
 	case VQ_OP_QUANTIZE:
 	case VQ_OP_DEQUANTIZE:
 		return vq_plan_elementwise(s, group);

@@ -171,6 +171,12 @@ typedef struct vq_elementwise {
 	uint32_t rank;
 	int64_t dim[VQ_MAX_RANK], out_stride[VQ_MAX_RANK];
 	uint32_t raw_bytes;   /* VQ_STORE_RAW: bytes per element */
+	/*
+	 * Not VQ_OP_NONE: this one operator on integers and truth values instead of the program, operand i is extra i, exact and modulo
+	 * the width of `to`; VQ_STORE_RAW. Index types are small: element by element.
+	 */
+	vq_op integer;
+	vq_elem to;
 	vq_epilogue epilogue;
 	uint32_t tasks;       /* the outermost dimension is split evenly */
 } vq_elementwise;

@@ -346,6 +346,31 @@ static bool batches(const vq_window *a, const vq_window *b, const vq_type *c, ui
 	return n <= 2;
 }
 
+/* w with all of the result's batch dimensions; what broadcasts steps by 0 */
+static void repeat_batches(vq_window *w, const vq_type *c)
+{
+	vq_window r = { .root = w->root, .rank = c->rank };
+	uint32_t lead = c->rank - w->rank;
+
+	for (uint32_t i = 0; i < c->rank; i++) {
+		bool batch = i + 2 < c->rank, there = i >= lead;
+
+		r.dim[i] = batch ? c->dim[i] : w->dim[i - lead];
+		r.stride[i] = there && (!batch || w->dim[i - lead] != 1) ? w->stride[i - lead] : 0;
+	}
+	*w = r;
+}
+
+/* copies what w shows, whose first element is at *base: row-major then */
+static void copy_dense(vq_planner *s, vq_window *w, vq_ref *base, uint32_t bytes, vq_node node)
+{
+	vq_ref to = vq_planner_buffer(s, (uint64_t)vq_window_count(w) * bytes);
+
+	vq_plan_move(s, *base, w, bytes, to, NULL, node);
+	vq_planner_row_major(w->stride, w->dim, w->rank);
+	*base = to;
+}
+
 /* packs window b ([..., K, N] in w's last two dimensions) for the product d; the reference and the bytes per batch element */
 static vq_ref pack_operand(vq_planner *s, const vq_tile *t, bool f32, const vq_ref *from, const uint32_t batch[2],
 	const int64_t stride[2], uint32_t n, int64_t n_stride, uint32_t k, int64_t k_stride, int32_t add, bool wide, vq_node node, int64_t *bytes)
@@ -459,17 +484,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 			w[i] = transposed(w[i]);
 	}
 	if (w[0].dim[w[0].rank - 1] > 1 && w[0].stride[w[0].rank - 1] != 1) {
-		vq_window a = w[0];
-		vq_ref to = vq_planner_buffer(s, (uint64_t)vq_window_count(&a) * (f32 ? 4 : 1));
-		int64_t step = 1;
-
-		if (n->attr.matmul.trans_a && d->a_u8)
-			return vq_planner_refuse(s, node, "a transposed left operand is stored for another product");
-		a.root = w[0].root;
-		vq_plan_copy(s, &a, f32 && vq_type_of(g, a.root)->elem != VQ_F32, to, NULL, node);
-		for (uint32_t i = w[0].rank; i-- > 0; step *= w[0].dim[i])
-			w[0].stride[i] = step;
-		base[0] = to;
+		copy_dense(s, &w[0], &base[0], f32 ? 4 : 1, node);
 	}
 	d->f32 = f32;
 	d->wide = !f32 && t.pairs_s16 != s->s8.pairs_s16;
@@ -477,8 +492,14 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->k = (uint32_t)w[0].dim[w[0].rank - 1];
 	d->n = (uint32_t)w[1].dim[w[1].rank - 1];
 	d->a_row = w[0].stride[w[0].rank - 2] * (f32 ? 4 : 1);
-	if (!batches(&w[0], &w[1], ct, d->batch, sa, sb))
-		return vq_planner_refuse(s, node, "more than two batch dimensions that do not merge");
+	if (!batches(&w[0], &w[1], ct, d->batch, sa, sb)) {
+		for (int i = 0; i < 2; i++) {
+			repeat_batches(&w[i], ct);
+			copy_dense(s, &w[i], &base[i], f32 ? 4 : 1, node);
+		}
+		batches(&w[0], &w[1], ct, d->batch, sa, sb); /* one, now that both step alike */
+		d->a_row = w[0].stride[w[0].rank - 2] * (f32 ? 4 : 1);
+	}
 	for (int i = 0; i < 2; i++)
 		d->a_batch[i] = sa[i] * (f32 ? 4 : 1);
 	d->comp_with_b = !f32;

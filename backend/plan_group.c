@@ -1,5 +1,6 @@
 /* Grouping: which elementwise nodes run inside the kernel that makes their operand, and the program they become. */
 #include "backend/planner.h"
+#include "ir/contract.h"
 
 #include <math.h>
 #include <string.h>
@@ -45,8 +46,13 @@ static bool joins(vq_planner *s, uint32_t i, uint32_t j, uint32_t through)
 		return false;
 	if ((vq_ops[n->op].class_ != VQ_CLASS_ELT && n->op != VQ_OP_QUANTIZE) || from->elem != VQ_F32 || !vq_same_shape(from, to))
 		return false;
+	if (to->elem != VQ_F32 && !to->quant)
+		return false; /* comparisons: their bytes are stored by elementwise kernels only */
 	if (n->op == VQ_OP_CAST || n->op == VQ_OP_WHERE || n->op == VQ_OP_POW)
 		return false;
+	if (n->op == VQ_OP_QUANTIZE && dot(vq_op_of(g, group->node[0])) && g->quant[to->quant].axis >= 0 &&
+		g->quant[to->quant].axis + 1 != (int32_t)to->rank)
+		return false; /* products know columns only */
 	for (uint32_t k = 0; k < n->n_in; k++) {
 		if (k == through)
 			continue;
@@ -133,14 +139,14 @@ static int add_extra(program *p, vq_value v, vq_node user)
 		vq_planner_refuse(p->s, user, "too many operands in one group");
 		return -1;
 	}
-	if (q && q->n != 1) {
-		vq_planner_refuse(p->s, user, "an operand with a scale per channel is read by an f32 operator");
+	if (q && q->n != 1 && vq_op_of(g, user) != VQ_OP_DEQUANTIZE) {
+		vq_planner_refuse(p->s, user, "an operand with scales along an axis is read by an f32 operator");
 		return -1;
 	}
 	x->elem = t->elem;
 	x->codes = q != NULL;
 	x->stored_u8 = h.u8;
-	x->scale = q ? q->scale[0] : 1.0f;
+	x->scale = q && q->n == 1 ? q->scale[0] : 1.0f; /* scales along an axis: see add_channels */
 	x->zero = q ? q->zero[0] : 0;
 	x->sanitize = false;
 	if (!p->dense) {
@@ -218,6 +224,33 @@ static bool add_eop(program *p, vq_node id, uint32_t through, bool head, bool la
 	return true;
 }
 
+/* Scales along an axis: a factor per index of it, from the weights. inverse: for a result, which is then only rounded. */
+static bool add_channels(program *p, vq_node id, const vq_quant *q, bool inverse)
+{
+	const vq_type *t = p->result;
+	int64_t n = t->dim[q->axis];
+	float *factor = VQ_ARRAY(p->s->a, (size_t)n, float);
+	vq_epilogue *e = p->e;
+	vq_extra *x = &e->extra[e->n_extras];
+
+	for (uint32_t i = 1; i < q->n; i++)
+		if (q->zero[i] != q->zero[0])
+			return vq_planner_refuse(p->s, id, "its zero points differ along an axis, expected one zero point");
+	if (e->n_extras == VQ_MAX_EXTRAS)
+		return vq_planner_refuse(p->s, id, "too many operands in one group");
+	for (int64_t i = 0; i < n; i++) {
+		float scale = q->scale[i / (n / q->n)];
+
+		factor[i] = inverse ? vq_c_inverse((double)scale) : scale;
+	}
+	*x = (vq_extra){ .elem = VQ_F32, .index = p->dense ? VQ_X_COLUMN : VQ_X_STRIDED, .scale = 1.0f };
+	if (!p->dense)
+		x->stride[q->axis] = 1;
+	e->eop[e->n_eops++] = (vq_eop){ .op = VQ_OP_MUL, .extra = (int8_t)e->n_extras++ };
+	p->arg[(*p->n_args)++] = vq_pack_bytes(p->s->p, factor, (uint64_t)n * sizeof *factor);
+	return true;
+}
+
 /* how the group's value is stored */
 static void set_store(vq_planner *s, const vq_group *group, uint32_t first, vq_epilogue *e)
 {
@@ -236,6 +269,10 @@ static void set_store(vq_planner *s, const vq_group *group, uint32_t first, vq_e
 		e->inv = e->scaled ? (float)(1.0 / (double)q->scale[0]) : 1.0f;
 		return;
 	}
+	if (t->elem != VQ_F32) {
+		e->store = t->elem == VQ_BOOL ? VQ_STORE_BOOL : VQ_STORE_I32;
+		return;
+	}
 	e->store = VQ_STORE_F32;
 	e->flush = s->p->strict && op != VQ_OP_DEQUANTIZE && (vq_ops[op].class_ != VQ_CLASS_DOT || !vq_type_of(s->g, vq_operand(s->g, tail, 0))->quant);
 }
@@ -248,6 +285,8 @@ bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool
 		.s = s, .e = e, .arg = arg, .n_args = n_args, .dense = dense, .result = vq_type_of(g, g->node[tail.id].out),
 	};
 
+	const vq_quant *from = vq_quant_of(g, vq_type_of(g, vq_operand(g, group->node[0], 0))), *to;
+
 	if (first == 1 && group->n > 1 && s->p->strict && !vq_type_of(g, vq_operand(g, group->node[0], 0))->quant)
 		e->eop[e->n_eops++] = (vq_eop){ .op = VQ_OP_NONE, .extra = -1, .flush = 1 }; /* an f32 product is an f32 value of the graph */
 	if (first == 0) {
@@ -255,6 +294,8 @@ bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool
 		bool second = g->node[group->node[0].id].n_in == 2 && vq_is_const(g, x) && vq_type_count(vq_type_of(g, x)) == 1;
 
 		if (add_extra(&p, vq_operand(g, group->node[0], second), group->node[0]) < 0)
+			return false;
+		if (vq_op_of(g, group->node[0]) == VQ_OP_DEQUANTIZE && from->n != 1 && !add_channels(&p, group->node[0], from, false))
 			return false;
 		if (!add_eop(&p, group->node[0], second, true, group->n == 1))
 			return false;
@@ -265,6 +306,22 @@ bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool
 	}
 	for (uint32_t i = first; i < group->n; i++)
 		if (!add_eop(&p, group->node[i], group->through[i], false, i + 1 == group->n))
+			return false;
+	to = vq_quant_of(g, p.result);
+	if (!to || to->n == 1 || !e->scaled)
+		return true; /* not scaled: the product's columns did it */
+	e->scaled = false;
+	e->inv = 1.0f;
+	return add_channels(&p, tail, to, true);
+}
+
+bool vq_plan_operands(vq_planner *s, vq_node node, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
+{
+	const vq_node_info *n = &s->g->node[node.id];
+	program p = { .s = s, .e = e, .arg = arg, .n_args = n_args, .result = vq_type_of(s->g, n->out) };
+
+	for (uint32_t i = 0; i < n->n_in; i++)
+		if (add_extra(&p, n->in[i], node) < 0)
 			return false;
 	return true;
 }

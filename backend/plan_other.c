@@ -1,4 +1,4 @@
-/* Planning of what is not a product: elementwise groups, norms, reductions, copies, gather, concat. */
+/* Planning of what computes and is not a product: elementwise groups, norms, reductions. */
 #include "backend/planner.h"
 #include "ir/contract.h"
 
@@ -56,7 +56,7 @@ static void split_elementwise(vq_elementwise *d)
 	d->tasks = (uint32_t)(tasks > d->dim[0] ? d->dim[0] : tasks > 64 ? 64 : tasks);
 }
 
-static void row_major(int64_t *stride, const int64_t *dim, uint32_t rank)
+void vq_planner_row_major(int64_t *stride, const int64_t *dim, uint32_t rank)
 {
 	int64_t step = 1;
 
@@ -64,50 +64,11 @@ static void row_major(int64_t *stride, const int64_t *dim, uint32_t rank)
 		stride[i] = step;
 }
 
-void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const int64_t *to_stride, vq_node node)
+void vq_planner_loop(vq_planner *s, vq_kernel *kernel, const vq_ref *arg, uint32_t n_args, vq_node node)
 {
-	const vq_type *t = vq_type_of(s->g, w->root);
-	vq_home h = vq_planner_home(s, w->root);
-	const vq_quant *q = vq_quant_of(s->g, t);
-	vq_kernel kernel;
-	vq_elementwise *d = &kernel.u.elementwise;
-	vq_extra *x = &d->epilogue.extra[0];
-	vq_ref arg[2] = { to, vq_ref_at(h.ref, w->offset * (int64_t)vq_elem_bytes(t->elem)) };
-
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_ELEMENTWISE;
-	d->rank = w->rank;
-	memcpy(d->dim, w->dim, sizeof d->dim);
-	if (to_stride)
-		memcpy(d->out_stride, to_stride, sizeof d->out_stride);
-	else
-		row_major(d->out_stride, w->dim, w->rank);
-	d->epilogue.n_extras = 1;
-	x->index = VQ_X_STRIDED;
-	x->elem = t->elem;
-	x->scale = 1.0f;
-	memcpy(x->stride, w->stride, sizeof x->stride);
-	if (f32 && q && q->n != 1)
-		vq_planner_refuse(s, node, "an operand with several scales is needed in f32");
-	if (f32) {
-		x->codes = q != NULL;
-		x->stored_u8 = h.u8;
-		x->scale = q ? q->scale[0] : 1.0f;
-		x->zero = q ? q->zero[0] : 0;
-		d->epilogue.store = VQ_STORE_F32;
-	} else if (h.u8) { /* back to the logical code */
-		x->codes = x->stored_u8 = true;
-		d->epilogue.store = VQ_STORE_S8;
-		d->epilogue.lo = -128;
-		d->epilogue.hi = 127;
-		d->epilogue.bounded = true;
-	} else {
-		d->epilogue.store = VQ_STORE_RAW;
-		d->raw_bytes = (uint32_t)vq_elem_bytes(t->elem);
-	}
-	squeeze(d);
-	split_elementwise(d);
-	vq_planner_step(s, &kernel, arg, 2, node);
+	squeeze(&kernel->u.elementwise);
+	split_elementwise(&kernel->u.elementwise);
+	vq_planner_step(s, kernel, arg, n_args, node);
 }
 
 /*
@@ -131,10 +92,54 @@ static void read_through_reshape(vq_planner *s, vq_value x, vq_elementwise *d, v
 	h = vq_planner_home(s, w.root);
 	d->rank = w.rank;
 	memcpy(d->dim, w.dim, sizeof d->dim);
-	row_major(d->out_stride, w.dim, w.rank);
+	vq_planner_row_major(d->out_stride, w.dim, w.rank);
 	memcpy(d->epilogue.extra[0].stride, w.stride, sizeof w.stride);
 	d->epilogue.extra[0].stored_u8 = h.u8;
 	*arg = vq_ref_at(h.ref, w.offset * (int64_t)vq_elem_bytes(vq_type_of(s->g, from)->elem));
+}
+
+static bool has_integer_form(vq_op op)
+{
+	switch (op) {
+	case VQ_OP_NEG: case VQ_OP_ABS: case VQ_OP_RELU: case VQ_OP_NOT: case VQ_OP_CAST:
+	case VQ_OP_ADD: case VQ_OP_SUB: case VQ_OP_MUL: case VQ_OP_MIN: case VQ_OP_MAX:
+	case VQ_OP_EQUAL: case VQ_OP_LESS: case VQ_OP_AND: case VQ_OP_OR: case VQ_OP_WHERE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* masks and positions: one operator per kernel */
+static bool plan_integer(vq_planner *s, vq_node node)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[node.id];
+	const vq_type *t = vq_type_of(g, n->out);
+	vq_kernel kernel;
+	vq_elementwise *d = &kernel.u.elementwise;
+	vq_ref arg[VQ_MAX_ARGS];
+	uint32_t n_args = 1;
+
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_ELEMENTWISE;
+	if (!has_integer_form(n->op))
+		return vq_planner_refuse(s, node, "this operator on integers is computed only where its operands are constants");
+	for (uint32_t i = 0; i < n->n_in; i++)
+		if (vq_type_of(g, n->in[i])->elem == VQ_F32 || vq_type_of(g, n->in[i])->quant)
+			return vq_planner_refuse(s, node, "f32 becomes i32 or bool at run time, no other type");
+	d->integer = n->op;
+	d->to = t->elem;
+	d->epilogue.store = VQ_STORE_RAW;
+	d->raw_bytes = (uint32_t)vq_elem_bytes(t->elem);
+	d->rank = t->rank;
+	memcpy(d->dim, t->dim, sizeof d->dim);
+	vq_planner_row_major(d->out_stride, t->dim, t->rank);
+	if (!vq_plan_operands(s, node, &d->epilogue, arg, &n_args))
+		return false;
+	arg[0] = vq_planner_result(s, n->out);
+	vq_planner_loop(s, &kernel, arg, n_args, node);
+	return true;
 }
 
 bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
@@ -150,10 +155,8 @@ bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ELEMENTWISE;
-	if (t->elem != VQ_F32 && !t->quant)
-		return vq_planner_refuse(s, tail, "arithmetic on integers or booleans at run time");
-	if (t->quant && g->quant[t->quant].n != 1)
-		return vq_planner_refuse(s, tail, "the result has a scale per channel");
+	if (t->elem != VQ_F32 && !t->quant && (xt->elem == VQ_F32 || xt->quant ? t->elem != VQ_BOOL && t->elem != VQ_I32 : true))
+		return plan_integer(s, tail);
 	if (vq_same_shape(xt, t) && g->node[head.id].n_in == 1 && vq_same(vq_window_find(g, x, NULL, NULL).root, x) && !s->home[x.id].set &&
 		vq_def_op(g, x) == VQ_OP_RESHAPE && group->n == 1) {
 		/* planned below without ever giving the reshaped value a home */
@@ -170,13 +173,11 @@ bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
 			return false;
 		d->rank = t->rank;
 		memcpy(d->dim, t->dim, sizeof d->dim);
-		row_major(d->out_stride, t->dim, t->rank);
+		vq_planner_row_major(d->out_stride, t->dim, t->rank);
 	}
-	squeeze(d);
-	split_elementwise(d);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[0] = vq_planner_result(s, out);
-	vq_planner_step(s, &kernel, arg, n_args, tail);
+	vq_planner_loop(s, &kernel, arg, n_args, tail);
 	return true;
 }
 
@@ -256,30 +257,59 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 	return true;
 }
 
+/* the window with this dimension behind the others */
+static vq_window axis_last(vq_window w, uint32_t axis)
+{
+	vq_window r = w;
+
+	for (uint32_t i = axis; i + 1 < w.rank; i++) {
+		r.dim[i] = w.dim[i + 1];
+		r.stride[i] = w.stride[i + 1];
+	}
+	r.dim[w.rank - 1] = w.dim[axis];
+	r.stride[w.rank - 1] = w.stride[axis];
+	return r;
+}
+
 bool vq_plan_softmax(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
 	vq_node node = group->node[0];
 	const vq_node_info *n = &g->node[node.id];
 	const vq_type *t = vq_type_of(g, n->in[0]);
+	uint32_t axis = (uint32_t)n->attr.axis.axis;
+	bool last = axis + 1 == t->rank;
 	vq_kernel kernel;
 	vq_softmax *d = &kernel.u.softmax;
-	vq_ref arg[3];
+	vq_window w;
+	vq_ref arg[3], to;
 	uint32_t n_args = 2;
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_SOFTMAX;
-	if (!t->rank || n->attr.axis.axis != (int32_t)t->rank - 1)
-		return vq_planner_refuse(s, node, "softmax over an axis that is not the last");
-	d->n = (uint32_t)t->dim[t->rank - 1];
+	d->n = (uint32_t)t->dim[axis];
 	d->rows = (uint32_t)(vq_type_count(t) / d->n);
 	s->left[vq_window_find(g, n->in[0], NULL, NULL).root.id]--;
-	arg[0] = vq_planner_dense(s, n->in[0], true, node);
+	if (last) {
+		arg[0] = vq_planner_dense(s, n->in[0], true, node);
+	} else { /* rows are made by a copy, and the result copied back */
+		arg[0] = vq_planner_buffer(s, (uint64_t)vq_type_count(t) * 4);
+		w = axis_last(vq_planner_window(s, n->in[0]), axis);
+		vq_plan_copy(s, &w, t->elem != VQ_F32, arg[0], NULL, node);
+	}
 	norm_store(s, n->out, &d->epilogue, true);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	d->row_block = row_block(d->rows);
-	arg[1] = vq_planner_result(s, n->out);
+	to = vq_planner_result(s, n->out);
+	arg[1] = last ? to : vq_planner_buffer(s, vq_type_bytes(vq_type_of(g, n->out)));
 	vq_planner_step(s, &kernel, arg, n_args, node);
+	if (!last) {
+		vq_window rows, result = axis_last(vq_window_of(g, n->out), axis);
+
+		rows = result;
+		vq_planner_row_major(rows.stride, rows.dim, rows.rank);
+		vq_plan_move(s, arg[1], &rows, (uint32_t)vq_elem_bytes(vq_type_of(g, n->out)->elem), to, result.stride, node);
+	}
 	return true;
 }
 
@@ -326,97 +356,5 @@ bool vq_plan_reduce(vq_planner *s, const vq_group *group)
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[0] = vq_planner_result(s, n->out);
 	vq_planner_step(s, &kernel, arg, n_args, node);
-	return true;
-}
-
-/* ---- movement that computes addresses or joins tensors ---- */
-
-/* Constant indices are checked now, an input's by the run function; nothing else can be before something is written. */
-static bool check_indices(vq_planner *s, vq_node node)
-{
-	const vq_graph *g = s->g;
-	vq_plan *p = s->p;
-	const vq_node_info *n = &g->node[node.id];
-	const vq_value_info *index = &g->value[n->in[1].id];
-	vq_window w = vq_window_find(g, n->in[1], NULL, NULL);
-	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis];
-
-	for (int64_t i = 0, count = vq_type_count(&index->type); index->def == VQ_DEF_CONST && i < count; i++) {
-		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i] : ((const int32_t *)index->data)[i];
-
-		if (k < 0 || k >= limit)
-			return vq_planner_refuse(s, node, vq_arena_printf(s->a, "index %lld at position %lld is outside [0, %lld)",
-				(long long)k, (long long)i, (long long)limit));
-	}
-	if (index->def == VQ_DEF_CONST)
-		return true;
-	if (g->value[w.root.id].def != VQ_DEF_INPUT)
-		return vq_planner_refuse(s, node, "its indices are computed at run time, expected constants or elements of an input of the model");
-	vq_window_squeeze(&w);
-	for (uint32_t i = 0; i < p->n_checks; i++) {
-		const vq_window *old = &p->check[i].window;
-
-		if (p->check[i].limit == limit && vq_same(old->root, w.root) && old->offset == w.offset && old->rank == w.rank &&
-			!memcmp(old->dim, w.dim, sizeof w.dim) && !memcmp(old->stride, w.stride, sizeof w.stride))
-			return true;
-	}
-	p->check = vq_arena_grow(p->arena, p->check, &p->cap_checks, p->n_checks + 1, sizeof *p->check);
-	p->check[p->n_checks++] = (vq_index_check){ .window = w, .limit = limit, .node = node };
-	return true;
-}
-
-bool vq_plan_gather(vq_planner *s, const vq_group *group)
-{
-	const vq_graph *g = s->g;
-	vq_node node = group->node[0];
-	const vq_node_info *n = &g->node[node.id];
-	const vq_type *t = vq_type_of(g, n->in[0]), *it = vq_type_of(g, n->in[1]);
-	vq_kernel kernel;
-	vq_gather *d = &kernel.u.gather;
-	vq_ref arg[3];
-	uint32_t axis = (uint32_t)n->attr.axis.axis;
-
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_GATHER;
-	if (!check_indices(s, node))
-		return false;
-	d->outer = 1;
-	d->inner_bytes = vq_elem_bytes(t->elem);
-	for (uint32_t i = 0; i < axis; i++)
-		d->outer *= (uint32_t)t->dim[i];
-	for (uint32_t i = axis + 1; i < t->rank; i++)
-		d->inner_bytes *= (uint64_t)t->dim[i];
-	d->axis = (uint32_t)t->dim[axis];
-	d->n = (uint32_t)vq_type_count(it);
-	d->index = it->elem;
-	for (uint32_t i = 0; i < 2; i++) {
-		s->left[vq_window_find(g, n->in[i], NULL, NULL).root.id]--;
-		arg[i] = vq_planner_dense(s, n->in[i], false, node);
-	}
-	arg[2] = vq_planner_result(s, n->out);
-	vq_planner_step(s, &kernel, arg, 3, node);
-	return true;
-}
-
-bool vq_plan_concat(vq_planner *s, const vq_group *group)
-{
-	const vq_graph *g = s->g;
-	vq_node node = group->node[0];
-	const vq_node_info *n = &g->node[node.id];
-	const vq_type *t = vq_type_of(g, n->out);
-	int64_t stride[VQ_MAX_RANK], at = 0;
-	vq_ref to = vq_planner_result(s, n->out);
-
-	row_major(stride, t->dim, t->rank);
-	for (uint32_t i = t->rank; i < VQ_MAX_RANK; i++)
-		stride[i] = 0;
-	for (uint32_t i = 0; i < n->n_in; i++) {
-		vq_window w = vq_planner_window(s, n->in[i]);
-		vq_ref part = vq_ref_at(to, at * stride[n->attr.axis.axis] * (int64_t)vq_elem_bytes(t->elem));
-
-		s->left[w.root.id]--;
-		vq_plan_copy(s, &w, false, part, stride, node);
-		at += w.dim[n->attr.axis.axis];
-	}
 	return true;
 }

@@ -59,8 +59,10 @@ void vq_plan_groups(vq_planner *s);
  * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. false after an error.
  */
 bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
+/* all operands of the node as STRIDED extras, without operators */
+bool vq_plan_operands(vq_planner *s, vq_node node, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
 
-/* ---- plan_dot.c, plan_other.c: one per head; false after an error ---- */
+/* ---- plan_dot.c, plan_other.c, plan_move.c: one per head; false after an error ---- */
 bool vq_plan_linear(vq_planner *s, const vq_group *group);
 bool vq_plan_matmul(vq_planner *s, const vq_group *group);
 bool vq_plan_attention(vq_planner *s, const vq_group *group);
@@ -69,7 +71,13 @@ bool vq_plan_softmax(vq_planner *s, const vq_group *group);
 bool vq_plan_reduce(vq_planner *s, const vq_group *group);
 bool vq_plan_gather(vq_planner *s, const vq_group *group);
 bool vq_plan_concat(vq_planner *s, const vq_group *group);
+bool vq_plan_pad(vq_planner *s, const vq_group *group);
 bool vq_plan_elementwise(vq_planner *s, const vq_group *group);
+/* copies the elements of w, whose first is at `from`, as they are; to_stride NULL: row-major */
+void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride, vq_node node);
+/* a step of the elementwise kernel, whose loops are brought into shape first */
+void vq_planner_loop(vq_planner *s, vq_kernel *kernel, const vq_ref *arg, uint32_t n_args, vq_node node);
+void vq_planner_row_major(int64_t *stride, const int64_t *dim, uint32_t rank);
 /* copies window w of elements elem (or dequantizes: f32 = true) to `to` */
 void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const int64_t *to_stride, vq_node node);
 

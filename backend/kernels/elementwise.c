@@ -113,6 +113,55 @@ static vq_ll get(vq_codegen *c, void *user, uint32_t k, uint32_t i)
 		s->s.stride[k + 1][s->s.rank - 1], s->width);
 }
 
+/* operand k as a 64 bit number */
+static vq_ll integer_operand(vq_codegen *c, state *s, uint32_t k, uint32_t i)
+{
+	vq_elem e = s->d->epilogue.extra[k].elem;
+	vq_ll v = vq_load_lanes(c, vq_elem_type(c, e), (uint32_t)vq_elem_bytes(e), s->a->arg[1 + k], offset_of(c, s, k + 1, i), 1, 1);
+
+	if (e == VQ_I64)
+		return v;
+	return e == VQ_BOOL || e == VQ_U8 ? LLVMBuildZExt(c->b, v, c->i64, "") : LLVMBuildSExt(c->b, v, c->i64, "");
+}
+
+/* element i of this step by the integer operator, modulo the result's width */
+static vq_ll integer_value(vq_codegen *c, state *s, uint32_t i)
+{
+	const vq_elementwise *d = s->d;
+	vq_ll zero = LLVMConstNull(c->i64), x[3], truth = NULL, v = NULL;
+
+	for (uint32_t k = 0; k < d->epilogue.n_extras; k++)
+		x[k] = integer_operand(c, s, k, i);
+	switch (d->integer) {
+	case VQ_OP_NEG: v = LLVMBuildSub(c->b, zero, x[0], ""); break;
+	case VQ_OP_ABS:
+		truth = LLVMBuildICmp(c->b, LLVMIntSLT, x[0], zero, "");
+		v = LLVMBuildSelect(c->b, truth, LLVMBuildSub(c->b, zero, x[0], ""), x[0], "");
+		break;
+	case VQ_OP_RELU: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, x[0], zero, ""), x[0], zero, ""); break;
+	case VQ_OP_ADD: v = LLVMBuildAdd(c->b, x[0], x[1], ""); break;
+	case VQ_OP_SUB: v = LLVMBuildSub(c->b, x[0], x[1], ""); break;
+	case VQ_OP_MUL: v = LLVMBuildMul(c->b, x[0], x[1], ""); break;
+	case VQ_OP_MIN: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSLT, x[0], x[1], ""), x[0], x[1], ""); break;
+	case VQ_OP_MAX: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, x[0], x[1], ""), x[0], x[1], ""); break;
+	case VQ_OP_WHERE: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntNE, x[0], zero, ""), x[1], x[2], ""); break;
+	case VQ_OP_CAST: v = d->to == VQ_BOOL ? NULL : x[0]; truth = LLVMBuildICmp(c->b, LLVMIntNE, x[0], zero, ""); break;
+	case VQ_OP_EQUAL: truth = LLVMBuildICmp(c->b, LLVMIntEQ, x[0], x[1], ""); break;
+	case VQ_OP_LESS: truth = LLVMBuildICmp(c->b, LLVMIntSLT, x[0], x[1], ""); break;
+	case VQ_OP_NOT: truth = LLVMBuildICmp(c->b, LLVMIntEQ, x[0], zero, ""); break;
+	case VQ_OP_AND:
+	case VQ_OP_OR:
+		x[0] = LLVMBuildICmp(c->b, LLVMIntNE, x[0], zero, "");
+		x[1] = LLVMBuildICmp(c->b, LLVMIntNE, x[1], zero, "");
+		truth = d->integer == VQ_OP_AND ? LLVMBuildAnd(c->b, x[0], x[1], "") : LLVMBuildOr(c->b, x[0], x[1], "");
+		break;
+	default: assert(!"the planner accepts no other"); break;
+	}
+	if (!v)
+		return LLVMBuildZExt(c->b, truth, vq_elem_type(c, d->to), "");
+	return d->to == VQ_I64 ? v : LLVMBuildTrunc(c->b, v, vq_elem_type(c, d->to), "");
+}
+
 /* n vectors of `width` lanes at index j of the innermost dimension */
 static void body(vq_codegen *c, state *s, vq_ll j, uint32_t n, uint32_t width)
 {
@@ -125,7 +174,9 @@ static void body(vq_codegen *c, state *s, vq_ll j, uint32_t n, uint32_t width)
 	s->j = j;
 	s->width = width;
 	for (uint32_t i = 0; i < n; i++) {
-		if (raw)
+		if (d->integer)
+			v[i] = integer_value(c, s, i);
+		else if (raw)
 			v[i] = vq_load_lanes(c, LLVMIntTypeInContext(c->context, 8 * bytes), bytes, s->a->arg[1],
 				offset_of(c, s, 1, i * width), s->s.stride[1][last], width);
 		else
@@ -236,7 +287,7 @@ void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args
 	state s = { .d = d, .a = a };
 	uint32_t last;
 
-	assert(d->rank <= VQ_MAX_RANK && d->epilogue.n_extras >= 1 && (!raw || d->epilogue.n_extras == 1));
+	assert(d->rank <= VQ_MAX_RANK && d->epilogue.n_extras >= 1 && (!raw || d->integer || d->epilogue.n_extras == 1));
 	s.s.rank = d->rank;
 	s.s.operands = 1 + d->epilogue.n_extras;
 	memcpy(s.s.dim, d->dim, sizeof d->dim);
@@ -249,7 +300,7 @@ void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args
 	last = s.s.rank - 1;
 	s.vectors = 4;
 	s.lanes = raw ? c->lanes * 4 / d->raw_bytes : c->lanes;
-	if (!flat(&s.s, last)) { /* lane by lane in memory: copies gain nothing from vectors, arithmetic does */
+	if (d->integer || !flat(&s.s, last)) { /* lane by lane in memory: copies gain nothing from vectors, arithmetic does */
 		s.lanes = raw ? 1 : c->lanes;
 		s.vectors = raw ? 4 : 1;
 	}

@@ -203,12 +203,135 @@ static void from_integers(void **state)
 	     "  return %5\n}\n");
 }
 
+static void on_integers(void **state)
+{
+	(void)state;
+	same("graph f(a: i64[2,3,4], b: i64[3,1], c: i32[4], m: bool[3,4]) {\n"
+	     "  const @k : i64[] = inline [2]\n"
+	     "  %1 = mul %a, %b\n"
+	     "  %2 = sub %1, @k\n"
+	     "  %3 = cast %c to=i64\n"
+	     "  %4 = less %2, %3\n"
+	     "  %5 = equal %a, @k\n"
+	     "  %6 = or %4, %5\n"
+	     "  %7 = and %6, %m\n"
+	     "  %8 = not %7\n"
+	     "  %9 = where %8, %2, %3\n"
+	     "  %10 = neg %9\n"
+	     "  %11 = cast %10 to=i32\n"
+	     "  %12 = max %11, %c\n"
+	     "  %13 = abs %10\n"
+	     "  %14 = cast %13 to=bool\n"
+	     "  return %8 as \"p\", %12 as \"q\", %14 as \"r\", %10 as \"s\"\n}\n");
+	refused("graph f(a: i64[2], b: i64[2]) {\n  %1 = div %a, %b\n  return %1\n}\n",
+		"this operator on integers is computed only where its operands are constants");
+	refused("graph f(a: f32[2]) {\n  %1 = cast %a to=i64\n  return %1\n}\n", "f32 becomes i32 or bool at run time");
+}
+
+/* newer exports of BERT fill by a condition */
+static void conditions(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[2,3,4], y: f32[3,1], mask: i64[4]) {\n"
+	     "  const @z : i64[] = inline [0]\n"
+	     "  const @low : f32[] = inline [-0x1p+100]\n"
+	     "  %1 = equal %mask, @z\n"
+	     "  %2 = where %1, @low, %x\n"
+	     "  %3 = less %x, %y\n"
+	     "  %4 = cast %x to=bool\n"
+	     "  %5 = cast %x to=i32\n"
+	     "  return %2 as \"p\", %3 as \"q\", %4 as \"r\", %5 as \"s\"\n}\n");
+	refused("graph f(x: f32[4]) {\n  const @y : f32[] = inline [0x1.8p+0]\n  %1 = pow %x, @y\n  return %1\n}\n",
+		"an exponent other than the constants 0, 1, 2, 3");
+}
+
+static void scales_along_an_axis(void **state)
+{
+	(void)state;
+	same("quant #1 = axis 1 [0x1p-5, 0x1p-6] [0, 0] -127:127\n"
+	     "quant #2 = axis 2 [0x1p-5, 0x1.8p-6, 0x1p-7] [3, 3, 3] -128:127\n"
+	     "graph f(x: f32[3,4,6], y: s8<#2>[2,5,6]) {\n"
+	     "  %1 = gelu %x\n"
+	     "  %2 = quantize %1 : s8<#1>[3,4,6]\n"
+	     "  %3 = quantize %x : s8<#2>[3,4,6]\n"
+	     "  %4 = dequantize %y\n"
+	     "  %5 = tanh %4\n"
+	     "  return %2 as \"p\", %3 as \"q\", %4 as \"r\", %5 as \"s\"\n}\n");
+	same("quant #1 = axis 1 [0x1p-4, 0x1p-5] [0, 0] -127:127\n"
+	     "quant #2 = axis 0 [0x1p-4, 0x1p-5] [0, 0] -127:127\n"
+	     "graph f(x: f32[4,3]) {\n"
+	     "  const @w : f32[4,3] = inline [0x1p-1, -0x1p+0, 0x1p-2, 0x1p+0, 0x1.8p-1, -0x1p-1, 0x1p-3, 0x1p+0, -0x1p+0, 0x1p-1, 0x1p-1, 0x1p-1]\n"
+	     "  %1 = linear %x, @w\n"
+	     "  %2 = gelu %1\n"
+	     "  %3 = quantize %2 : s8<#1>[4,4]\n"
+	     "  %4 = quantize %2 : s8<#2>[4,4]\n"
+	     "  return %3 as \"p\", %4 as \"q\"\n}\n");
+	refused("quant #1 = axis 0 [0x1p-4, 0x1p-5] [0, 1] -128:127\ngraph f(x: f32[4]) {\n  %1 = quantize %x : s8<#1>[4]\n  return %1\n}\n",
+		"its zero points differ along an axis");
+}
+
+/* ---- movement ---- */
+
+static void pads(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[2,3,4], i: i32[3], b: bool[2]) {\n"
+	     "  %1 = transpose %x perm=[2,0,1]\n"
+	     "  %2 = pad %1 before=[1,0,2] after=[0,3,0] value=0x1.8p+1\n"
+	     "  %3 = pad %i before=[2] after=[1] value=-0x1p+1\n"
+	     "  %4 = pad %b before=[1] after=[1] value=0x1p+0\n"
+	     "  %5 = quantize %x : s8<0x1p-4,-100>[2,3,4]\n"
+	     "  %6 = pad %5 before=[0,1,1] after=[0,1,1] value=0x0p+0\n"
+	     "  return %2 as \"p\", %3 as \"q\", %4 as \"r\", %6 as \"s\"\n}\n");
+}
+
+/* ---- norms, reductions, products ---- */
+
+static void softmax_over_any_axis(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[3,5,7], y: s8<0x1p-4,3>[4,2,3]) {\n"
+	     "  %1 = softmax %x axis=1\n"
+	     "  %2 = softmax %x axis=0 : s8<0x1p-7,-128>[3,5,7]\n"
+	     "  %3 = softmax %y axis=0\n"
+	     "  %4 = transpose %x perm=[1,2,0]\n"
+	     "  %5 = softmax %4 axis=0\n"
+	     "  return %1 as \"p\", %2 as \"q\", %3 as \"r\", %5 as \"s\"\n}\n");
+}
+
+static void products_of_elements(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[3,5,4]) {\n"
+	     "  %1 = reduce_prod %x axes=[1]\n"
+	     "  %2 = reduce_prod %x axes=[0,2] keepdims\n"
+	     "  return %1 as \"p\", %2 as \"q\"\n}\n");
+}
+
+static void batches(void **state)
+{
+	(void)state;
+	same("graph f(a: f32[2,1,3,1,4,5], b: f32[3,3,2,5,6], c: s8<0x1p-4,2>[2,1,3,1,4,5], d: s8<0x1p-5,-3>[3,3,2,5,6]) {\n"
+	     "  %1 = matmul %a, %b\n"
+	     "  %2 = matmul %c, %d\n"
+	     "  %3 = transpose %c perm=[0,1,2,3,5,4]\n"
+	     "  %4 = matmul %3, %d trans_a : s8<0x1p-3,1>[2,3,3,2,4,6]\n"
+	     "  return %1 as \"p\", %2 as \"q\", %4 as \"r\"\n}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gather),
 		cmocka_unit_test(indices_out_of_range),
 		cmocka_unit_test(from_integers),
+		cmocka_unit_test(on_integers),
+		cmocka_unit_test(conditions),
+		cmocka_unit_test(scales_along_an_axis),
+		cmocka_unit_test(pads),
+		cmocka_unit_test(softmax_over_any_axis),
+		cmocka_unit_test(products_of_elements),
+		cmocka_unit_test(batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
