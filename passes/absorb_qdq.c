@@ -165,7 +165,7 @@ static void at_product(absorber *s, vq_node n)
 	else if (op == VQ_OP_ATTENTION)
 		why = attention_refuses(g, n, codes);
 	else
-		why = "a convolution with overlapping windows or groups has no integer form";
+		why = "its weights are not constant, or it has too many groups";
 	report(s, n, codes, why);
 	for (uint32_t i = 0; !why && i < n_data; i++)
 		g->node[n.id].in[i] = codes[i];

@@ -36,10 +36,11 @@ static uint32_t moved_operands(const vq_node_info *n)
 	case VQ_OP_SLICE:
 	case VQ_OP_VIEW:
 	case VQ_OP_GATHER:
+	case VQ_OP_PAD:
 		return 1;
 	case VQ_OP_CONCAT:
 		return n->n_in;
-	default: /* pad: its value is no code */
+	default:
 		return 0;
 	}
 }
@@ -155,6 +156,15 @@ static vq_value move_alike(vq_graph *g, vq_node n, const vq_value *in)
 	return out;
 }
 
+/* Is what the node adds, if anything, a value of these codes? Zero, if the zero point is a code. */
+static bool adds_codes(const vq_graph *g, const vq_node_info *n, vq_value codes)
+{
+	const vq_quant *q = vq_per_tensor(g, vq_type_of(g, codes));
+
+	return n->op != VQ_OP_PAD ||
+	       (q && n->attr.pad.value == 0 && q->lo <= q->zero[0] && q->zero[0] <= q->hi);
+}
+
 static bool dequantize_down(vq_graph *g)
 {
 	uint32_t n_nodes = g->n_nodes;
@@ -173,7 +183,8 @@ static bool dequantize_down(vq_graph *g)
 			fits = vq_def_op(g, in[j]) == VQ_OP_DEQUANTIZE;
 			if (fits) {
 				in[j] = vq_operand(g, vq_def_of(g, in[j]), 0);
-				fits = j == 0 || vq_type_of(g, in[j])->quant == entry;
+				fits = (j == 0 || vq_type_of(g, in[j])->quant == entry) &&
+				       adds_codes(g, &g->node[i], in[j]);
 				entry = vq_type_of(g, in[j])->quant;
 			}
 		}

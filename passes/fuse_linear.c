@@ -1,5 +1,6 @@
 #include "passes/pass.h"
 
+#include "passes/from_conv.h"
 #include "passes/match.h"
 #include "passes/simplify.h"
 #include "passes/split_linear.h"
@@ -29,64 +30,6 @@ static bool from_matmul(vq_graph *g, vq_node n)
 	if (!v.id)
 		return false;
 	vq_inherit(g, v, n);
-	return vq_take_over(g, n, vq_build_reshape(g, NULL, v, out.rank, out.dim));
-}
-
-/* Does the kernel of a conv tile its operand: stride = size, nothing padded, spread or grouped? */
-static bool tiles(const vq_node_info *i, const vq_type *w)
-{
-	if (i->attr.conv.group != 1)
-		return false;
-	for (uint32_t k = 0; k + 2 < w->rank; k++)
-		if (i->attr.conv.stride[k] != w->dim[k + 2] || i->attr.conv.dilation[k] != 1 ||
-			i->attr.conv.before[k] || i->attr.conv.after[k])
-			return false;
-	return true;
-}
-
-/* conv whose kernel tiles its operand -> linear on a view of the tiles */
-static bool from_conv(vq_graph *g, vq_node n)
-{
-	vq_node_info i = g->node[n.id];
-	vq_type x, w, out = *vq_type_of(g, i.out);
-	vq_attr a = { 0 };
-	vq_value in[3], v;
-	uint32_t spatial;
-	int64_t step = 1, tile = 1, places = 1;
-
-	if (i.op != VQ_OP_CONV || !vq_is_weight(g, i.in[1]) ||
-		(i.n_in > 2 && !vq_is_const(g, i.in[2])))
-		return false;
-	x = *vq_type_of(g, i.in[0]);
-	w = *vq_type_of(g, i.in[1]);
-	if (!tiles(&i, &w))
-		return false;
-	/* [batch, place..., channel, position in the tile...] */
-	spatial = x.rank - 2;
-	a.view.rank = 2 + 2 * spatial;
-	for (uint32_t k = spatial; k-- > 0;) {
-		a.view.dim[1 + k] = out.dim[2 + k];
-		a.view.stride[1 + k] = step * w.dim[2 + k];
-		a.view.dim[2 + spatial + k] = w.dim[2 + k];
-		a.view.stride[2 + spatial + k] = step;
-		step *= x.dim[2 + k];
-		tile *= w.dim[2 + k];
-		places *= out.dim[2 + k];
-	}
-	a.view.dim[1 + spatial] = x.dim[1];
-	a.view.stride[1 + spatial] = step;
-	a.view.dim[0] = x.dim[0];
-	a.view.stride[0] = step * x.dim[1];
-	in[0] = vq_build(g, NULL, VQ_OP_VIEW, &i.in[0], 1, &a);
-	in[0] = vq_build_reshape(
-		g, NULL, in[0], 3, (int64_t[]){ x.dim[0], places, x.dim[1] * tile });
-	in[1] = vq_build_reshape(g, NULL, i.in[1], 2, (int64_t[]){ w.dim[0], x.dim[1] * tile });
-	in[2] = i.n_in > 2 ? i.in[2] : VQ_NO_VALUE;
-	v = vq_build(g, vq_where(g, n), VQ_OP_LINEAR, in, i.n_in, NULL);
-	if (!v.id)
-		return false;
-	vq_inherit(g, v, n);
-	v = vq_build_transpose(g, NULL, v, (int64_t[]){ 0, 2, 1 });
 	return vq_take_over(g, n, vq_build_reshape(g, NULL, v, out.rank, out.dim));
 }
 
@@ -121,15 +64,16 @@ static bool absorb(vq_graph *g, vq_node n)
 	return vq_take_over(g, n, vq_linear_biased(g, l, c));
 }
 
-static bool once(vq_graph *g)
+static bool once(vq_pass *p)
 {
+	vq_graph *g = p->g;
 	bool changed = false;
 
 	for (uint32_t i = 1, n = g->n_nodes; i < n; i++) {
 		vq_node node = { i };
 
 		if (g->node[i].op)
-			changed |= from_matmul(g, node) || from_conv(g, node) || absorb(g, node) ||
+			changed |= from_matmul(g, node) || vq_from_conv(p, node) || absorb(g, node) ||
 				   vq_split_linear(g, node);
 	}
 	return changed;
@@ -141,7 +85,8 @@ static bool once(vq_graph *g)
  *
  * Needs:   canonicalize.
  * Changes: matmul by a constant matrix, or by dequantize of constant codes (its entry moves along);
- *          conv whose kernel tiles its operand (patch embedding), as linear on a view. A constant
+ *          conv as linear on a view of its windows (patch embedding, where they tile the operand,
+ *          is a view alone), group by group; of single channels as a sum over its taps. A constant
  *          term along the last axis becomes bias; a constant factor (LayerScale, the attention
  *          scale on q) goes into f32 weights and bias, each rounded once from double. A merged
  *          projection is split where its results are taken apart, also behind a per-tensor quantize
@@ -155,6 +100,6 @@ bool vq_pass_fuse_linear(vq_pass *p)
 	do {
 		if (!vq_canonicalize(p->g))
 			return false;
-	} while (once(p->g));
+	} while (once(p));
 	return vq_canonicalize(p->g);
 }

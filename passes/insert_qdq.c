@@ -232,8 +232,7 @@ bool vq_pass_insert_qdq(vq_pass *p)
 			site.weight_bytes =
 				(int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
 			stays_float(&s, &site,
-				"a convolution with overlapping windows or groups has no integer "
-				"form");
+				"its weights are not constant, or it has too many groups");
 			break;
 		default:
 			break;

@@ -101,11 +101,76 @@ static void patches_are_a_view(void **state)
 	same_results(f, 1e-6);
 }
 
-static void an_overlapping_conv_stays(void **state)
+/* conv of `in` channels in groups, everything else different in every dimension */
+static vq_value conv_like(fixture *f, uint32_t spatial, int64_t in, int64_t out, int32_t group)
+{
+	vq_attr a = { .conv = { .stride = { 2, 1, 3 }, .dilation = { 1, 2, 1 }, .before = { 1, 0, 2 },
+				.after = { 0, 3, 1 }, .group = group } };
+	int64_t x[] = { 2, in, 7, 8, 6 }, w[] = { out, in / group, 3, 2, 3 };
+	vq_type t = vq_type_make(VQ_F32, 2 + spatial, x);
+
+	for (uint32_t k = spatial; k < 3; k++)
+		a.conv.stride[k] = a.conv.dilation[k] = a.conv.before[k] = a.conv.after[k] = 0;
+	return vq_build(&f->g, "test", VQ_OP_CONV,
+		(vq_value[]){ vq_add_input(&f->g, "x", &t), constant(f, 2 + spatial, w),
+			constant(f, DIMS(out)) },
+		3, &a);
+}
+
+static void becomes_one_linear(fixture *f, uint32_t spatial)
+{
+	output(f, conv_like(f, spatial, 3, 5, 1));
+	run(f, vq_pass_fuse_linear);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 0);
+	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
+	same_results(f, 1e-6);
+}
+
+static void conv_of_a_sequence(void **state)
+{
+	becomes_one_linear(*state, 1);
+}
+
+static void conv_of_an_image(void **state)
+{
+	becomes_one_linear(*state, 2);
+}
+
+static void conv_of_a_volume(void **state)
+{
+	becomes_one_linear(*state, 3);
+}
+
+static void groups_are_linear_each(void **state)
 {
 	fixture *f = *state;
 
-	output(f, conv(f, input(f, "x", DIMS(1, 3, 8, 8)), 5, 4, 2));
+	output(f, conv_like(f, 2, 6, 9, 3));
+	run(f, vq_pass_fuse_linear);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 0);
+	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 3);
+	same_results(f, 1e-6);
+}
+
+static void single_channels_are_a_sum_of_taps(void **state)
+{
+	fixture *f = *state;
+
+	output(f, conv_like(f, 2, 7, 7, 7));
+	run(f, vq_pass_fuse_linear);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 0);
+	assert_int_equal(count_op(&f->g, VQ_OP_MUL), 6);
+	assert_int_equal(count_op(&f->g, VQ_OP_ADD), 6);
+	same_results(f, 1e-6);
+}
+
+static void a_conv_by_a_value_stays(void **state)
+{
+	fixture *f = *state;
+	vq_attr a = { .conv = { .stride = { 1, 1 }, .dilation = { 1, 1 }, .group = 1 } };
+	vq_value in[2] = { input(f, "x", DIMS(1, 3, 8, 8)), input(f, "w", DIMS(2, 3, 3, 3)) };
+
+	output(f, vq_build(&f->g, "test", VQ_OP_CONV, in, 2, &a));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 1);
 	same_results(f, 0);
@@ -274,7 +339,12 @@ int main(void)
 		TEST(a_term_per_token_is_no_bias),
 		TEST(a_result_used_elsewhere_keeps_its_value),
 		TEST(patches_are_a_view),
-		TEST(an_overlapping_conv_stays),
+		TEST(conv_of_a_sequence),
+		TEST(conv_of_an_image),
+		TEST(conv_of_a_volume),
+		TEST(groups_are_linear_each),
+		TEST(single_channels_are_a_sum_of_taps),
+		TEST(a_conv_by_a_value_stays),
 		TEST(merged_projection_of_timm),
 		TEST(merged_projection_of_torch),
 		TEST(channels_nobody_reads_go),
