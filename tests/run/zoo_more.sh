@@ -10,7 +10,7 @@ vitqc=$1 tool=$2 work=$3
 here=$(cd "$(dirname "$0")" && pwd)
 zoo=$here/../../../shared/zoo
 bound=1e-4   # of f32: sums in another order than PyTorch's
-near=0.2     # of w8a8: twice what was measured; a wrong table or scale is above 0.5
+near=0.2     # of w8a8: more than twice what was measured; a wrong table or scale is above 0.5
 failed=0 compared=0
 
 fail() { echo "FAIL: $*"; failed=$((failed + 1)); }
