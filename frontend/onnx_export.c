@@ -184,6 +184,8 @@ static bool is_integer(const vq_graph *g, const vq_node_info *n)
 	vq_op_class c = vq_ops[n->op].class_;
 	bool quantized = vq_type_of(g, n->out)->quant != 0;
 
+	if (n->out2.id)
+		return true;
 	for (uint32_t i = 0; i < n->n_in; i++)
 		quantized |= vq_type_of(g, n->in[i])->quant != 0;
 	return quantized && c != VQ_CLASS_MOVE && c != VQ_CLASS_QUANT;

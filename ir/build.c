@@ -53,7 +53,8 @@ static bool changes_nothing(
 static bool can_fold(
 	const vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_type *result)
 {
-	if (op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE || vq_type_count(result) > VQ_FOLD_LIMIT)
+	if (op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE || vq_ops[op].results > 1 ||
+		vq_type_count(result) > VQ_FOLD_LIMIT)
 		return false;
 	for (uint32_t i = 0; i < n_in; i++)
 		if (!vq_is_const(g, in[i]))

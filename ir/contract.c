@@ -95,6 +95,18 @@ int32_t vq_c_quantize(float v, int32_t lo, int32_t hi, int32_t zero)
 	return vq_c_round(v) + zero;
 }
 
+vq_row_scale vq_c_row_scale(float lo, float hi)
+{
+	vq_row_scale r;
+	float range = vq_c_min(hi, 0x1p100f) - vq_c_max(lo, -0x1p100f), v;
+
+	r.scale = vq_c_max(range * (1.0f / 255.0f), VQ_LEAST_ROW_SCALE);
+	r.inv = 1.0f / r.scale;
+	v = vq_c_max(lo, -0x1p100f) * r.inv;
+	r.zero = vq_c_quantize(-128.0f - v, -128, 127, 0);
+	return r;
+}
+
 float vq_c_poly(const vq_poly *p, float z)
 {
 	float r = p->c[p->n - 1];

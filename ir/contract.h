@@ -73,6 +73,17 @@ float vq_c_rint(float x); /* to the nearest integer, ties to even; any size */
 float vq_c_floor(float x);
 float vq_c_pow(float x, float y);
 
+/*
+ * The code range of one row, chosen at run time: scale and zero point such that 0 is a code and [lo, hi] is covered. lo <= 0 <= hi
+ * are the row's least and greatest element, or 0.
+ */
+#define VQ_LEAST_ROW_SCALE 0x1p-60f
+typedef struct vq_row_scale {
+	float scale, inv; /* in [2^-60, 2^94]; 1 / scale */
+	int32_t zero;     /* in [-128, 127] */
+} vq_row_scale;
+vq_row_scale vq_c_row_scale(float lo, float hi);
+
 /* 255 * 2^y for y <= 0, not rounded; NaN and y < -16 give the value at -16, which every dither rounds to 0 */
 float vq_c_exp2_u8(float y);
 /* Dither of key j: the base-2 van der Corput sequence of j mod 256, minus 1/2; a multiple of 1/256 in [-1/2, 1/2) */

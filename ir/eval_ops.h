@@ -8,7 +8,7 @@ typedef struct vq_eval {
 	const vq_graph *g;          /* for the quantization table */
 	const vq_node_info *node;   /* op, attr and n_in */
 	const vq_tensor *in;        /* [node->n_in] */
-	vq_tensor *out;
+	vq_tensor *out;             /* [results] */
 	vq_arena *a;                /* scratch, and texts of errors */
 } vq_eval;
 
@@ -19,6 +19,8 @@ const char *vq_eval_reduce(vq_eval *e);
 const char *vq_eval_norm(vq_eval *e);
 const char *vq_eval_dot(vq_eval *e);
 const char *vq_eval_attention(vq_eval *e);
+const char *vq_eval_quantize_dynamic(vq_eval *e);
+const char *vq_eval_linear_dynamic(vq_eval *e);
 
 /* "add has no meaning for elements of type bool" */
 const char *vq_eval_refuse(vq_eval *e, vq_elem elem);

@@ -45,7 +45,7 @@ static bool in_order(const vq_graph *g, vq_arena *a)
 				return vq_error(g->diag, vq_where(g, (vq_node){i}),
 					"operand %u is not computed before it is used", k);
 		if (n->op)
-			known[n->out.id] = true;
+			known[n->out.id] = known[n->out2.id] = true; /* [0] is no value */
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (!known[g->output[i].value.id])
@@ -146,19 +146,22 @@ static bool run_node(run *r, uint32_t id)
 	const vq_node_info *n = &g->node[id];
 	vq_arena scratch = {0};
 	vq_tensor *in = VQ_ARRAY(&scratch, n->n_in, vq_tensor),
-		  out = {.type = *vq_type_of(g, n->out)};
+		  out[2] = {{.type = *vq_type_of(g, n->out)}, {.type = *vq_type_of(g, n->out2)}};
 	const char *wrong;
 
 	for (uint32_t k = 0; k < n->n_in; k++)
 		in[k] = (vq_tensor){*vq_type_of(g, n->in[k]), r->data[n->in[k].id]};
-	out.data = take(r, n->out);
-	wrong = vq_eval_node(g, n, in, &out, &scratch);
+	out[0].data = take(r, n->out);
+	out[1].data = n->out2.id ? take(r, n->out2) : NULL;
+	wrong = vq_eval_node(g, n, in, out, &scratch);
 	if (wrong)
 		vq_error(g->diag, vq_where(g, (vq_node){id}), "%s", wrong);
 	vq_arena_free(&scratch);
 	if (wrong)
 		return false;
 	computed(r, n->out);
+	if (n->out2.id)
+		computed(r, n->out2);
 	for (uint32_t k = 0; k < n->n_in; k++)
 		if (!--r->left[n->in[k].id])
 			give_back(r, n->in[k]);

@@ -141,7 +141,29 @@ vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, c
 	g->node[id].attr = vq_attr_normal(
 		vq_ops[op].attr, attr, n_in ? g->value[in[0].id].type.rank : 0, result->rank);
 	g->n_nodes++;
+	if (vq_ops[op].results > 1) {
+		vq_type second = vq_second_type(result);
+		vq_value v = add_value(g, &second, VQ_DEF_NODE, id);
+
+		g->node[id].out2 = v;
+	}
 	return out;
+}
+
+vq_type vq_second_type(const vq_type *t)
+{
+	vq_type r = vq_type_make(VQ_F32, t->rank, t->dim);
+
+	r.dim[r.rank - 1] = 2;
+	return r;
+}
+
+bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows)
+{
+	vq_node n = vq_def_of(g, codes);
+
+	return n.id && g->node[n.id].op == VQ_OP_QUANTIZE_DYNAMIC &&
+	       vq_same(g->node[n.id].out, codes) && vq_same(g->node[n.id].out2, rows);
 }
 
 void vq_replace(vq_graph *g, vq_value old, vq_value new_)
@@ -214,6 +236,12 @@ static void move_node(sweep *s, uint32_t id)
 	s->new_.node[s->new_.n_nodes - 1].name = from->name;
 	s->new_.node[s->new_.n_nodes - 1].source = from->source;
 	s->value[from->out.id] = out.id;
+	if (from->out2.id) {
+		vq_value second = s->new_.node[s->new_.n_nodes - 1].out2;
+
+		s->new_.value[second.id].name = s->old->value[from->out2.id].name;
+		s->value[from->out2.id] = second.id;
+	}
 }
 
 /* depth first, operands in order, without recursion: graphs are thousands of nodes deep */

@@ -137,7 +137,8 @@ typedef struct vq_node_info {
 	vq_op op;             /* VQ_OP_NONE: deleted */
 	uint32_t n_in;
 	vq_value *in;         /* in the arena */
-	vq_value out;         /* every op has one result */
+	vq_value out;         /* the first result */
+	vq_value out2;        /* the second one of the ops that have two, else VQ_NO_VALUE */
 	vq_attr attr;         /* unused bytes zero, so that memcmp compares */
 	const char *name;     /* of the source node, for messages; NULL if made by us */
 	const char *source;   /* its operator there ("MatMul"), NULL if made by us */
@@ -188,10 +189,15 @@ vq_value vq_const_f32(vq_graph *g, float v);                                   /
 vq_value vq_const_i64s(vq_graph *g, const int64_t *v, uint32_t n);             /* rank 1 */
 
 /*
- * Appends a node with the given result type, without checks or folding (ir/build.h has the checking builder).
+ * Appends a node with the given type of its (first) result, without checks or folding (ir/build.h has the checking builder).
  * attr may be NULL. The order of nodes is restored by vq_graph_sweep.
  */
 vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr, const vq_type *result);
+
+/* The type of the second result of an op that has two, whose first is of type t. */
+vq_type vq_second_type(const vq_type *t);
+/* Is codes the first and rows the second result of one quantize_dynamic? */
+bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows);
 
 /* Every use of old, graph outputs included, becomes a use of new. */
 void vq_replace(vq_graph *g, vq_value old, vq_value new_);

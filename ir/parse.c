@@ -199,6 +199,8 @@ enum { MOST_FIELDS = 8, MOST_OPERANDS = 64 };
 
 typedef struct node {
 	vq_token name, op_token;
+	vq_token second; /* name of the second result */
+	bool pair;       /* there is one */
 	vq_op op;
 	vq_value in[MOST_OPERANDS];
 	uint32_t n_in;
@@ -401,11 +403,35 @@ static bool finish_node(vq_parser *p, node *n, bool typed, vq_type type)
 		wrong = vq_result_problem(p->g, n->op, &inferred, &type);
 	if (wrong)
 		return vq_parse_error(p, &n->op_token, "%s: %s", vq_ops[n->op].text, wrong);
+	if (n->op == VQ_OP_LINEAR_DYNAMIC && !vq_same_dynamic(p->g, n->in[0], n->in[1]))
+		return vq_parse_error(p, &n->op_token,
+			"%s: codes and rows are not the results of one quantize_dynamic",
+			vq_ops[n->op].text);
 	out = vq_add_node(p->g, n->op, n->in, n->n_in, &n->attr, typed ? &type : &inferred);
 	if (value_space(&n->name) == '%')
 		p->g->node[p->g->n_nodes - 1].name =
 			vq_arena_strndup(p->g->arena, n->name.text, n->name.length);
-	return vq_add_symbol(p, &n->name, value_space(&n->name), n->name.text, out.id);
+	return vq_add_symbol(p, &n->name, value_space(&n->name), n->name.text, out.id) &&
+	       (!n->pair || vq_add_symbol(p, &n->second, value_space(&n->second), n->second.text,
+				    p->g->node[p->g->n_nodes - 1].out2.id));
+}
+
+/* the type of the second result, which the first one's says already */
+static bool parse_second_type(vq_parser *p, const vq_type *first)
+{
+	vq_token at = p->token;
+	vq_type t, want;
+
+	if (!vq_accept(p, ','))
+		return true;
+	if (!first->rank)
+		return vq_parse_error(p, &at, "a scalar has no rows");
+	want = vq_second_type(first);
+	if (!vq_parse_type(p, &t))
+		return false;
+	return vq_same_type(&t, &want) ||
+	       vq_parse_error(p, &at, "the second result is %s, expected %s",
+		       vq_type_text(p->g->arena, &t), vq_type_text(p->g->arena, &want));
 }
 
 static bool parse_node(vq_parser *p)
@@ -415,6 +441,14 @@ static bool parse_node(vq_parser *p)
 	vq_type type = {0};
 
 	vq_next(p);
+	n.pair = vq_accept(p, ',');
+	if (n.pair) {
+		n.second = p->token;
+		if (n.second.kind != VQ_TOKEN_VALUE)
+			return vq_parse_error(p, &n.second, "expected the second result, got '%s'",
+				n.second.text);
+		vq_next(p);
+	}
 	if (!vq_expect(p, '='))
 		return false;
 	n.op_token = p->token;
@@ -423,6 +457,9 @@ static bool parse_node(vq_parser *p)
 	if (!n.op)
 		return vq_parse_error(
 			p, &n.op_token, "expected an operator, got '%s'", n.op_token.text);
+	if (n.pair != (vq_ops[n.op].results > 1))
+		return vq_parse_error(p, &n.op_token, "%s has %u results", vq_ops[n.op].text,
+			(unsigned)vq_ops[n.op].results);
 	vq_next(p);
 	do {
 		if (n.n_in == MOST_OPERANDS)
@@ -433,7 +470,7 @@ static bool parse_node(vq_parser *p)
 	if (!parse_attributes(p, &n))
 		return false;
 	typed = vq_accept(p, ':');
-	if (typed && !vq_parse_type(p, &type))
+	if (typed && (!vq_parse_type(p, &type) || (n.pair && !parse_second_type(p, &type))))
 		return false;
 	return finish_node(p, &n, typed, type);
 }

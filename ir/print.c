@@ -141,6 +141,8 @@ static void put_value(printer *p, vq_value v)
 		break;
 	default:
 		fprintf(p->text, "%%%" PRIu32, i->index);
+		if (vq_same(v, p->g->node[i->index].out2))
+			fputs(".rows", p->text);
 	}
 }
 
@@ -315,7 +317,13 @@ static void put_node(printer *p, uint32_t id)
 	const vq_type *out = vq_type_of(p->g, n->out);
 	uint32_t in_rank = n->n_in ? vq_type_of(p->g, n->in[0])->rank : 0;
 
-	fprintf(p->text, "  %%%" PRIu32 " = %s", id, vq_ops[n->op].text);
+	fputs("  ", p->text);
+	put_value(p, n->out);
+	if (n->out2.id) {
+		fputs(", ", p->text);
+		put_value(p, n->out2);
+	}
+	fprintf(p->text, " = %s", vq_ops[n->op].text);
 	for (uint32_t i = 0; i < n->n_in; i++) {
 		fputs(i ? ", " : " ", p->text);
 		put_value(p, n->in[i]);
@@ -325,6 +333,10 @@ static void put_node(printer *p, uint32_t id)
 			put_field(p, &vq_attr_fields[i], &n->attr, in_rank, out->rank);
 	fputs(" : ", p->text);
 	put_type(p, out);
+	if (n->out2.id) {
+		fputs(", ", p->text);
+		put_type(p, vq_type_of(p->g, n->out2));
+	}
 	fputc('\n', p->text);
 }
 

@@ -1,4 +1,5 @@
 /* The shape rules: result type of every operator, or what is wrong with its operands. */
+#include "ir/contract.h"
 #include "ir/shape.h"
 
 #include "ir/build.h"
@@ -416,6 +417,47 @@ const char *vq_shape_dequantize(vq_rule *r)
 		return NULL;
 	return vq_arena_printf(
 		r->a, "operand is %s, which is not quantized", vq_type_text(r->a, &r->in[0]));
+}
+
+const char *vq_shape_quantize_dynamic(vq_rule *r)
+{
+	if (r->in[0].quant || r->in[0].elem != VQ_F32)
+		return vq_arena_printf(r->a, "operand is %s, expected f32 that is not quantized",
+			vq_type_text(r->a, &r->in[0]));
+	if (r->in[0].rank < 1)
+		return "the operand is a scalar, expected at least 1 dimension";
+	vq_rule_set_shape(r, &r->in[0]);
+	r->out->elem = VQ_S8;
+	return NULL;
+}
+
+const char *vq_shape_linear_dynamic(vq_rule *r)
+{
+	const vq_type *x = &r->in[0], *w = &r->in[2];
+	const vq_quant *q = vq_quant_of(r->g, w);
+	vq_type rows;
+
+	if (x->elem != VQ_S8 || x->quant || x->rank < 1)
+		return vq_arena_printf(r->a, "the left operand is %s, expected rows of plain s8",
+			vq_type_text(r->a, x));
+	rows = vq_second_type(x);
+	if (!vq_same_type(&rows, &r->in[1]))
+		return vq_arena_printf(r->a, "the rows are %s, expected %s",
+			vq_type_text(r->a, &r->in[1]), vq_type_text(r->a, &rows));
+	if (w->rank != 2 || !q || x->dim[x->rank - 1] != w->dim[1] || q->axis > 0)
+		return vq_arena_printf(r->a,
+			"the weights are %s, expected codes of outputs x %lld, with scales per "
+			"tensor or along dimension 0",
+			vq_type_text(r->a, w), (long long)x->dim[x->rank - 1]);
+	for (uint32_t i = 0; i < q->n; i++)
+		if (q->zero[i] || !(q->scale[i] >= VQ_LEAST_ROW_SCALE))
+			return vq_arena_printf(r->a,
+				"scale %u of the weights is %g with zero point %d, expected at "
+				"least 2^-60 with 0",
+				(unsigned)i, (double)q->scale[i], (int)q->zero[i]);
+	vq_rule_set_shape(r, x);
+	r->out->dim[x->rank - 1] = w->dim[0];
+	return r->n_in > 3 ? need_vector(r, 3, w->dim[0], "the bias") : NULL;
 }
 
 /* ---- the table ---- */

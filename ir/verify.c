@@ -108,7 +108,8 @@ static void check_value(verifier *v, uint32_t id)
 		break;
 	case VQ_DEF_NODE:
 		/* a deleted node's value may linger until the next sweep; uses of it are found at the user */
-		if (i->index == 0 || i->index >= g->n_nodes || g->node[i->index].out.id != id)
+		if (i->index == 0 || i->index >= g->n_nodes ||
+			(g->node[i->index].out.id != id && g->node[i->index].out2.id != id))
 			violated_at(v, "value", id,
 				"says it is the result of a node that gives another value");
 		break;
@@ -131,6 +132,35 @@ static const char *use_problem(const vq_graph *g, vq_value used, uint32_t before
 	return NULL;
 }
 
+/* the results are values that say so */
+static bool defines_its_results(const vq_graph *g, uint32_t id)
+{
+	const vq_value v[2] = {g->node[id].out, g->node[id].out2};
+	uint32_t results = vq_ops[g->node[id].op].results;
+
+	for (uint32_t i = 0; i < results; i++)
+		if (v[i].id == 0 || v[i].id >= g->n_values ||
+			g->value[v[i].id].def != VQ_DEF_NODE || g->value[v[i].id].index != id)
+			return false;
+	return results > 1 || !v[1].id;
+}
+
+/* what the types of the operands and the first result do not say */
+static const char *pair_problem(const vq_graph *g, const vq_node_info *n)
+{
+	vq_type second;
+
+	if (n->op == VQ_OP_LINEAR_DYNAMIC && !vq_same_dynamic(g, n->in[0], n->in[1]))
+		return "codes and rows are not the results of one quantize_dynamic";
+	if (!n->out2.id)
+		return NULL;
+	second = vq_second_type(vq_type_of(g, n->out));
+	if (vq_same_type(&second, vq_type_of(g, n->out2)))
+		return NULL;
+	return vq_arena_printf(g->arena, "the second result is %s, expected %s",
+		vq_type_text(g->arena, vq_type_of(g, n->out2)), vq_type_text(g->arena, &second));
+}
+
 static void check_node(verifier *v, uint32_t id)
 {
 	const vq_graph *g = v->g;
@@ -144,8 +174,7 @@ static void check_node(verifier *v, uint32_t id)
 		violated_at(v, "node", id, "unknown operator");
 		return;
 	}
-	if (n->out.id == 0 || n->out.id >= g->n_values || g->value[n->out.id].def != VQ_DEF_NODE ||
-		g->value[n->out.id].index != id) {
+	if (!defines_its_results(g, id)) {
 		violated_at(v, "node", id, "its result is not a value that it defines");
 		return;
 	}
@@ -160,6 +189,8 @@ static void check_node(verifier *v, uint32_t id)
 		wrong = vq_infer(g, n->op, in, n->n_in, &n->attr, &inferred);
 	if (!wrong)
 		wrong = vq_result_problem(g, n->op, &inferred, vq_type_of(g, n->out));
+	if (!wrong)
+		wrong = pair_problem(g, n);
 	if (wrong)
 		violated(v, vq_where(g, (vq_node){id}), wrong);
 }

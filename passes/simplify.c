@@ -232,7 +232,7 @@ static bool constant_result(vq_graph *g, vq_node n)
 	vq_type t = *vq_type_of(g, i->out);
 	vq_value v;
 
-	if (i->op == VQ_OP_QUANTIZE || i->op == VQ_OP_DEQUANTIZE)
+	if (i->op == VQ_OP_QUANTIZE || i->op == VQ_OP_DEQUANTIZE || i->out2.id)
 		return false;
 	for (uint32_t j = 0; j < i->n_in; j++)
 		if (!vq_is_const(g, i->in[j]))

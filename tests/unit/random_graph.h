@@ -168,6 +168,30 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 	return a;
 }
 
+/* in[0] as codes and rows, weights and a bias */
+static void pick_dynamic(random_graph *r, int64_t last, vq_value *in)
+{
+	vq_type x = *vq_type_of(r->g, in[0]), w = vq_type_make(VQ_S8, 2, (int64_t[]){5, last});
+	float scale[5] = {1, 0.5f, 3, 1, 0.1f};
+	int32_t zero[5] = {0};
+	vq_node n;
+
+	x.elem = VQ_S8;
+	n = vq_def_of(r->g, vq_add_node(r->g, VQ_OP_QUANTIZE_DYNAMIC, in, 1, NULL, &x));
+	r->had[VQ_OP_QUANTIZE_DYNAMIC] = true;
+	w.quant = vq_quant_add(r->g, &(vq_quant){.bits = 8,
+					     .lo = -127,
+					     .hi = 127,
+					     .axis = 0,
+					     .n = 5,
+					     .scale = scale,
+					     .zero = zero});
+	in[0] = r->g->node[n.id].out;
+	in[1] = r->g->node[n.id].out2;
+	in[2] = pick_const(r, &w);
+	in[3] = const_of(r, 1, (int64_t[]){5});
+}
+
 /* operands that suit op; in[0] is chosen */
 static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *a)
 {
@@ -185,6 +209,10 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 	case VQ_OP_LINEAR:
 		in[1] = const_of(r, 2, (int64_t[]){5, last});
 		in[2] = const_of(r, 1, (int64_t[]){5});
+		break;
+	case VQ_OP_LINEAR_DYNAMIC:
+		if (x.rank && x.elem == VQ_F32)
+			pick_dynamic(r, last, in);
 		break;
 	case VQ_OP_LAYERNORM:
 		in[1] = in[2] = const_of(r, 1, &last);

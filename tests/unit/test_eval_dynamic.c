@@ -1,0 +1,160 @@
+/* quantize_dynamic and linear_dynamic in the evaluator: numbers worked out by hand, bounds, and what rows may hold. */
+#include "ir/contract.h"
+#include "ir/exec.h"
+#include "ir/text.h"
+#include "tests/unit/eval_test.h"
+
+static void quantize(bench *b, const float *x, int rows, int n, int8_t *code, float *row)
+{
+	vq_tensor in = tensor(b, VQ_F32, x, rows, n, 0);
+	vq_tensor out[2] = { tensor(b, VQ_S8, NULL, rows, n, 0), tensor(b, VQ_F32, NULL, rows, 2, 0) };
+
+	assert_null(compute(b, VQ_OP_QUANTIZE_DYNAMIC, NULL, &in, 1, out));
+	memcpy(code, out[0].data, (size_t)(rows * n));
+	memcpy(row, out[1].data, (size_t)rows * 8);
+}
+
+static void rows_by_hand(void **state)
+{
+	static const float x[] = {
+		-1.0f, 0.0f, 1.55f, 0.5f,      /* 0.01 per code: zero point -128 + 100 */
+		0.0f, 0.0f, 0.0f, 0.0f,        /* nothing to scale */
+		0.0f, 255.0f, 127.5f, 2.5f,    /* no negative element: zero point -128; ties to even */
+		-255.0f, -1.0f, -0.0f, -254.0f,
+	};
+	static const int8_t want[] = { -128, -28, 127, 22, -128, -128, -128, -128, -128, 127, 0, -126, -128, 126, 127, -127 };
+	static const float zeros[] = { -28, -128, -128, 127 };
+	int8_t code[16];
+	float row[8];
+
+	quantize(*state, x, 4, 4, code, row);
+	assert_memory_equal(code, want, sizeof want);
+	for (int r = 0; r < 4; r++)
+		assert_true(row[2 * r + 1] == zeros[r]);
+	assert_true(fabsf(row[0] - 0.01f) < 1e-8f);
+	assert_true(row[2] == VQ_LEAST_ROW_SCALE);
+	assert_true(row[4] == 255.0f * (1.0f / 255.0f));
+}
+
+static void odd_rows(void **state)
+{
+	static const float x[] = {
+		NAN, -1.0f, 1.55f, NAN,            /* NaN is no part of the range and counts as 0 */
+		INFINITY, 1.0f, -1.0f, -INFINITY,  /* the range ends at 2^100 */
+		INFINITY, 0x1p99f, 0.0f, 0.0f,
+		3e38f, -3e38f, 0.0f, 1.0f,
+		0x1p-140f, -0x1p-130f, 0.0f, -0.0f,
+	};
+	static const int8_t want[] = { -28, -128, 127, -28, 127, -1, -1, -128, 127, -1, -128, -128, 127, -128, -1, -1, -128, -128, -128, -128 };
+	int8_t code[20];
+	float row[10];
+
+	quantize(*state, x, 5, 4, code, row);
+	assert_memory_equal(code, want, sizeof want);
+	for (int r = 0; r < 5; r++)
+		assert_true(row[2 * r] >= VQ_LEAST_ROW_SCALE && row[2 * r] <= 0x1p94f);
+}
+
+/* every element comes back to within half a step, 0 exactly */
+static void half_a_step(void **state)
+{
+	enum { ROWS = 300, N = 40 };
+	static float x[ROWS * N], row[2 * ROWS];
+	static int8_t code[ROWS * N];
+	uint32_t seed = 3;
+
+	for (int i = 0; i < ROWS * N; i++) {
+		float size = ldexpf(1.0f, i / N % 60 - 30);
+
+		x[i] = i % 7 ? random_f32(&seed, size) + (i / N % 5 == 1 ? size : 0) : 0.0f;
+	}
+	quantize(*state, x, ROWS, N, code, row);
+	for (int i = 0; i < ROWS * N; i++) {
+		double scale = (double)row[i / N * 2], zero = (double)row[i / N * 2 + 1];
+
+		/* the zero point is rounded: an end of the range may be half a step beyond the codes */
+		assert_true(fabs((code[i] - zero) * scale - (double)x[i]) <= scale * 0.5001);
+		assert_true(x[i] != 0.0f || code[i] == (int8_t)zero);
+	}
+}
+
+static void linear(void **state)
+{
+	bench *b = *state;
+	static const float scale[] = { 0.5f, 2.0f };
+	vq_quant q = { .bits = 8, .lo = -127, .hi = 127, .axis = 0, .n = 2, .scale = scale, .zero = I32(0, 0) };
+	vq_tensor in[4] = {
+		tensor(b, VQ_S8, S8(-128, 0, 127, 10, 10, 10), 2, 3, 0),
+		tensor(b, VQ_F32, F32(0.25f, -128.0f, 4.0f, 9.0f), 2, 2, 0),
+		codes(tensor(b, VQ_S8, S8(1, 2, 3, -127, 0, 127), 2, 3, 0), vq_quant_add(&b->g, &q)),
+		tensor(b, VQ_F32, F32(1.0f, 0x1p-101f), 2, 0),
+	};
+	vq_tensor out = tensor(b, VQ_F32, NULL, 2, 2, 0);
+
+	/* row 0: x - zero = 0, 128, 255; row 1: 1, 1, 1 */
+	assert_null(compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 4, &out));
+	assert_f32(out, (256 + 765) * 0.25f * 0.5f + 1.0f, 255 * 127 * 0.25f * 2.0f, 6 * 4.0f * 0.5f + 1.0f, 0.0f);
+	assert_null(compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 3, &out));
+	assert_f32(out, (256 + 765) * 0.25f * 0.5f, 255 * 127 * 0.25f * 2.0f, 6 * 4.0f * 0.5f, 0.0f);
+}
+
+static void overflow(void **state)
+{
+	enum { K = 70000 };
+	bench *b = *state;
+	static int8_t x[K], w[K];
+	vq_tensor in[3], out = tensor(b, VQ_F32, NULL, 1, 1, 0);
+	const char *wrong;
+
+	memset(x, 127, K);
+	memset(w, 127, K);
+	in[0] = tensor(b, VQ_S8, x, 1, K, 0);
+	in[1] = tensor(b, VQ_F32, F32(1.0f, -128.0f), 1, 2, 0);
+	in[2] = codes(tensor(b, VQ_S8, w, 1, K, 0), vq_quant_per_tensor(&b->g, 1.0f, 0, -127, 127));
+	wrong = compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 3, &out);
+	assert_non_null(wrong);
+	assert_non_null(strstr(wrong, "accumulator overflow"));
+}
+
+/* text in, executed: both results are values of the graph */
+static void in_a_graph(void **state)
+{
+	static const char text[] =
+		"quant #1 = axis 0 [0x1p-7, 0x1p-6] [0, 0] -127:127\n"
+		"graph f(x: f32[2,2]) {\n"
+		"  const @w : s8<#1>[2,2] = inline [64, 32, -127, 127]\n"
+		"  %c, %r = quantize_dynamic %x : s8[2,2], f32[2,2]\n"
+		"  %y = linear_dynamic %c, %r, @w\n"
+		"  return %y as \"y\", %r as \"r\", %c as \"c\"\n"
+		"}\n";
+	bench *b = *state;
+	vq_graph g;
+	vq_exec *e;
+	float y[4], r[4];
+	int8_t c[4];
+
+	assert_true(vq_parse_graph(&g, &b->arena, &b->diag, text, sizeof text - 1, "."));
+	e = vq_evaluator.prepare(&g, NULL, 0);
+	assert_non_null(e);
+	assert_true(vq_evaluator.run(e, (const void *[]){ F32(1.0f, 2.0f, -255.0f, 0.0f) }, (void *[]){ y, r, c }, NULL, NULL));
+	vq_evaluator.dispose(e);
+	assert_true(r[1] == -128.0f && r[3] == 127.0f);
+	assert_int_equal(c[1], 127);
+	assert_int_equal(c[2], -128);
+	assert_true(fabsf(y[0] - 1.0f) < 0.01f && fabsf(y[1] - 127.0f / 64) < 0.01f);
+	assert_true(y[2] == r[2] * -255.0f * 64 * 0x1p-7f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rows_by_hand, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(odd_rows, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(half_a_step, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(linear, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(overflow, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(in_a_graph, bench_begin, bench_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
