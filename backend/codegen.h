@@ -127,6 +127,7 @@ void vq_build_softmax(vq_codegen *c, const vq_softmax *d, vq_kernel_args *a);
 void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args *a);
 void vq_build_reduce(vq_codegen *c, const vq_reduce *d, vq_kernel_args *a);
 void vq_build_gather(vq_codegen *c, const vq_gather *d, vq_kernel_args *a);
+void vq_build_rowquant(vq_codegen *c, const vq_rowquant *d, vq_kernel_args *a);
 
 /* the one of k's kind */
 void vq_build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a);

@@ -49,7 +49,7 @@ static vq_ll to_word(vq_codegen *c, vq_ll v)
 static const char *const kinds[] = {
 	[VQ_KERNEL_GEMM] = "gemm", [VQ_KERNEL_ATTENTION] = "attention", [VQ_KERNEL_PACK] = "pack",
 	[VQ_KERNEL_LAYERNORM] = "layernorm", [VQ_KERNEL_SOFTMAX] = "softmax", [VQ_KERNEL_ELEMENTWISE] = "elementwise",
-	[VQ_KERNEL_REDUCE] = "reduce", [VQ_KERNEL_GATHER] = "gather",
+	[VQ_KERNEL_REDUCE] = "reduce", [VQ_KERNEL_GATHER] = "gather", [VQ_KERNEL_ROWQUANT] = "rowquant",
 };
 
 const char *vq_kernel_kind_name(const vq_kernel *k)
@@ -105,6 +105,9 @@ void vq_build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a)
 		break;
 	case VQ_KERNEL_GATHER:
 		vq_build_gather(c, &k->u.gather, a);
+		break;
+	case VQ_KERNEL_ROWQUANT:
+		vq_build_rowquant(c, &k->u.rowquant, a);
 		break;
 	}
 }

@@ -34,6 +34,7 @@ const vq_epilogue *vq_kernel_epilogue(const vq_kernel *k)
 		return &k->u.reduce.epilogue;
 	case VQ_KERNEL_PACK:
 	case VQ_KERNEL_GATHER:
+	case VQ_KERNEL_ROWQUANT:
 		break;
 	}
 	return NULL;
@@ -211,6 +212,10 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	switch (op) {
 	case VQ_OP_LINEAR:
 		return vq_plan_linear(s, group);
+	case VQ_OP_LINEAR_DYNAMIC:
+		return vq_plan_linear_dynamic(s, group);
+	case VQ_OP_QUANTIZE_DYNAMIC:
+		return vq_plan_quantize_dynamic(s, group);
 	case VQ_OP_MATMUL:
 		return vq_plan_matmul(s, group);
 	case VQ_OP_ATTENTION:
@@ -290,11 +295,11 @@ static void choose_encodings(vq_planner *s)
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		vq_op op = g->node[i].op;
 
-		if (op == VQ_OP_LINEAR || op == VQ_OP_MATMUL || op == VQ_OP_ATTENTION)
+		if (op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_ATTENTION)
 			fit[vq_window_find(g, g->node[i].in[0], NULL, NULL).root.id]++;
 	}
 	for (uint32_t v = 1; v < g->n_values; v++)
-		s->u8[v] = g->value[v].type.quant && g->value[v].def == VQ_DEF_NODE && fit[v] && fit[v] == s->left[v] &&
+		s->u8[v] = (g->value[v].type.quant || vq_def_op(g, (vq_value){ v }) == VQ_OP_QUANTIZE_DYNAMIC) && g->value[v].def == VQ_DEF_NODE && fit[v] && fit[v] == s->left[v] &&
 			vq_def_op(g, (vq_value){ v }) != VQ_OP_CONCAT && vq_def_op(g, (vq_value){ v }) != VQ_OP_GATHER &&
 			vq_ops[vq_def_op(g, (vq_value){ v })].class_ != VQ_CLASS_MOVE;
 }
@@ -369,15 +374,19 @@ bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_targe
 		if (s.g->value[watched[i].id].def != VQ_DEF_NODE)
 			watch(&s, watched[i]);
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
-		vq_value v = g->node[i].out;
+		vq_value result[2] = { g->node[i].out, g->node[i].out2 };
 
 		if (s.group[i].n && !plan_group(&s, &s.group[i])) {
-			if (!s.home[v.id].set) /* planning goes on, to find every problem: readers need a place to read from */
-				vq_planner_result(&s, v);
+			/* planning goes on, to find every problem: readers need a place to read from */
+			for (uint32_t j = 0; j < 2 && result[j].id; j++)
+				if (!s.home[result[j].id].set)
+					vq_planner_result(&s, result[j]);
 			continue;
 		}
-		if (g->diag->errors == errors && (s.watched[v.id] || (all && s.home[v.id].set && s.group[i].n)))
-			watch(&s, v);
+		for (uint32_t j = 0; j < 2 && result[j].id; j++)
+			if (g->diag->errors == errors &&
+				(s.watched[result[j].id] || (all && s.home[result[j].id].set && s.group[i].n)))
+				watch(&s, result[j]);
 	}
 	if (g->diag->errors == errors)
 		plan_outputs(&s);

@@ -90,12 +90,13 @@ typedef struct vq_store_scalars {
 
 typedef enum vq_kernel_kind {
 	VQ_KERNEL_GEMM, VQ_KERNEL_ATTENTION, VQ_KERNEL_PACK, VQ_KERNEL_LAYERNORM, VQ_KERNEL_SOFTMAX, VQ_KERNEL_ELEMENTWISE,
-	VQ_KERNEL_REDUCE, VQ_KERNEL_GATHER,
+	VQ_KERNEL_REDUCE, VQ_KERNEL_GATHER, VQ_KERNEL_ROWQUANT,
 } vq_kernel_kind;
 
 /*
  * C[b] = epilogue(A[b] · B[b]), b over the batch. Arguments: 0 A, 1 packed B, 2 column parameters (f32: bias f32[Np];
- * s8: initial accumulator s32[Np], multiplier f32[Np], addend f32[Np]; Np = N rounded up to NR), 3 C, 4 … extras of the epilogue.
+ * s8: initial accumulator s32[Np], multiplier f32[Np], addend f32[Np], with rows: column sums s32[Np]; Np = N rounded up to NR),
+ * 3 C, 4 … extras of the epilogue.
  * Packed B: panels [Np/NR][Kp/KR][NR][KR], Kp = K rounded up to KA, zero padded (see vq_tile).
  */
 typedef struct vq_gemm {
@@ -115,6 +116,11 @@ typedef struct vq_gemm {
 	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
 	int32_t b_zero;
 	int32_t a_zero;
+	/*
+	 * Number of the argument that holds a scale and a zero point per row of A as two f32 (batch elements one after the other, a_zero
+	 * and b_zero 0): (float(acc - zero * column sum) * scale) * multiplier + addend. 0: none.
+	 */
+	uint32_t rows;
 	vq_epilogue epilogue;
 	uint32_t row_block, col_block; /* rows and panels per task */
 } vq_gemm;
@@ -192,6 +198,17 @@ typedef struct vq_reduce {
 /* Arguments: 0 data, 1 indices, 2 result. data is [outer][axis][inner bytes]. */
 typedef struct vq_gather { uint32_t outer, axis, n; uint64_t inner_bytes; vq_elem index; } vq_gather;
 
+/*
+ * Codes of each row, and its scale and zero point as two f32 (quantize_dynamic). Elements of a row are contiguous, and so are codes
+ * and parameters. Arguments: 0 x, 1 codes, 2 scales and zero points.
+ */
+typedef struct vq_rowquant {
+	uint32_t rows, n;
+	int64_t x_row;      /* bytes between rows of x */
+	bool u8;            /* codes are stored ^ 0x80 */
+	uint32_t row_block; /* rows per task */
+} vq_rowquant;
+
 /* All padding bytes zero: descriptors are compared with memcmp. */
 typedef struct vq_kernel {
 	vq_kernel_kind kind;
@@ -204,6 +221,7 @@ typedef struct vq_kernel {
 		vq_elementwise elementwise;
 		vq_reduce reduce;
 		vq_gather gather;
+		vq_rowquant rowquant;
 	} u;
 } vq_kernel;
 

@@ -3,6 +3,7 @@
 #include "ir/contract.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -137,18 +138,21 @@ static vq_ref product_result(vq_planner *s, const vq_group *group, const vq_epil
 typedef struct columns {
 	int32_t *comp;
 	float *mult, *add;
+	int32_t *sums; /* with scales per row, else NULL */
 	uint32_t np;
 } columns;
 
 static vq_ref pack_columns(vq_planner *s, const columns *c)
 {
-	size_t bytes = c->np * sizeof(float);
-	unsigned char *block = VQ_ARRAY(s->a, 3 * bytes, unsigned char);
+	size_t bytes = c->np * sizeof(float), all = (c->sums ? 4 : 3) * bytes;
+	unsigned char *block = VQ_ARRAY(s->a, all, unsigned char);
 
 	memcpy(block, c->comp, bytes);
 	memcpy(block + bytes, c->mult, bytes);
 	memcpy(block + 2 * bytes, c->add, bytes);
-	return vq_pack_bytes(s->p, block, 3 * bytes);
+	if (c->sums)
+		memcpy(block + 3 * bytes, c->sums, bytes);
+	return vq_pack_bytes(s->p, block, all);
 }
 
 static columns new_columns(vq_planner *s, uint32_t np)
@@ -241,6 +245,74 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	dense_result(d);
 	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[0]);
+	step->integer = true;
+	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	return true;
+}
+
+/*
+ * Codes with a scale per row: nothing but the weights' scales is known here. Of codes and zero points only their range is: a term
+ * is at most 255 times a weight.
+ */
+bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[group->node[0].id];
+	const vq_quant *qw = vq_quant_of(g, vq_type_of(g, n->in[2])), *qo;
+	const vq_type *wt = vq_type_of(g, n->in[2]);
+	const int8_t *w = g->value[n->in[2].id].data;
+	vq_tile t = qw->lo == -128 && s->s8.pairs_s16 ? s->wide : s->s8;
+	int64_t *sums, n_bias = 0;
+	const float *bias = n->n_in > 3 ? vq_planner_const_f32(s, n->in[3], &n_bias) : NULL;
+	vq_kernel kernel;
+	vq_gemm *d = &kernel.u.gemm;
+	vq_ref arg[VQ_MAX_ARGS], rows;
+	uint32_t n_args = 4, np;
+	columns c;
+
+	if (!vq_is_const(g, n->in[2]) || (n->n_in > 3 && !bias))
+		return vq_planner_refuse(s, group->node[0], "weights or bias are not constant");
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_GEMM;
+	d->n = (uint32_t)wt->dim[0];
+	d->k = (uint32_t)wt->dim[1];
+	d->wide = t.pairs_s16 != s->s8.pairs_s16;
+	np = (uint32_t)round_up(d->n, vq_tile_nr(&t));
+	c = new_columns(s, np);
+	c.sums = VQ_ARRAY(s->a, np, int32_t);
+	sums = VQ_ARRAY(s->a, d->n, int64_t);
+	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
+	rows = vq_planner_dense(s, n->in[1], true, group->node[0]);
+	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
+	for (uint32_t i = 0; i < d->n; i++) {
+		int64_t reach = 0;
+
+		for (uint32_t k = 0; k < d->k; k++)
+			reach += 255 * llabs((long long)w[(size_t)i * d->k + k]);
+		if (reach >= 0x80000000)
+			return vq_planner_refuse(s, group->node[0], "the accumulator can exceed 32 bits");
+		c.comp[i] = (int32_t)(t.a == VQ_A_U8 ? -128 * sums[i] : 0);
+		c.sums[i] = (int32_t)sums[i];
+		c.mult[i] = qw->scale[i / (d->n / qw->n)];
+		c.add[i] = bias ? vq_c_flush(bias[i]) : 0.0f;
+	}
+	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
+		return false;
+	qo = group->n == 1 ? vq_quant_of(g, vq_type_of(g, n->out)) : NULL;
+	if (qo && qo->n != 1)
+		return vq_planner_refuse(s, group->node[0], "the result has a scale per channel");
+	if (qo) {
+		d->epilogue.scaled = true;
+		d->epilogue.inv = vq_c_inverse((double)qo->scale[0]);
+	}
+	vq_planner_share(s, &d->epilogue, arg, &n_args);
+	arg[2] = pack_columns(s, &c);
+	split_tasks(d, &t);
+	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	d->rows = n_args;
+	arg[n_args++] = rows;
+	dense_result(d);
+	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
 	step->integer = true;
 	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
 	return true;

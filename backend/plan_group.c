@@ -9,13 +9,13 @@
 
 static bool heads_chain(vq_op op)
 {
-	return op == VQ_OP_LINEAR || op == VQ_OP_MATMUL || op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE ||
+	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE ||
 		vq_ops[op].class_ == VQ_CLASS_ELT;
 }
 
 static bool dot(vq_op op)
 {
-	return op == VQ_OP_LINEAR || op == VQ_OP_MATMUL;
+	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL;
 }
 
 /* May operand v be an extra of a product? The result's shape without gaps, a vector over its last dimension, or one element. */
@@ -274,7 +274,7 @@ static void set_store(vq_planner *s, const vq_group *group, uint32_t first, vq_e
 		return;
 	}
 	e->store = VQ_STORE_F32;
-	e->flush = s->p->strict && op != VQ_OP_DEQUANTIZE && (vq_ops[op].class_ != VQ_CLASS_DOT || !vq_type_of(s->g, vq_operand(s->g, tail, 0))->quant);
+	e->flush = s->p->strict && op != VQ_OP_DEQUANTIZE && !vq_integer_product(s->g, tail);
 }
 
 bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
@@ -287,7 +287,7 @@ bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool
 
 	const vq_quant *from = vq_quant_of(g, vq_type_of(g, vq_operand(g, group->node[0], 0))), *to;
 
-	if (first == 1 && group->n > 1 && s->p->strict && !vq_type_of(g, vq_operand(g, group->node[0], 0))->quant)
+	if (first == 1 && group->n > 1 && s->p->strict && !vq_integer_product(g, group->node[0]))
 		e->eop[e->n_eops++] = (vq_eop){ .op = VQ_OP_NONE, .extra = -1, .flush = 1 }; /* an f32 product is an f32 value of the graph */
 	if (first == 0) {
 		vq_value x = vq_operand(g, group->node[0], 0);

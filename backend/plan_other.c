@@ -257,6 +257,31 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 	return true;
 }
 
+bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group)
+{
+	const vq_graph *g = s->g;
+	vq_node node = group->node[0];
+	const vq_node_info *n = &g->node[node.id];
+	const vq_type *t = vq_type_of(g, n->in[0]);
+	vq_kernel kernel;
+	vq_rowquant *d = &kernel.u.rowquant;
+	vq_ref arg[3];
+
+	memset(&kernel, 0, sizeof kernel);
+	kernel.kind = VQ_KERNEL_ROWQUANT;
+	d->n = (uint32_t)t->dim[t->rank - 1];
+	d->rows = (uint32_t)(vq_type_count(t) / d->n);
+	d->x_row = (int64_t)d->n * 4;
+	d->u8 = s->u8[n->out.id];
+	d->row_block = row_block(d->rows);
+	s->left[vq_window_find(g, n->in[0], NULL, NULL).root.id]--;
+	arg[0] = vq_planner_dense(s, n->in[0], true, node);
+	arg[1] = vq_planner_result(s, n->out);
+	arg[2] = vq_planner_result(s, n->out2);
+	vq_planner_step(s, &kernel, arg, 3, node);
+	return true;
+}
+
 /* the window with this dimension behind the others */
 static vq_window axis_last(vq_window w, uint32_t axis)
 {

@@ -52,6 +52,13 @@ static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes) { r.offset += (uint64_t)
 const float *vq_planner_const_f32(vq_planner *s, vq_value v, int64_t *n);
 bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what);
 
+/* is node n a product of codes? */
+static inline bool vq_integer_product(const vq_graph *g, vq_node n)
+{
+	return vq_op_of(g, n) == VQ_OP_LINEAR_DYNAMIC ||
+		(vq_ops[vq_op_of(g, n)].class_ == VQ_CLASS_DOT && vq_type_of(g, vq_operand(g, n, 0))->quant);
+}
+
 /* ---- plan_group.c ---- */
 void vq_plan_groups(vq_planner *s);
 /*
@@ -64,9 +71,11 @@ bool vq_plan_operands(vq_planner *s, vq_node node, vq_epilogue *e, vq_ref *arg, 
 
 /* ---- plan_dot.c, plan_other.c, plan_move.c: one per head; false after an error ---- */
 bool vq_plan_linear(vq_planner *s, const vq_group *group);
+bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_matmul(vq_planner *s, const vq_group *group);
 bool vq_plan_attention(vq_planner *s, const vq_group *group);
 bool vq_plan_layernorm(vq_planner *s, const vq_group *group);
+bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_softmax(vq_planner *s, const vq_group *group);
 bool vq_plan_reduce(vq_planner *s, const vq_group *group);
 bool vq_plan_gather(vq_planner *s, const vq_group *group);

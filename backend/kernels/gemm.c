@@ -7,6 +7,7 @@
  *   sum (a - za)(b - zb) = sum a b  - za colsum(b)  - zb (rowsum(a) - k za)
  * The first accumulator of a column is -za colsum(b); where the instruction wants a + 128, it is -(za + 128) colsum(b).
  * The last term is one subtraction per row, in imports only. All of it may wrap: the true value is proved to fit.
+ * With a zero point per row, za is 0 in the first accumulators, and za colsum(b) is subtracted at the end.
  */
 #include "backend/kernels/gemm_tile.h"
 #include "backend/kernels/kernel.h"
@@ -26,6 +27,8 @@ typedef struct gemm {
 	vq_ll is_last;       /* i1: the task's rows are the shorter last block; NULL if there is none */
 	vq_ll a, scratch, sums;
 	vq_ll b, start, multiplier, addend; /* of the batch element */
+	vq_ll row_scales;    /* scale and zero point of the block's first row, NULL if rows have none */
+	vq_ll column_sums;   /* with row_scales */
 	vq_ll c;             /* row 0 of the block, column 0 */
 	vq_ll full;          /* element index of c in the result */
 	/* set per panel */
@@ -56,11 +59,24 @@ static void store_piece(vq_codegen *c, void *user, vq_ll *v, uint32_t n, uint32_
 	vq_epilogue_store(c, e, v, n, lanes, vq_offset_const(c, r->c, column * stored_bytes(e)));
 }
 
+/* The row's zero point leaves the sums; returns its scale as lanes. */
+static vq_ll take_row_scale(vq_codegen *c, gemm *g, vq_ll row_index, vq_ll *x, const vq_ll *column_sum, vq_tile_shape shape)
+{
+	vq_ll at = vq_offset(c, g->row_scales, vq_mul_const(c, row_index, 8));
+	/* an integer in [-128, 127]: exact */
+	vq_ll zero = LLVMBuildFPToSI(c->b, vq_load(c, c->f32, vq_offset_const(c, at, 4), 4), c->i32, "");
+
+	zero = vq_splat(c, zero, shape.lanes);
+	for (uint32_t j = 0; j < shape.n; j++)
+		x[j] = LLVMBuildSub(c->b, x[j], LLVMBuildMul(c->b, zero, column_sum[j], ""), "");
+	return vq_splat(c, vq_load(c, c->f32, at, 4), shape.lanes);
+}
+
 /* Sums to f32: times the multiplier, plus the addend; or plus the bias. */
 static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, vq_ll *v, vq_ll row_index)
 {
 	LLVMTypeRef type = vq_vec(c->f32, shape.lanes);
-	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], at = vq_mul_const(c, g->column, 4);
+	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], column_sum[VQ_TILE_MAX], at = vq_mul_const(c, g->column, 4);
 
 	for (uint32_t j = 0; j < shape.n; j++) {
 		int64_t bytes = 4 * (int64_t)j * shape.lanes;
@@ -68,9 +84,12 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 		addend[j] = vq_load(c, type, vq_offset_const(c, vq_offset(c, g->addend, at), bytes), 4);
 		if (!g->d->f32)
 			multiplier[j] = vq_load(c, type, vq_offset_const(c, vq_offset(c, g->multiplier, at), bytes), 4);
+		if (g->row_scales)
+			column_sum[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
+				vq_offset_const(c, vq_offset(c, g->column_sums, at), bytes), 4);
 	}
 	for (uint32_t r = 0; r < rows; r++) {
-		vq_ll correction = NULL;
+		vq_ll correction = NULL, scale = NULL;
 
 		if (g->sums) {
 			vq_ll p = vq_offset(c, g->sums, vq_mul_const(c, row_index, 4));
@@ -79,13 +98,19 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 			correction = LLVMBuildSub(c->b, correction, vq_ci32(c, (int32_t)(uint32_t)((int64_t)g->d->k * g->d->a_zero)), "");
 			correction = vq_splat(c, vq_mul_const(c, correction, g->d->b_zero), shape.lanes);
 		}
+		if (g->row_scales)
+			scale = take_row_scale(c, g, vq_add_word(c, row_index, vq_cword(c, r)), &v[r * shape.n], column_sum, shape);
 		for (uint32_t j = 0; j < shape.n; j++) {
 			vq_ll *x = &v[r * shape.n + j];
 
 			if (correction)
 				*x = LLVMBuildSub(c->b, *x, correction, "");
 			if (!g->d->f32)
-				*x = vq_fmul(c, LLVMBuildSIToFP(c->b, *x, type, ""), multiplier[j]);
+				*x = LLVMBuildSIToFP(c->b, *x, type, "");
+			if (scale)
+				*x = vq_fmul(c, *x, scale);
+			if (!g->d->f32)
+				*x = vq_fmul(c, *x, multiplier[j]);
 			*x = vq_fadd(c, *x, addend[j]);
 		}
 	}
@@ -192,6 +217,12 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 		g->start = d->comp_with_b ? vq_offset_const(c, g->b, (int64_t)g->np * g->form.kp) : params;
 		g->multiplier = d->comp_with_b ? params : vq_offset_const(c, params, 4 * (int64_t)g->np);
 		g->addend = vq_offset_const(c, g->multiplier, 4 * (int64_t)g->np);
+	}
+	if (d->rows) {
+		vq_ll at = vq_add_word(c, vq_mul_const(c, batch, d->m), row0);
+
+		g->row_scales = vq_offset(c, args->arg[d->rows], vq_mul_const(c, at, 8));
+		g->column_sums = vq_offset_const(c, g->addend, 4 * (int64_t)g->np);
 	}
 	g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
 	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), vq_mul_const(c, inner, c_elements[1]));

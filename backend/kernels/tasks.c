@@ -25,6 +25,8 @@ uint32_t vq_kernel_tasks(const vq_kernel *k, const vq_target *t)
 		return k->u.pack.batch[0] * k->u.pack.batch[1];
 	case VQ_KERNEL_LAYERNORM:
 		return blocks(k->u.layernorm.rows, k->u.layernorm.row_block);
+	case VQ_KERNEL_ROWQUANT:
+		return blocks(k->u.rowquant.rows, k->u.rowquant.row_block);
 	case VQ_KERNEL_SOFTMAX:
 		return blocks(k->u.softmax.rows, k->u.softmax.row_block);
 	case VQ_KERNEL_ELEMENTWISE:

@@ -22,7 +22,7 @@ typedef struct product {
 	uint32_t m, n, k;
 	uint32_t batch0, batch1;
 	vq_store store;
-	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column;
+	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows;
 	int32_t a_zero, b_zero;
 	uint32_t row_block, col_block;
 	uint32_t a_pad;            /* bytes between rows of A beyond k */
@@ -35,7 +35,7 @@ static uint32_t up(uint32_t n, uint32_t to)
 }
 
 static int8_t logical_a[MOST], logical_b[MOST];
-static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST];
+static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST];
 static unsigned char a_bytes[4 * MOST], b_bytes[4 * MOST], p_bytes[4 * MOST], c_bytes[4 * MOST], source[4 * MOST];
 
 /* panels as vq_tile describes them, zero padded; at most one batch element */
@@ -73,21 +73,31 @@ static void fill(const product *p, uint32_t batch)
 	}
 	for (uint32_t i = 0; i < m * p->n; i++)
 		residual[i] = test_f32(3.0f);
+	for (uint32_t i = 0; i < m; i++) {
+		row_scales[2 * i] = 0x1p-3f + test_f32(0x1p-4f);
+		row_scales[2 * i + 1] = i % 3 ? (float)test_code(-128, 127) : -128.0f;
+	}
 }
 
 static float value(const product *p, uint32_t z, uint32_t r, uint32_t j)
 {
+	const float *row = &row_scales[2 * ((size_t)z * p->m + r)];
+	int32_t zero = p->rows ? (int32_t)row[1] : p->a_zero;
 	float v = 0.0f;
 	int64_t acc = 0;
 
 	for (uint32_t i = 0; i < p->k; i++) {
 		size_t a = ((size_t)z * p->m + r) * p->k + i, b = ((size_t)z * p->n + j) * p->k + i;
 
-		acc += (logical_a[a] - p->a_zero) * (logical_b[b] - p->b_zero);
+		acc += (logical_a[a] - zero) * (logical_b[b] - p->b_zero);
 		v = v + f32_a[a] * f32_b[b];
 	}
 	if (!p->f32)
-		v = (float)(int32_t)acc * mult[j];
+		v = (float)(int32_t)acc;
+	if (p->rows)
+		v = v * row[0];
+	if (!p->f32)
+		v = v * mult[j];
 	v = v + addend[j];
 	if (p->gelu)
 		v = vq_c_gelu(v);
@@ -145,6 +155,17 @@ static void epilogue(const product *p, vq_epilogue *e)
 	if (p->residual) {
 		e->eop[e->n_eops++] = (vq_eop){ .op = VQ_OP_ADD, .extra = (int8_t)e->n_extras };
 		e->extra[e->n_extras++] = (vq_extra){ .elem = VQ_F32, .index = VQ_X_FULL };
+	}
+}
+
+static void column_sums(const product *p, unsigned char *out)
+{
+	for (uint32_t j = 0; j < p->n; j++) {
+		int32_t sum = 0;
+
+		for (uint32_t i = 0; i < p->k; i++)
+			sum += logical_b[(size_t)j * p->k + i];
+		memcpy(out + 4 * j, &sum, 4);
 	}
 }
 
@@ -208,7 +229,7 @@ static void add_product(kernel_suite *s, product p)
 					*to = (unsigned char)(logical_a[at] ^ (p.a_u8 ? 0x80 : 0));
 			}
 	}
-	memset(params, 0, 12 * (size_t)np);
+	memset(params, 0, 16 * (size_t)np);
 	if (!p.f32 && !p.with_b) {
 		first_accumulators(&p, &t, 0, params);
 		params += 4 * (size_t)np;
@@ -219,6 +240,10 @@ static void add_product(kernel_suite *s, product p)
 	}
 	memcpy(params, addend, 4 * (size_t)p.n);
 	p_size = (size_t)(params - p_bytes) + 4 * (size_t)np;
+	if (p.rows) {
+		column_sums(&p, p_bytes + p_size);
+		p_size += 4 * (size_t)np;
+	}
 	/* the last row of A has no padding after it: reading it would fault */
 	arg[0] = (kernel_data){ a_bytes + p.a_skew, a_row * p.m * batch - p.a_pad, false };
 	arg[1] = (kernel_data){ b_bytes, b_size * batch, false };
@@ -228,6 +253,10 @@ static void add_product(kernel_suite *s, product p)
 		arg[n++] = (kernel_data){ column_extra, 4 * (size_t)p.n, false };
 	if (p.residual)
 		arg[n++] = (kernel_data){ residual, 4 * (size_t)p.m * p.n * batch, false };
+	if (p.rows) {
+		d->rows = n;
+		arg[n++] = (kernel_data){ row_scales, 8 * (size_t)p.m * batch, false };
+	}
 	snprintf(name, sizeof name, "%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d blocks %u %u",
 		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero, (int)p.b_zero,
 		d->row_block, d->col_block);
@@ -274,6 +303,20 @@ static void real_shapes(kernel_suite *s)
 	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zero = -128, .a_zero = 300 });
 }
 
+static void row_scaled(kernel_suite *s)
+{
+	static const uint32_t ns[] = { 1, 5, 16, 31, 64, 70 };
+
+	for (uint32_t i = 0; i < 18; i++)
+		add_product(s, (product){ .m = 1 + i, .n = ns[i % 6], .k = 1 + 9 * i, .rows = true, .a_u8 = i & 1,
+			.store = i % 3 ? VQ_STORE_F32 : VQ_STORE_S8 });
+	add_product(s, (product){ .m = 50, .n = 72, .k = 192, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .residual = true,
+		.row_block = 18, .col_block = 1 });
+	add_product(s, (product){ .m = 13, .n = 101, .k = 96, .store = VQ_STORE_F32, .rows = true, .gelu = true, .column = true,
+		.row_block = 6 });
+	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
+}
+
 static void worst_cases(kernel_suite *s)
 {
 	for (uint32_t wide = 0; wide < 2; wide++)
@@ -290,6 +333,70 @@ static void f32_products(kernel_suite *s)
 		add_product(s, (product){ .m = 1 + i, .n = ns[i % 6], .k = 1 + 7 * i % 50, .f32 = true, .store = i % 4 ? VQ_STORE_F32 : VQ_STORE_S8 });
 	add_product(s, (product){ .m = 9, .n = 20, .k = 33, .batch0 = 2, .batch1 = 3, .f32 = true, .with_b = true });
 	add_product(s, (product){ .m = 19, .n = 40, .k = 64, .f32 = true, .gelu = true, .row_block = 8, .col_block = 1 });
+}
+
+/* ---- rows quantized at run time ---- */
+
+static void fill_row(float *x, uint32_t n, uint32_t kind)
+{
+	static const float size[] = { 1.0f, 0x1p70f, 0x1p-130f, 0.0f, 0x1p-55f, 0x1p126f, 40.0f, 0x1p-58f };
+	static const uint32_t odd[] = { 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 1, 0x80000000 };
+
+	for (uint32_t i = 0; i < n; i++) {
+		x[i] = test_f32(2.0f) * size[kind % 8];
+		if (kind % 8 == 6) /* as behind GELU */
+			x[i] = x[i] < 0 ? x[i] * 0x1p-8f : x[i];
+	}
+	if (kind % 3 == 2)
+		x[test_random() % n] = vq_c_float(odd[kind % 6]);
+	if (kind % 16 == 7) /* one sign only */
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = vq_c_abs(x[i]);
+}
+
+static void add_rowquant(kernel_suite *s, uint32_t rows, uint32_t n, uint32_t pad, bool u8, uint32_t row_block)
+{
+	vq_kernel k;
+	vq_rowquant *d = &k.u.rowquant;
+	kernel_data arg[3];
+	char name[80];
+
+	memset(&k, 0, sizeof k);
+	k.kind = VQ_KERNEL_ROWQUANT;
+	d->rows = rows;
+	d->n = n;
+	d->x_row = 4 * (int64_t)(n + pad);
+	d->u8 = u8;
+	d->row_block = row_block;
+	for (uint32_t r = 0; r < rows; r++) {
+		float *x = f32_a + (size_t)r * (n + pad), lo = 0, hi = 0;
+		vq_row_scale q;
+
+		fill_row(x, n, r + n);
+		for (uint32_t i = 0; i < n; i++) {
+			lo = vq_c_min(x[i], lo);
+			hi = vq_c_max(x[i], hi);
+		}
+		q = vq_c_row_scale(lo, hi);
+		for (uint32_t i = 0; i < n; i++)
+			c_bytes[r * n + i] = (unsigned char)(vq_c_quantize(x[i] * q.inv, -128, 127, q.zero) ^ (u8 ? 0x80 : 0));
+		row_scales[2 * r] = q.scale;
+		row_scales[2 * r + 1] = (float)q.zero;
+	}
+	arg[0] = (kernel_data){ f32_a, 4 * ((size_t)rows * (n + pad) - pad), false };
+	arg[1] = (kernel_data){ c_bytes, (size_t)rows * n, true };
+	arg[2] = (kernel_data){ row_scales, 8 * (size_t)rows, true };
+	snprintf(name, sizeof name, "rowquant %ux%u pad %u u8 %d", rows, n, pad, u8);
+	kernel_suite_add(s, name, &k, arg, 3);
+}
+
+static void rowquants(kernel_suite *s)
+{
+	static const uint32_t ns[] = { 1, 2, 7, 15, 16, 17, 33, 48, 64, 65, 77, 192, 391 };
+
+	for (uint32_t i = 0; i < sizeof ns / sizeof *ns; i++)
+		if (!(ns[i] & 2) || !kernel_suite_lacks_word_stores(s))
+			add_rowquant(s, 17 + i, ns[i], i % 3, i & 1, i % 2 ? 8 : 100);
 }
 
 /* ---- packing ---- */
@@ -361,13 +468,16 @@ static void test_small_shapes(void **state) { (void)state; each_machine("gemm_sm
 static void test_real_shapes(void **state) { (void)state; each_machine("gemm_real", real_shapes); }
 static void test_worst_cases(void **state) { (void)state; each_machine("gemm_worst", worst_cases); }
 static void test_products_f32(void **state) { (void)state; each_machine("gemm_f32", f32_products); }
+static void test_row_scaled(void **state) { (void)state; each_machine("gemm_rows", row_scaled); }
+static void test_rowquants(void **state) { (void)state; each_machine("rowquant", rowquants); }
 static void test_packs(void **state) { (void)state; each_machine("pack", packs); }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_shapes), cmocka_unit_test(test_real_shapes), cmocka_unit_test(test_worst_cases),
-		cmocka_unit_test(test_products_f32), cmocka_unit_test(test_packs),
+		cmocka_unit_test(test_products_f32), cmocka_unit_test(test_row_scaled),
+		cmocka_unit_test(test_rowquants), cmocka_unit_test(test_packs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
