@@ -87,6 +87,14 @@ static bool has_scales(const vq_graph *g)
 	return false;
 }
 
+static bool has_row_scales(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_nodes; i++)
+		if (g->node[i].op == VQ_OP_LINEAR_DYNAMIC)
+			return true;
+	return false;
+}
+
 /* ---- settings of the passes ---- */
 
 static bool choose_executor(driver *d)
@@ -128,7 +136,9 @@ static bool prepare(driver *d)
 	bool scales = has_scales(&d->g);
 
 	d->settings = (vq_settings){
-		.scheme = o->quant == VQ_QUANT_NONE ? VQ_SCHEME_NONE : VQ_SCHEME_W8A8,
+		.scheme = o->quant == VQ_QUANT_NONE	? VQ_SCHEME_NONE
+			  : o->quant == VQ_QUANT_DYNAMIC ? VQ_SCHEME_W8A8_DYNAMIC
+							 : VQ_SCHEME_W8A8,
 		.observer = o->observer,
 		.percentile = o->percentile,
 		.fold = o->fold,
@@ -138,7 +148,7 @@ static bool prepare(driver *d)
 		.progress = vq_bar_progress,
 		.progress_user = &d->bar,
 	};
-	if (scales && o->quant == VQ_QUANT_NONE) {
+	if (scales && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC)) {
 		vq_warning(&d->diag, "option -quant",
 			"the model brings scales of its own, which are used");
 	} else if (scales && (o->calib || o->calib_stats)) {
@@ -146,7 +156,7 @@ static bool prepare(driver *d)
 			"the model brings scales of its own, which are used: nothing is "
 			"calibrated");
 		return true;
-	} else if (!scales && o->quant != VQ_QUANT_NONE && !o->calib && !o->calib_stats &&
+	} else if (!scales && d->settings.scheme == VQ_SCHEME_W8A8 && !o->calib && !o->calib_stats &&
 		   !o->stop && !o->passes.n) {
 		vq_error(&d->diag, NULL,
 			"w8a8 needs samples to calibrate with, or a model that brings scales");
@@ -329,7 +339,7 @@ static bool check_products(driver *d)
 		vq_op op = d->g.node[i].op;
 
 		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT ||
-			vq_type_of(&d->g, d->g.node[i].in[0])->quant)
+			op == VQ_OP_LINEAR_DYNAMIC || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
 			continue;
 		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){i}),
 			"its product stays in float (-Werror=float-fallback): %s",
@@ -352,7 +362,9 @@ static bool work(driver *d)
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;
 	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || has_scales(&d->g);
-	d->results.scheme = d->results.strict ? "w8a8" : "none";
+	d->results.scheme = !d->results.strict	  ? "none"
+			    : has_row_scales(&d->g) ? "w8a8-dynamic"
+						    : "w8a8";
 	return (!whole || check_products(d)) && vq_emit(&d->results);
 }
 

@@ -168,7 +168,7 @@ static bool parse_mfloat_abi(parser *p, const char *text)
 static bool parse_quant(parser *p, const char *text)
 {
 	static const choice kinds[] = {{"w8a8", VQ_QUANT_W8A8}, {"none", VQ_QUANT_NONE},
-		{"w8a8-dynamic", -1}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1}, {NULL, 0}};
+		{"w8a8-dynamic", VQ_QUANT_DYNAMIC}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1}, {NULL, 0}};
 	size_t n = strlen(text);
 	int v = 0;
 	bool good;
@@ -561,6 +561,12 @@ static void check_together(parser *p)
 	if (o->quant == VQ_QUANT_NONE && (o->calib || o->calib_stats))
 		vq_error(d, "option -calib",
 			"-quant=none does not quantize: it needs no calibration");
+	if (o->quant == VQ_QUANT_DYNAMIC && (o->calib || o->calib_stats))
+		vq_error(d, "option -calib",
+			"-quant=w8a8-dynamic finds its scales at run time: it needs no calibration");
+	if (o->quant == VQ_QUANT_DYNAMIC && o->emit & VQ_EMIT_ONNX)
+		vq_error(d, "option -emit",
+			"ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");
 	if (o->calib_count && !o->calib)
 		vq_error(d, "option -calib-count", "needs -calib");
 	if (o->verbose && o->quiet)

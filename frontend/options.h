@@ -39,7 +39,7 @@ typedef enum vq_mode {
 /* What to write, a set. */
 enum { VQ_EMIT_OBJ = 1, VQ_EMIT_ASM = 2, VQ_EMIT_LLVM = 4, VQ_EMIT_VIR = 8, VQ_EMIT_ONNX = 16 };
 
-typedef enum vq_quant_choice { VQ_QUANT_DEFAULT, VQ_QUANT_W8A8, VQ_QUANT_NONE } vq_quant_choice;
+typedef enum vq_quant_choice { VQ_QUANT_DEFAULT, VQ_QUANT_W8A8, VQ_QUANT_NONE, VQ_QUANT_DYNAMIC } vq_quant_choice;
 typedef enum vq_layout { VQ_LAYOUT_DEFAULT, VQ_LAYOUT_NCHW, VQ_LAYOUT_NHWC } vq_layout;
 typedef enum vq_order { VQ_ORDER_RGB, VQ_ORDER_BGR } vq_order;
 typedef enum vq_filter { VQ_FILTER_BILINEAR, VQ_FILTER_BICUBIC } vq_filter;

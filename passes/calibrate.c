@@ -6,8 +6,8 @@
  * Needs:   shapes known; products in their canonical form (after the fuse passes).
  * Changes: p->stats, p->reference.
  * Leaves:  the graph.
- * Does nothing for a float object and for a graph that carries its own scales. With -calib-stats
- * the statistics are read instead.
+ * Does nothing for a float object, for w8a8-dynamic and for a graph that carries its own scales.
+ * With -calib-stats the statistics are read instead.
  */
 #include "passes/observe.h"
 #include "passes/stats.h"
@@ -139,7 +139,7 @@ bool vq_pass_calibrate(vq_pass *p)
 	vq_graph_sweep(g);
 	p->stats = NULL;
 	p->n_stats = 0;
-	if (p->set->scheme == VQ_SCHEME_NONE || carries_scales(g))
+	if (p->set->scheme != VQ_SCHEME_W8A8 || carries_scales(g))
 		return true;
 	site = vq_stats_sites(g, g->arena, &n);
 	if (!n)

@@ -9,7 +9,7 @@
 #include "ir/exec.h"
 #include "ir/ir.h"
 
-typedef enum vq_scheme { VQ_SCHEME_NONE, VQ_SCHEME_W8A8 } vq_scheme;
+typedef enum vq_scheme { VQ_SCHEME_NONE, VQ_SCHEME_W8A8, VQ_SCHEME_W8A8_DYNAMIC } vq_scheme;
 typedef enum vq_observer { VQ_OBSERVE_MINMAX, VQ_OBSERVE_PERCENTILE, VQ_OBSERVE_MSE } vq_observer;
 typedef enum vq_fold { VQ_FOLD_REPQ, VQ_FOLD_NONE } vq_fold;
 

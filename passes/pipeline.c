@@ -61,6 +61,13 @@ static bool quantize(run *r)
 	       call(r, "insert_qdq");
 }
 
+/* from the float form to the integer form, without samples */
+static bool quantize_dynamic(run *r)
+{
+	return call(r, "assume_ranges") && call(r, "transform") && call(r, "quantize_weights") &&
+	       call(r, "insert_dynamic");
+}
+
 bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)
 {
 	run r = { p, hook, user };
@@ -71,5 +78,7 @@ bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)
 		return call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
 	if (p->set->scheme == VQ_SCHEME_NONE)
 		return true;
+	if (p->set->scheme == VQ_SCHEME_W8A8_DYNAMIC)
+		return quantize_dynamic(&r);
 	return quantize(&r) && call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
 }

@@ -17,14 +17,14 @@ fashion=$root/samples/fashion
 zoo=$root/../shared/zoo/fm
 every_target="sse2 nehalem avx2 avx512-vnni aarch64 dotprod armv7 softfp
 	rv64 rvv128 rvv128@256 rvv256"
-every_model="plain outlier outlier_hard qdq"
+every_model="plain outlier outlier_hard qdq dynamic"
 
 # ---- one model ----
 
 # sets onnx
 find_model() {
 	case $1 in
-	plain) onnx=$fashion/vit.onnx ;;
+	plain | dynamic) onnx=$fashion/vit.onnx ;;
 	outlier) onnx=$zoo/vit_fm_outlier_op17.onnx ;;
 	outlier_hard) onnx=$fashion/vit_outlier_hard.onnx ;;
 	qdq) onnx=$zoo/vit_fm_qdq_op17.onnx ;;
@@ -37,6 +37,7 @@ prepare_model() {
 	mkdir -p "$folder"
 	case $1 in
 	qdq) set -- -dim=batch=1 ;;
+	dynamic) set -- -quant=w8a8-dynamic ;;
 	*) set -- "-calib=$fashion/calib_images.npy" -image-mean=0.2860 -image-std=0.3530 ;;
 	esac
 	"$vitqc" "$onnx" "$@" -emit=vir -o "$folder/model.vir"

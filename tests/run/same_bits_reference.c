@@ -191,11 +191,14 @@ static bool expect(reference *r, char **argv)
 
 	if (!read_graph(r, argv[0]))
 		return false;
-	r->value = VQ_ARRAY(&r->arena, r->g.n_nodes, vq_value);
-	r->hash = VQ_ARRAY(&r->arena, r->g.n_nodes, uint64_t);
+	r->value = VQ_ARRAY(&r->arena, r->g.n_values, vq_value);
+	r->hash = VQ_ARRAY(&r->arena, r->g.n_values, uint64_t);
 	for (uint32_t i = 1; i < r->g.n_nodes; i++)
-		if (r->g.node[i].op != VQ_OP_NONE)
+		if (r->g.node[i].op != VQ_OP_NONE) {
 			r->value[r->n++] = r->g.node[i].out;
+			if (r->g.node[i].out2.id)
+				r->value[r->n++] = r->g.node[i].out2;
+		}
 	if (!vq_samples_open(&real, &r->arena, &r->diag, &r->g, argv[1], (uint32_t)atoi(argv[4]),
 		    &image, &files))
 		return false;
@@ -255,6 +258,9 @@ static bool compile(reference *r, int argc, char **argv)
 	e.target = vq_target_resolve(&r->arena, &r->diag, &request);
 	if (!e.target || !read_graph(r, argv[0]))
 		return false;
+	for (uint32_t i = 1; i < r->g.n_nodes; i++)
+		if (r->g.node[i].op == VQ_OP_LINEAR_DYNAMIC)
+			e.scheme = "w8a8-dynamic";
 	if (assembly && (!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
 				!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]),
 					text.elf, text.elf_bytes)))

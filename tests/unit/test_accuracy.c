@@ -132,6 +132,7 @@ static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 	print_message("%s %s: top-1 %.2f, cosine %.5f at least %.5f, SQNR at least %.1f dB\n",
 		model,
 		scheme == VQ_SCHEME_NONE ? "float"
+		: scheme == VQ_SCHEME_W8A8_DYNAMIC ? "w8a8-dynamic"
 		: fold == VQ_FOLD_NONE   ? "w8a8 without fold"
 					 : "w8a8",
 		100 * f.right, f.mean_cos, f.least_cos, f.least_sqnr);
@@ -165,9 +166,25 @@ static void outliers_are_folded_away(void **state)
 	assert_true(f.right <= 0.4 && f.least_sqnr < 5);
 }
 
+/* Nothing but weights is known before run time; nothing is measured against samples. */
+static void scales_per_row_keep_the_model(void **state)
+{
+	static const char *const model[] = {"vit.onnx", "vit_outlier_hard.onnx"};
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		figures full = compile(model[i], VQ_SCHEME_NONE, VQ_FOLD_NONE), f;
+
+		f = compile(model[i], VQ_SCHEME_W8A8_DYNAMIC, VQ_FOLD_REPQ);
+		assert_true(f.right >= full.right - (n_images < MOST ? 0.02 : 0.003));
+		assert_true(f.mean_cos >= 0.9998 && f.least_cos >= 0.995);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(scales_per_row_keep_the_model),
 		cmocka_unit_test(w8a8_keeps_the_model),
 		cmocka_unit_test(outliers_are_folded_away),
 	};
