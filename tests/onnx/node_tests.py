@@ -10,7 +10,6 @@ import ctypes
 import fnmatch
 import multiprocessing
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -19,9 +18,9 @@ import sys
 import numpy as np
 
 import node_cases
+import objects as compiled
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ELEMENTS = [np.float32, np.int64, np.int32, np.bool_, np.uint8, np.int8]  # vq_elem
 # Computed in f32 where the case rounds every step to its type: half a unit of the type, a few times.
 NARROW = {"float16": 2e-3, "bfloat16": 2e-2}
 
@@ -114,47 +113,6 @@ def evaluate(cases, work, runner, pool):
 
 # ---- objects ----
 
-class TensorInfo(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_uint32), ("elem", ctypes.c_uint32), ("rank", ctypes.c_uint32),
-                ("reserved", ctypes.c_uint32), ("dim", ctypes.c_int64 * 8)]
-
-
-class Info(ctypes.Structure):
-    _fields_ = [(n, ctypes.c_uint32) for n in ("bytes", "abi", "n_inputs", "n_outputs", "tensors", "tool", "target",
-                                               "scheme")] + \
-               [(n, ctypes.c_uint64) for n in ("model_hash", "workspace_bytes", "worker_bytes", "weight_bytes", "macs",
-                                               "integer_macs")]
-
-
-def aligned(count, dtype):
-    room = np.zeros(count * np.dtype(dtype).itemsize + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start:start + count * np.dtype(dtype).itemsize].view(dtype)
-
-
-def call(library, prefix, fed):
-    """Outputs of <prefix>_run, its tensors as <prefix>_info describes them."""
-    info = Info.in_dll(library, f"{prefix}_info")
-    base = ctypes.addressof(info)
-    arrays = []
-    for i in range(info.n_inputs + info.n_outputs):
-        t = TensorInfo.from_address(base + info.tensors + i * ctypes.sizeof(TensorInfo))
-        shape = list(t.dim[:t.rank])
-        a = aligned(int(np.prod(shape, dtype=np.int64)), ELEMENTS[t.elem])
-        if i < info.n_inputs:
-            value = fed[ctypes.string_at(base + t.name).decode()]
-            if value.dtype != ELEMENTS[t.elem] or list(value.shape) != shape:
-                raise TypeError(f"input {value.dtype}{list(value.shape)} is {ELEMENTS[t.elem]}{shape} in the object")
-            a[:] = value.reshape(-1)
-        arrays.append(a.reshape(shape))
-    workspace = aligned(info.workspace_bytes + 1, np.uint8)  # numpy has no address of nothing
-    pointers = [ctypes.c_void_p(a.ctypes.data) for a in [*arrays, workspace]]
-    code = getattr(library, f"{prefix}_run")(*pointers, ctypes.c_size_t(info.workspace_bytes), None)
-    if code:
-        raise RuntimeError(f"{prefix}_run returned {code}")
-    return arrays[info.n_inputs:]
-
-
 def call_objects(path, work, todo, results):
     """Runs in a process of its own; after a crash results tell which case it was."""
     library = ctypes.CDLL(path)
@@ -164,7 +122,7 @@ def call_objects(path, work, todo, results):
         with np.load(f"{folder}/{case['form']}.npz") as fed:
             fed = {k: fed[k] for k in fed.files}
         try:
-            results[name] = compare(call(library, prefix, fed), case, folder)
+            results[name] = compare(list(compiled.Model(library, prefix)(fed).values()), case, folder)
         except (TypeError, RuntimeError) as e:
             results[name] = str(e)
 
@@ -263,7 +221,7 @@ def main():
         cases = {n: c for n, c in cases.items() if re.search(pattern, n)}
     with multiprocessing.Pool(2) as pool:
         evaluate(cases, work, runner, pool)
-        if platform.machine() == "x86_64":
+        if compiled.can_run():
             objects(cases, work, runner, pool)
     problems = check(cases, *read_exceptions(), complete=pattern is None)
     print("\n".join(problems))

@@ -8,43 +8,23 @@ that bring scales (post-training QDQ and quantization-aware training), ONNX Runt
 logit must be the same one on at least 99 % of the images: ONNX Runtime rounds its products elsewhere, so that codes differ by
 one now and then. Float: the same model without quantization, logits within 1e-4.
 """
-import ctypes
 import os
-import re
-import subprocess
 import sys
 
 import numpy as np
 import onnx
 import onnxruntime
 
+import objects
+
 MEAN, STD = 0.2860, 0.3530
 LEAST = 0.99       # share of images with the same top-1
 FLOAT_BOUND = 1e-4  # of float logits: sums in another order, at |logit| < 20
 
 
-def compile_model(vitqc, model, stem, options):
-    """WORK/stem.o as a function from images to logits."""
-    subprocess.run([vitqc, model, "-q", "-target=x86-64", "-prefix=model", "-o", f"{stem}.o", *options], check=True)
-    subprocess.run(["gcc", "-shared", "-o", f"{stem}.so", f"{stem}.o"], check=True)
-    with open(f"{stem}.h") as f:
-        header = f.read()
-    size = int(re.search(r"MODEL_WORKSPACE_BYTES (\d+)u", header)[1])
-    count = int(re.search(r"MODEL_LOGITS_COUNT (\d+)", header)[1])
-    run = ctypes.CDLL(os.path.abspath(f"{stem}.so")).model_run
-    room = ctypes.create_string_buffer(size + 64)
-    workspace = ctypes.c_void_p(ctypes.addressof(room) + -ctypes.addressof(room) % 64)
-
-    def logits(images):
-        result = np.empty((len(images), count), np.float32)
-        for i, x in enumerate(images):
-            code = run(x.ctypes.data_as(ctypes.c_void_p), result[i].ctypes.data_as(ctypes.c_void_p), workspace,
-                       ctypes.c_size_t(size), None)
-            if code:
-                raise RuntimeError(f"{stem}: model_run returned {code}")
-        return result
-    logits.keep = room
-    return logits
+def logits(model, images):
+    name = model.names[0]
+    return np.concatenate([next(iter(model({name: x[None]}).values())) for x in images])
 
 
 def onnxruntime_logits(model, images):
@@ -86,7 +66,7 @@ def main():
             print(f"{title:34} skipped: no {model}")
             continue
         stem = f"{work}/{title.replace(' ', '_')}"
-        ours = compile_model(vitqc, model, stem, options)(images)
+        ours = logits(objects.compile_model(vitqc, model, stem, options), images)
         other = f"{stem}.onnx" if title.endswith("exported") else model
         if title.endswith("exported"):
             onnx.checker.check_model(other, full_check=True)
