@@ -14,7 +14,7 @@ typedef struct window {
 	int64_t after[VQ_MAX_RANK];
 } window;
 
-static bool list_of(vq_onnx *o, const char *name, int64_t standard, uint32_t n, int64_t *v)
+bool vq_onnx_window_list(vq_onnx *o, const char *name, int64_t standard, uint32_t n, int64_t *v)
 {
 	uint32_t got;
 
@@ -72,8 +72,9 @@ static bool read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, win
 		if (w->kernel[i] < 1 || w->kernel[i] > 1 << 20)
 			return vq_onnx_refuse(o, "the kernel size is %" PRId64, w->kernel[i]);
 	}
-	if (!list_of(o, "strides", 1, w->n, w->stride) || !list_of(o, "dilations", 1, w->n, w->dilation) ||
-		!list_of(o, "pads", 0, 2 * w->n, pads) || !vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
+	if (!vq_onnx_window_list(o, "strides", 1, w->n, w->stride) ||
+		!vq_onnx_window_list(o, "dilations", 1, w->n, w->dilation) ||
+		!vq_onnx_window_list(o, "pads", 0, 2 * w->n, pads) || !vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
 		return false;
 	for (uint32_t i = 0; i < w->n; i++) {
 		w->before[i] = pads[i];
