@@ -3,7 +3,7 @@
 #include "frontend/emit.h"
 #include "frontend/file.h"
 #include "frontend/folder.h"
-#include "frontend/npy.h"
+#include "frontend/look.h"
 #include "frontend/onnx_import.h"
 #include "frontend/output.h"
 #include "frontend/print_diag.h"
@@ -19,6 +19,9 @@ typedef struct driver {
 	vq_diag diag;    /* of the model */
 	vq_graph g, qdq; /* the graph in work; a copy of its QDQ form for -emit=onnx */
 	bool have_qdq;
+	vq_graph imported, reference; /* -compare: as it was read; in float, with every fold made */
+	bool have_reference;
+	vq_diag aside; /* of these two: that they cannot be run is no error yet */
 	vq_settings settings;
 	vq_samples samples;
 	vq_report report;
@@ -144,7 +147,7 @@ static bool prepare(driver *d)
 		.fold = o->fold,
 		.weight_mse = !o->weight_max,
 		.verify = o->verify,
-		.measure = o->report != NULL,
+		.measure = o->report != NULL && !o->compare,
 		.progress = vq_bar_progress,
 		.progress_user = &d->bar,
 	};
@@ -194,13 +197,44 @@ static void dump(driver *d, const char *when, const char *pass)
 	}
 }
 
+/* The float graph from a graph with scales of its own: what rounds to codes and back is left out. */
+static void drop_rounding(vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_nodes; i++) {
+		vq_value x;
+
+		if (g->node[i].op != VQ_OP_DEQUANTIZE)
+			continue;
+		x = g->node[i].in[0];
+		if (vq_def_op(g, x) == VQ_OP_QUANTIZE)
+			vq_replace(g, g->node[i].out, vq_operand(g, vq_def_of(g, x), 0));
+	}
+	vq_graph_sweep(g);
+}
+
+/* What -compare compares with: the graph with every fold made and before anything is rounded. */
+static void keep_reference(driver *d, const char *next)
+{
+	bool scales = strcmp(next, "cancel_qdq") == 0;
+
+	if (!d->o->compare || d->have_reference ||
+		(!scales && strcmp(next, "quantize_weights") != 0))
+		return;
+	vq_graph_copy(&d->reference, &d->g, d->arena, &d->aside);
+	d->have_reference = true;
+	if (scales)
+		drop_rounding(&d->reference);
+}
+
 static bool hook(void *user, vq_pass *p, const vq_pass_info *pass, bool after)
 {
 	driver *d = user;
 
 	(void)p;
-	if (!after)
+	if (!after) {
 		say(d, "pass", pass->name);
+		keep_reference(d, pass->name);
+	}
 	dump(d, after ? "after" : "before", pass->name);
 	if (after && strcmp(pass->name, "cancel_qdq") == 0 && d->o->emit & VQ_EMIT_ONNX) {
 		vq_graph_copy(&d->qdq, &d->g, d->arena, &d->diag);
@@ -241,78 +275,23 @@ static bool run_passes(driver *d)
 	return good || (d->stopped && d->diag.errors == 0);
 }
 
-/* ---- -run ---- */
+/* ---- -run and -compare ---- */
 
-static bool run_samples(driver *d, vq_exec *e, vq_array *out)
+static bool look(driver *d)
 {
-	const vq_graph *g = &d->g;
-	void **in = VQ_ARRAY(d->arena, g->n_inputs, void *),
-	     **to = VQ_ARRAY(d->arena, g->n_outputs, void *);
-	bool good = true;
+	vq_look l = {.o = d->o,
+		.arena = d->arena,
+		.diag = &d->diag,
+		.bar = &d->bar,
+		.scheme = d->results.scheme,
+		.model_hash = d->results.model_hash};
 
-	for (uint32_t i = 0; i < g->n_inputs; i++)
-		in[i] = vq_arena_alloc(d->arena, vq_type_bytes(vq_type_of(g, g->input[i].value)));
-	for (uint32_t i = 0; i < g->n_outputs; i++) {
-		vq_type t = *vq_type_of(g, g->output[i].value), all = t;
-
-		if (d->samples.n > 1) { /* samples along a first axis */
-			if (t.rank == VQ_MAX_RANK)
-				return vq_error(&d->diag, "option -run",
-					"output '%s' has too many dimensions for several samples",
-					g->output[i].name);
-			memmove(all.dim + 1, all.dim, t.rank * sizeof *t.dim);
-			all.dim[0] = d->samples.n;
-			all.rank++;
-		}
-		all.quant = 0;
-		out[i] = (vq_array){.name = g->output[i].name,
-			.type = all,
-			.data = vq_arena_array(d->arena, d->samples.n, vq_type_bytes(&t))};
-	}
-	for (uint32_t s = 0; s < d->samples.n && good; s++) {
-		vq_bar_progress(&d->bar, "run", s, d->samples.n);
-		for (uint32_t i = 0; i < g->n_outputs; i++)
-			to[i] = (char *)(uintptr_t)out[i].data +
-				s * vq_type_bytes(vq_type_of(g, g->output[i].value));
-		good = d->samples.get(d->samples.self, s, in) &&
-		       vq_evaluator.run(e, (const void *const *)in, to, NULL, NULL);
-	}
-	vq_bar_clear(&d->bar);
-	return good;
-}
-
-/* A model without inputs runs once. */
-static bool no_inputs(void *self, uint32_t i, void *const *in)
-{
-	(void)self;
-	(void)i;
-	(void)in;
-	return true;
-}
-
-static bool evaluate(driver *d)
-{
-	vq_array *out = VQ_ARRAY(d->arena, d->g.n_outputs, vq_array);
-	vq_strings files = {.item = NULL};
-	vq_exec *e;
-	FILE *f;
-	bool good;
-
-	if (d->g.n_inputs == 0)
-		d->samples = (vq_samples){.n = 1, .get = no_inputs};
-	else if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, d->o->run, 0,
-			 &d->o->image, &files))
+	if (!choose_executor(d))
 		return false;
-	e = vq_evaluator.prepare(&d->g, NULL, 0);
-	good = e && run_samples(d, e, out);
-	if (e)
-		vq_evaluator.dispose(e);
-	vq_samples_close(&d->samples);
-	if (!good)
-		return false;
-	f = vq_output_open(d->arena, &d->diag, d->o->out);
-	return f && (vq_npz_write(f, out, d->g.n_outputs) ||
-			    vq_error(&d->diag, NULL, "cannot write '%s'", d->o->out));
+	l.executor = d->settings.executor;
+	if (d->o->run)
+		return vq_look_run(&l, &d->g);
+	return vq_look_compare(&l, &d->imported, d->have_reference ? &d->reference : NULL, &d->g);
 }
 
 /* ---- the whole ---- */
@@ -352,12 +331,14 @@ static bool work(driver *d)
 {
 	bool whole = !d->o->stop && !d->o->passes.n;
 
-	if (!read_model(d) || !prepare(d) || !run_passes(d))
+	if (!read_model(d))
+		return false;
+	if (d->o->compare)
+		vq_graph_copy(&d->imported, &d->g, d->arena, &d->aside);
+	if (!prepare(d) || !run_passes(d))
 		return false;
 	if (!vq_verify(&d->g, whole ? "the pipeline" : "the last pass"))
 		return false;
-	if (d->o->run)
-		return evaluate(d);
 	d->results.g = &d->g;
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;
@@ -365,6 +346,8 @@ static bool work(driver *d)
 	d->results.scheme = !d->results.strict	  ? "none"
 			    : has_row_scales(&d->g) ? "w8a8-dynamic"
 						    : "w8a8";
+	if (d->o->run || d->o->compare)
+		return look(d);
 	return (!whole || check_products(d)) && vq_emit(&d->results);
 }
 
@@ -395,6 +378,7 @@ int vq_drive(const vq_options *o, vq_arena *arena)
 	if (usage.errors)
 		return VQ_EXIT_USAGE;
 	vq_diag_init(&d.diag, arena, o->model);
+	vq_diag_init(&d.aside, arena, o->model);
 	d.bar = vq_bar_make(!o->quiet);
 	d.results.o = o;
 	d.results.arena = arena;

@@ -168,7 +168,8 @@ static bool parse_mfloat_abi(parser *p, const char *text)
 static bool parse_quant(parser *p, const char *text)
 {
 	static const choice kinds[] = {{"w8a8", VQ_QUANT_W8A8}, {"none", VQ_QUANT_NONE},
-		{"w8a8-dynamic", VQ_QUANT_DYNAMIC}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1}, {NULL, 0}};
+		{"w8a8-dynamic", VQ_QUANT_DYNAMIC}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1},
+		{NULL, 0}};
 	size_t n = strlen(text);
 	int v = 0;
 	bool good;
@@ -489,7 +490,7 @@ static void check_passes(parser *p)
 			unknown_pass(p, "option -passes", o->passes.item[i]);
 	if (o->stop && !is_pass(o->stop) && strcmp(o->stop, "import") != 0)
 		unknown_pass(p, "option -stop", o->stop);
-	if ((o->stop || o->passes.n) && !o->run) {
+	if ((o->stop || o->passes.n) && !o->run && !o->compare) {
 		const char *option = o->stop ? "option -stop" : "option -passes";
 
 		if (!o->emit)
@@ -508,14 +509,50 @@ static bool ends(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* -run and -compare look at the model: what belongs to outputs of the compiler means nothing there. */
+static void check_look(parser *p)
+{
+	vq_options *o = p->o;
+	vq_diag *d = p->diag;
+	const char *option = o->compare ? "option -compare" : "option -run";
+
+	if (o->run && o->compare)
+		vq_error(d, option, "contradicts -run: give one of them");
+	if (o->emit)
+		vq_error(d, option, "evaluates the model, -emit writes it: give one of them");
+	if (o->compare && o->out) {
+		vq_error(d, "option -o", "-compare writes no output");
+		vq_hint(d, "-report=FILE keeps what it prints");
+	}
+	if (o->compare && (o->stop || o->passes.n))
+		vq_error(d, o->stop ? "option -stop" : "option -passes",
+			"-compare takes the graph after all passes");
+	if (o->run && o->out && !ends(o->out, ".npz") && !ends(o->out, ".npy"))
+		vq_error(
+			d, "option -run", "expected -o FILE.npz for the outputs, got '%s'", o->out);
+	if (o->run && o->report)
+		vq_error(
+			d, "option -report", "-run makes no report; -o FILE.npz keeps the outputs");
+	if (o->depend || o->depend_file)
+		vq_error(d, "option -MD", "there is no output to depend on anything");
+	if (o->instrument)
+		vq_error(d, "option -instrument", "is for objects");
+}
+
+static bool asks_help(const char *text)
+{
+	return text && strcmp(text, "help") == 0;
+}
+
 static void check_together(parser *p)
 {
 	vq_options *o = p->o;
 	vq_diag *d = p->diag;
 
-	if (o->target.cpu && strcmp(o->target.cpu, "help") == 0 && o->mode == VQ_MODE_COMPILE) {
+	if (o->mode == VQ_MODE_COMPILE && (asks_help(o->target.cpu) || asks_help(o->target.attr))) {
 		o->mode = VQ_MODE_PRINT_CPUS;
-		o->target.cpu = NULL;
+		o->target.cpu = asks_help(o->target.cpu) ? NULL : o->target.cpu;
+		o->target.attr = asks_help(o->target.attr) ? NULL : o->target.attr;
 	}
 	if (o->mode != VQ_MODE_COMPILE)
 		return;
@@ -524,15 +561,8 @@ static void check_together(parser *p)
 		vq_hint(d, "vitqc --help lists the options");
 	}
 	check_passes(p);
-	if (o->run) {
-		if (o->emit)
-			vq_error(d, "option -run",
-				"evaluates the model, -emit writes it: give one of them");
-		if (!ends(o->run, ".npz") && !ends(o->run, ".npy"))
-			vq_error(d, "option -run", "expected a .npz file of inputs, got '%s'",
-				o->run);
-		if (!o->out || !ends(o->out, ".npz"))
-			vq_error(d, "option -run", "the outputs need -o FILE.npz");
+	if (o->run || o->compare) {
+		check_look(p);
 	} else if (!o->emit) {
 		o->emit = VQ_EMIT_OBJ;
 	}
@@ -563,11 +593,12 @@ static void check_together(parser *p)
 			"-quant=none does not quantize: it needs no calibration");
 	if (o->quant == VQ_QUANT_DYNAMIC && (o->calib || o->calib_stats))
 		vq_error(d, "option -calib",
-			"-quant=w8a8-dynamic finds its scales at run time: it needs no calibration");
+			"-quant=w8a8-dynamic finds its scales at run time: it needs no "
+			"calibration");
 	if (o->quant == VQ_QUANT_DYNAMIC && o->emit & VQ_EMIT_ONNX)
 		vq_error(d, "option -emit",
 			"ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");
-	if (o->calib_count && !o->calib)
+	if (o->calib_count && !o->calib && !o->run && !o->compare)
 		vq_error(d, "option -calib-count", "needs -calib");
 	if (o->verbose && o->quiet)
 		vq_error(d, "option -q", "contradicts -v");

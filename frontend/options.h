@@ -89,7 +89,7 @@ typedef struct vq_options {
 	bool depend;       /* -MD */
 	bool depend_phony; /* -MP */
 	const char *depend_file, *depend_target;
-	const char *run;
+	const char *run, *compare; /* paths of samples */
 } vq_options;
 
 /*

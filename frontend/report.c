@@ -1,78 +1,54 @@
 #include "frontend/report.h"
 
 #include "frontend/folder.h"
+#include "frontend/json.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <math.h>
 #include <string.h>
 
 /* ---- JSON ---- */
 
-typedef struct json_object json;
-
-static void put_text(json *o, const char *key, const char *text)
+static vq_json *sites_json(const vq_report *r)
 {
-	if (text)
-		json_object_object_add(o, key, json_object_new_string(text));
-}
-
-static void put_count(json *o, const char *key, uint64_t v)
-{
-	json_object_object_add(o, key, json_object_new_uint64(v));
-}
-
-/* As many digits as tell floats apart. Not finite: left out, JSON has no such numbers. */
-static void put_number(json *o, const char *key, double v)
-{
-	char text[32];
-
-	if (!isfinite(v))
-		return;
-	snprintf(text, sizeof text, "%.9g", v);
-	json_object_object_add(o, key, json_object_new_double_s(v, text));
-}
-
-static json *sites_json(const vq_report *r)
-{
-	json *all = json_object_new_array();
+	vq_json *all = json_object_new_array();
 
 	for (uint32_t i = 0; i < r->n; i++) {
 		const vq_site *s = &r->site[i];
-		json *o = json_object_new_object();
+		vq_json *o = json_object_new_object();
 
-		put_text(o, "name", s->name);
-		put_text(o, "op", s->op);
-		put_text(o, "scheme", s->scheme);
-		put_text(o, "why", s->why);
+		vq_json_text(o, "name", s->name);
+		vq_json_text(o, "op", s->op);
+		vq_json_text(o, "scheme", s->scheme);
+		vq_json_text(o, "why", s->why);
 		if (s->scale_max > 0) {
-			put_number(o, "scale_min", (double)s->scale_min);
-			put_number(o, "scale_max", (double)s->scale_max);
+			vq_json_number(o, "scale_min", (double)s->scale_min);
+			vq_json_number(o, "scale_max", (double)s->scale_max);
 			json_object_object_add(o, "zero", json_object_new_int(s->zero));
 		}
-		put_count(o, "macs", (uint64_t)s->macs);
-		put_count(o, "weight_bytes", (uint64_t)s->weight_bytes);
-		put_number(o, "sqnr_db", s->sqnr_db);
+		vq_json_count(o, "macs", (uint64_t)s->macs);
+		vq_json_count(o, "weight_bytes", (uint64_t)s->weight_bytes);
+		vq_json_number(o, "sqnr_db", s->sqnr_db);
 		json_object_array_add(all, o);
 	}
 	return all;
 }
 
-static json *kernels_json(const vq_object *object)
+static vq_json *kernels_json(const vq_object *object)
 {
-	json *all = json_object_new_array();
+	vq_json *all = json_object_new_array();
 
 	for (uint32_t i = 0; i < object->n_lines; i++) {
 		const vq_plan_line *l = &object->line[i];
-		json *o = json_object_new_object();
+		vq_json *o = json_object_new_object();
 
-		put_text(o, "kernel", l->kernel);
-		put_text(o, "kind", l->kind);
-		put_text(o, "node", l->node);
-		put_count(o, "macs", (uint64_t)l->macs);
+		vq_json_text(o, "kernel", l->kernel);
+		vq_json_text(o, "kind", l->kind);
+		vq_json_text(o, "node", l->node);
+		vq_json_count(o, "macs", (uint64_t)l->macs);
 		json_object_object_add(o, "integer", json_object_new_boolean(l->integer));
-		put_count(o, "weight_bytes", l->weight_bytes);
-		put_count(o, "tasks", l->tasks);
+		vq_json_count(o, "weight_bytes", l->weight_bytes);
+		vq_json_count(o, "tasks", l->tasks);
 		json_object_array_add(all, o);
 	}
 	return all;
@@ -80,35 +56,28 @@ static json *kernels_json(const vq_object *object)
 
 bool vq_report_json(FILE *out, const vq_report_facts *f)
 {
-	json *root = json_object_new_object();
-	char hash[24];
-	bool good;
+	vq_json *root = json_object_new_object();
 
-	snprintf(hash, sizeof hash, "%016" PRIx64, f->model_hash);
-	put_text(root, "tool", "vitqc " VQ_VERSION);
-	put_text(root, "model", vq_path_base(f->model));
-	put_text(root, "model_hash", hash);
-	put_text(root, "scheme", f->scheme);
-	put_text(root, "target", f->target);
+	vq_json_text(root, "tool", "vitqc " VQ_VERSION);
+	vq_json_text(root, "model", vq_path_base(f->model));
+	vq_json_hash(root, "model_hash", f->model_hash);
+	vq_json_text(root, "scheme", f->scheme);
+	vq_json_text(root, "target", f->target);
 	if (f->object) {
-		json *o = json_object_new_object();
+		vq_json *o = json_object_new_object();
 
-		put_count(o, "bytes", f->object->elf_bytes);
-		put_count(o, "workspace_bytes", f->object->workspace_bytes);
-		put_count(o, "worker_bytes", f->object->worker_bytes);
-		put_count(o, "weight_bytes", f->object->weight_bytes);
-		put_count(o, "macs", f->object->macs);
-		put_count(o, "integer_macs", f->object->integer_macs);
+		vq_json_count(o, "bytes", f->object->elf_bytes);
+		vq_json_count(o, "workspace_bytes", f->object->workspace_bytes);
+		vq_json_count(o, "worker_bytes", f->object->worker_bytes);
+		vq_json_count(o, "weight_bytes", f->object->weight_bytes);
+		vq_json_count(o, "macs", f->object->macs);
+		vq_json_count(o, "integer_macs", f->object->integer_macs);
 		json_object_object_add(root, "object", o);
 	}
 	json_object_object_add(root, "sites", sites_json(f->sites));
 	if (f->object)
 		json_object_object_add(root, "kernels", kernels_json(f->object));
-	good = fprintf(out, "%s\n",
-		       json_object_to_json_string_ext(
-			       root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) > 0;
-	json_object_put(root);
-	return good;
+	return vq_json_print(out, root);
 }
 
 /* ---- text ---- */

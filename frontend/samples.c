@@ -98,8 +98,8 @@ static bool check_normalisation(const source *s, const picture *p, vq_elem elem)
 									     : o->std.n),
 			(unsigned)p->channels);
 	if (elem == VQ_F32 && !o->mean.n && !o->std.n) {
-		vq_warning(s->diag, "option -calib",
-			"images are scaled by %g and not normalised further", (double)o->scale);
+		vq_warning(s->diag, NULL, "images are scaled by %g and not normalised further",
+			(double)o->scale);
 		vq_hint(s->diag, "give -image-mean= and -image-std= as the model was trained with");
 	}
 	return true;
@@ -177,8 +177,7 @@ static bool holds(vq_elem input, vq_elem array)
 	       (input == VQ_I32 && array == VQ_I64);
 }
 
-/* Number of samples of type t in an array of the same elements; 0: the shapes do not fit. */
-static int64_t samples_in(const vq_type *t, const vq_type *a)
+int64_t vq_samples_in(const vq_type *t, const vq_type *a)
 {
 	if (vq_same_shape(t, a))
 		return 1;
@@ -233,7 +232,7 @@ static bool connect(
 
 	*f = (feed){.array = *array};
 	if (holds(t->elem, array->type.elem)) {
-		count = samples_in(t, &array->type);
+		count = vq_samples_in(t, &array->type);
 	} else if (t->elem == VQ_F32 && array->type.elem == VQ_U8) {
 		if (picture_of(s, input, &s->picture))
 			count = images_in(&s->picture, &array->type, f);
@@ -285,7 +284,7 @@ static bool copy_elements(source *s, const feed *f, uint32_t input, uint32_t sam
 			memcpy(&v, from + (size_t)i * sizeof v, sizeof v);
 			if (v < INT32_MIN || v > INT32_MAX)
 				return vq_error(s->diag, NULL,
-					"input '%s', calibration sample %u: %lld does not fit in "
+					"input '%s', sample %u: %lld does not fit in "
 					"32 bits",
 					s->g->input[input].name, (unsigned)sample, (long long)v);
 			((int32_t *)in)[i] = (int32_t)v;
@@ -311,7 +310,7 @@ static bool copy_images(source *s, const feed *f, uint32_t input, uint32_t sampl
 			for (uint32_t c = 0; c < image.channels; c++)
 				image.pixel[i * image.channels + c] =
 					from[f->nhwc ? i * image.channels + c : c * plane + i];
-		good = fit(s, &scratch, "option -calib", &image);
+		good = fit(s, &scratch, NULL, &image);
 		if (good)
 			put_image(s, input_type(s, input)->elem, &image, b, in);
 	}
@@ -406,6 +405,14 @@ static bool get_files(void *self, uint32_t sample, void *const *in)
 }
 
 static const char *const extensions[] = {".png", ".jpg", ".jpeg", ".npy", NULL};
+
+static bool is_image(const char *path)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		if (vq_path_ends(path, extensions[i]))
+			return true;
+	return false;
+}
 
 static bool open_list(source *s, const char *where, const char *path)
 {
@@ -533,7 +540,7 @@ bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const 
 	*s = (source){.arena = arena, .diag = diag, .g = g, .image = image};
 	*samples = (vq_samples){.self = s};
 	if (g->n_inputs == 0)
-		return vq_error(diag, "option -calib", "the model has no inputs");
+		return vq_error(diag, NULL, "the model has no inputs: it takes no samples");
 	s->feed = VQ_ARRAY(arena, g->n_inputs, feed);
 	if (vq_is_folder(path)) {
 		where = vq_arena_printf(arena, "folder '%s'", path);
@@ -546,6 +553,8 @@ bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const 
 			good = connect_npy(s, where, path, &n);
 		else if (vq_path_ends(path, ".npz"))
 			good = connect_npz(s, where, path, &n);
+		else if (is_image(path))
+			keep(&s->files, arena, path), good = connect_files(s, where, &n);
 		else
 			good = open_list(s, where, path) && connect_files(s, where, &n);
 	}

@@ -110,6 +110,9 @@ bool vq_take_over(vq_graph *g, vq_node n, vq_value v)
 	if (!v.id || !vq_same_type(vq_type_of(g, v), vq_type_of(g, g->node[n.id].out)))
 		return false;
 	vq_inherit(g, v, n);
+	/* the fused operator computes what n did: bias, scale and all */
+	if (vq_def_of(g, v).id && g->value[g->node[n.id].out.id].name)
+		g->value[v.id].name = g->value[g->node[n.id].out.id].name;
 	vq_replace(g, g->node[n.id].out, v);
 	g->node[n.id].op = VQ_OP_NONE;
 	return true;

@@ -10,7 +10,7 @@ enum { SAMPLES = 8 };
 typedef struct product {
 	vq_value reference, quantized;
 	float *result;        /* of the float graph on the current sample */
-	double signal, noise; /* sums of squares so far */
+	vq_distance distance; /* so far */
 } product;
 
 typedef struct meter {
@@ -29,8 +29,7 @@ static void keep(void *user, vq_value v, const void *data)
 	memcpy(p->result, data, vq_type_bytes(vq_type_of(m->p->reference, v)));
 }
 
-/* element i of a tensor as a number */
-static double number(const vq_quant *q, const vq_type *t, const void *data, int64_t i)
+double vq_element(const vq_quant *q, const vq_type *t, const void *data, int64_t i)
 {
 	uint32_t k = 0;
 	int64_t inner = 1;
@@ -45,19 +44,40 @@ static double number(const vq_quant *q, const vq_type *t, const void *data, int6
 	return (((const int8_t *)data)[i] - q->zero[k]) * (double)q->scale[k];
 }
 
+void vq_distance_add(
+	vq_distance *d, const vq_quant *q, const vq_type *t, const void *data, const float *want)
+{
+	for (int64_t i = 0; i < vq_type_count(t); i++) {
+		double y = (double)want[i], x = vq_element(q, t, data, i), e = x - y;
+
+		d->signal += y * y;
+		d->noise += e * e;
+		d->got += x * x;
+		d->both += x * y;
+		d->worst = fabs(e) > d->worst || isnan(e) ? fabs(e) : d->worst;
+		d->peak = fabs(y) > d->peak ? fabs(y) : d->peak;
+	}
+}
+
+double vq_distance_sqnr(const vq_distance *d)
+{
+	return d->noise == 0 ? (double)INFINITY : 10 * log10(d->signal / d->noise);
+}
+
+double vq_distance_cosine(const vq_distance *d)
+{
+	if (d->signal == 0 || d->got == 0)
+		return d->signal == d->got ? 1 : 0;
+	return d->both / (sqrt(d->signal) * sqrt(d->got));
+}
+
 static void compare(void *user, vq_value v, const void *data)
 {
 	meter *m = user;
 	product *p = &m->product[m->of_quantized[v.id] - 1];
 	const vq_type *t = vq_type_of(m->p->g, v);
-	const vq_quant *q = vq_quant_of(m->p->g, t);
 
-	for (int64_t i = 0; i < vq_type_count(t); i++) {
-		double y = (double)p->result[i], e = number(q, t, data, i) - y;
-
-		p->signal += y * y;
-		p->noise += e * e;
-	}
+	vq_distance_add(&p->distance, vq_quant_of(m->p->g, t), t, data, p->result);
 }
 
 static uint32_t count_products(const vq_graph *g)
@@ -156,7 +176,7 @@ bool vq_measure(vq_pass *p)
 	ok = run(&m);
 	for (uint32_t k = 0; ok && k < m.n; k++)
 		p->report->site[p->first_site + k].sqnr_db =
-			10 * log10(m.product[k].signal / m.product[k].noise);
+			vq_distance_sqnr(&m.product[k].distance);
 	p->reference = NULL;
 	vq_arena_free(&m.scratch);
 	return ok;

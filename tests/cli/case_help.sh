@@ -7,6 +7,10 @@ run 0 -print-targets
 prints "x86-64" "aarch64" "armv7" "riscv64"
 run 0 -target=riscv64 -mcpu=help
 prints "spacemit-x60"
+run 0 -target=aarch64 -mattr=help
+prints "dotprod" "cortex-a76"
+run 2 -target=aarch64 -mcpu=cortex-a9000 -mattr=help
+says "unknown CPU 'cortex-a9000'"
 run 0 -print-ops
 prints "LayerNormalization"
 quiet
