@@ -90,7 +90,8 @@ bool vq_pass_insert_dynamic(vq_pass *p)
 
 	if (p->set->scheme != VQ_SCHEME_W8A8_DYNAMIC)
 		return true;
-	s.of = VQ_ARRAY(&scratch, p->g->n_values, vq_node);
+	/* a linear may read the result of one that was replaced: each gives three new values */
+	s.of = VQ_ARRAY(&scratch, p->g->n_values + 3 * (size_t)n_nodes, vq_node);
 	if (p->report)
 		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && i < n_nodes; i++) {

@@ -8,6 +8,7 @@
 # With `# >>> want error` instead the run must fail, and every line below, without its "# ", must occur in its messages.
 # UPDATE=1 rewrites the want part of files that differ; review the diff as code.
 set -u
+export MALLOC_PERTURB_=85 # what nobody has set is not 0 by chance
 
 usage="usage: run.sh VITQC [FILE.vir ...]"
 vitqc=${1:?$usage}
