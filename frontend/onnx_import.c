@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { DEPTH_LIMIT = 8 }; /* of subgraphs */
+enum { DEPTH_LIMIT = 8 }; /* of subgraphs whose uses of outer names are counted */
 
 static const vq_onnx_op ops[] = {
 #define VQ_ONNX(type, domain, since, until, least, most, importer, ir, flags) \
@@ -52,9 +52,14 @@ static const struct { const char *type, *hint; } advice[] = {
 	{ "RandomUniformLike", "export the model in evaluation mode" },
 };
 
+const char *vq_onnx_domain(const char *domain)
+{
+	return domain && strcmp(domain, "ai.onnx") ? domain : "";
+}
+
 static const char *domain_of(const Onnx__NodeProto *n)
 {
-	return n->domain && strcmp(n->domain, "ai.onnx") ? n->domain : "";
+	return vq_onnx_domain(n->domain);
 }
 
 static const char *type_of(const Onnx__NodeProto *n)
@@ -62,25 +67,10 @@ static const char *type_of(const Onnx__NodeProto *n)
 	return n->op_type ? n->op_type : "";
 }
 
-static bool is_function(const vq_onnx *o, const char *domain, const char *type)
-{
-	const Onnx__ModelProto *p = o->model->proto;
-
-	for (size_t i = 0; i < p->n_functions; i++)
-		if (p->functions[i]->name && !strcmp(p->functions[i]->name, type) &&
-			!strcmp(p->functions[i]->domain ? p->functions[i]->domain : "", domain))
-			return true;
-	return false;
-}
-
 static void hint_unsupported(vq_onnx *o)
 {
 	const char *type = type_of(o->node), *domain = domain_of(o->node);
 
-	if (is_function(o, domain, type)) {
-		vq_hint(o->diag, "the model defines it as a function: expand it with onnx.inliner.inline_local_functions");
-		return;
-	}
 	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
 		if (!strcmp(advice[i].type, type)) {
 			vq_hint(o->diag, "%s", advice[i].hint);
@@ -112,6 +102,17 @@ static void note_inputs(vq_onnx *o)
 
 /* ---- one node ---- */
 
+static const vq_onnx_op *row_of_function(vq_onnx *o)
+{
+	vq_onnx_op *row = vq_arena_alloc(o->arena, sizeof *row);
+
+	*row = (vq_onnx_op){
+		.type = type_of(o->node), .domain = domain_of(o->node), .most = -1, .import = vq_onnx_call,
+		.flags = VQ_ONNX_CODES | VQ_ONNX_EMPTIES,
+	};
+	return row;
+}
+
 /* The row for the node, NULL after an error in diag. */
 static const vq_onnx_op *find_op(vq_onnx *o)
 {
@@ -119,6 +120,9 @@ static const vq_onnx_op *find_op(vq_onnx *o)
 	int64_t opset = o->model->opset;
 	const vq_onnx_op *near = NULL;
 
+	/* what the model itself defines is what it means, even where we know an operator of that name */
+	if (vq_onnx_function_of(o, o->node))
+		return row_of_function(o);
 	for (size_t i = 0; i < N_OPS; i++) {
 		if (strcmp(ops[i].type, type) || strcmp(ops[i].domain, domain))
 			continue;
@@ -200,7 +204,7 @@ static const char *where_of(vq_onnx *o, const Onnx__NodeProto *n)
 	const char *name = n->name && *n->name ? n->name : n->n_output ? n->output[0] : "";
 	const char *domain = domain_of(n);
 
-	return vq_arena_printf(o->arena, "node '%s' (%s%s%s)", name, domain, *domain ? "." : "", type_of(n));
+	return vq_arena_printf(o->arena, "node '%s' (%s%s%s)", vq_onnx_display(o, name), domain, *domain ? "." : "", type_of(n));
 }
 
 static void poison(vq_onnx *o)
@@ -229,6 +233,8 @@ static void name_nodes(vq_onnx *o)
 
 	if (!name || !*name)
 		name = o->node->n_output ? o->node->output[0] : NULL;
+	if (name && o->first_node < o->g->n_nodes)
+		name = vq_onnx_display(o, name);
 	for (uint32_t i = o->first_node; i < o->g->n_nodes; i++)
 		if (!o->g->node[i].name) {
 			o->g->node[i].name = name;
@@ -242,6 +248,7 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 	uint32_t errors = o->diag->errors;
 	bool silent, ok;
 
+	node = vq_onnx_localize(o, node);
 	o->node = node;
 	o->where = where_of(o, node);
 	o->first_node = o->g->n_nodes;
@@ -253,7 +260,7 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 		ok = check_row(o) && o->op->import(o) && check_outputs(o) && vq_onnx_attr_check(o);
 		if (!ok && errors == o->diag->errors)
 			vq_onnx_refuse(o, "it cannot be imported");
-		if (!ok)
+		if (!ok && o->op->import != vq_onnx_call)
 			note_inputs(o);
 		name_nodes(o);
 	}
@@ -271,7 +278,7 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 /* Gives name its definer; false after an error if it has one already. */
 static bool define(vq_onnx *o, const char *name, const char *by)
 {
-	uint32_t id = vq_onnx_name_id(o, name);
+	uint32_t id = vq_onnx_local_id(o, name);
 
 	if (o->name[id].node) {
 		vq_error(o->diag, by, "the tensor name '%s' is used twice: also by %s", name, o->name[id].node);
@@ -281,7 +288,7 @@ static bool define(vq_onnx *o, const char *name, const char *by)
 	return true;
 }
 
-static void define_initializers(vq_onnx *o, const Onnx__GraphProto *graph)
+void vq_onnx_define_initializers(vq_onnx *o, const Onnx__GraphProto *graph)
 {
 	for (size_t i = 0; i < graph->n_initializer; i++) {
 		const Onnx__TensorProto *t = graph->initializer[i];
@@ -301,53 +308,42 @@ static void define_initializers(vq_onnx *o, const Onnx__GraphProto *graph)
 			graph->n_sparse_initializer);
 }
 
-static void define_outputs_of_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
+static void define_outputs(vq_onnx *o, Onnx__NodeProto *const *node, size_t n)
 {
-	for (size_t i = 0; i < graph->n_node; i++) {
-		const Onnx__NodeProto *n = graph->node[i];
-		const char *where = where_of(o, n);
+	for (size_t i = 0; i < n; i++) {
+		const char *where = where_of(o, node[i]);
 
-		for (size_t k = 0; k < n->n_output; k++)
-			if (*n->output[k])
-				define(o, n->output[k], where);
+		for (size_t k = 0; k < node[i]->n_output; k++)
+			if (*node[i]->output[k])
+				define(o, node[i]->output[k], where);
 	}
 }
 
-static void count_uses(vq_onnx *o, const Onnx__GraphProto *graph)
+/* subgraphs use outer names, too: a name of theirs that is also one of ours counts, which costs nothing */
+static void count_uses(vq_onnx *o, Onnx__NodeProto *const *node, size_t n, uint32_t depth)
 {
-	for (size_t i = 0; i < graph->n_node; i++)
-		for (size_t k = 0; k < graph->node[i]->n_input; k++)
-			if (*graph->node[i]->input[k])
-				o->name[vq_onnx_name_id(o, graph->node[i]->input[k])].uses++;
-	for (size_t i = 0; i < graph->n_output; i++)
-		if (graph->output[i]->name)
-			o->name[vq_onnx_name_id(o, graph->output[i]->name)].uses++;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < node[i]->n_input; k++)
+			vq_onnx_use(o, node[i]->input[k]);
+		for (size_t k = 0; k < node[i]->n_attribute && depth < DEPTH_LIMIT; k++) {
+			const Onnx__AttributeProto *a = node[i]->attribute[k];
+			const Onnx__GraphProto *graph = a->has_g && a->g.len ? vq_onnx_unpack_graph(o->model, &a->g) : NULL;
+
+			if (!graph)
+				continue;
+			count_uses(o, graph->node, graph->n_node, depth + 1);
+			for (size_t j = 0; j < graph->n_output; j++)
+				vq_onnx_use(o, graph->output[j]->name);
+		}
+	}
 }
 
-/* Registers the graph's tensors, then imports its nodes in order. Errors go to diag. */
-static void add_nodes(vq_onnx *o, const Onnx__GraphProto *graph)
+void vq_onnx_add_nodes(vq_onnx *o, Onnx__NodeProto *const *node, size_t n)
 {
-	define_outputs_of_nodes(o, graph);
-	count_uses(o, graph);
-	for (size_t i = 0; i < graph->n_node; i++)
-		import_node(o, graph->node[i]);
-}
-
-bool vq_onnx_inline(vq_onnx *o, const Onnx__GraphProto *graph, const char *const **outputs, uint32_t *n_outputs)
-{
-	const char **name = VQ_ARRAY(o->arena, graph->n_output, const char *);
-
-	if (o->depth == DEPTH_LIMIT)
-		return vq_onnx_refuse(o, "subgraphs are nested more than %d deep", DEPTH_LIMIT);
-	o->depth++;
-	define_initializers(o, graph);
-	add_nodes(o, graph);
-	o->depth--;
-	for (size_t i = 0; i < graph->n_output; i++)
-		name[i] = graph->output[i]->name ? graph->output[i]->name : "";
-	*outputs = name;
-	*n_outputs = (uint32_t)graph->n_output;
-	return true;
+	define_outputs(o, node, n);
+	count_uses(o, node, n, 0);
+	for (size_t i = 0; i < n; i++)
+		import_node(o, node[i]);
 }
 
 /* a declared shape that contradicts the inferred one is worth a warning: ours was computed, theirs is often stale */
@@ -419,9 +415,11 @@ static bool import_model(vq_onnx *o, const vq_import_options *options)
 	for (size_t i = 0; i < graph->n_node; i++)
 		names += graph->node[i]->n_output;
 	vq_onnx_names_init(o, names);
-	define_initializers(o, graph);
+	vq_onnx_define_initializers(o, graph);
 	vq_onnx_add_inputs(o, graph, options);
-	add_nodes(o, graph);
+	for (size_t i = 0; i < graph->n_output; i++)
+		vq_onnx_use(o, graph->output[i]->name);
+	vq_onnx_add_nodes(o, graph->node, graph->n_node);
 	for (size_t i = 0; i < graph->n_output; i++)
 		add_output(o, graph->output[i]);
 	if (!graph->n_output)

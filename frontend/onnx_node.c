@@ -285,27 +285,29 @@ bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, const vq_type *t)
 	return true;
 }
 
-bool vq_onnx_out_named(vq_onnx *o, uint32_t i, const char *name)
+bool vq_onnx_out_id(vq_onnx *o, uint32_t i, uint32_t id)
 {
-	uint32_t from = vq_onnx_find(o, name), to;
+	vq_onnx_name from;
+	uint32_t to;
 
 	if (!has_output(o, i))
 		return true;
-	if (from && o->name[from].state == VQ_ONNX_STORED)
-		vq_onnx_load_stored(o, from);
-	if (!from || (o->name[from].state != VQ_ONNX_VALUE && o->name[from].state != VQ_ONNX_NOTHING))
-		return vq_onnx_refuse(o, "tensor '%s' is not computed", name);
+	if (id && o->name[id].state == VQ_ONNX_STORED)
+		vq_onnx_load_stored(o, id);
+	if (!id || (o->name[id].state != VQ_ONNX_VALUE && o->name[id].state != VQ_ONNX_NOTHING))
+		return vq_onnx_refuse(o, "tensor '%s' is not computed", id ? o->name[id].name : "");
+	from = o->name[id];
 	to = vq_onnx_name_id(o, o->node->output[i]);
-	o->name[to].state = o->name[from].state;
-	o->name[to].value = o->name[from].value;
-	o->name[to].empty = o->name[from].empty;
-	o->name[to].data_type = o->name[from].data_type;
+	o->name[to].state = from.state;
+	o->name[to].value = from.value;
+	o->name[to].empty = from.empty;
+	o->name[to].data_type = from.data_type;
 	return true;
 }
 
 bool vq_onnx_out_same(vq_onnx *o, uint32_t i, uint32_t k)
 {
-	return vq_onnx_out_named(o, i, o->node->input[k]);
+	return vq_onnx_out_id(o, i, vq_onnx_find(o, o->node->input[k]));
 }
 
 bool vq_onnx_out_tensor(vq_onnx *o, uint32_t i, const Onnx__TensorProto *t)

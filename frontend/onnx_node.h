@@ -32,11 +32,14 @@ typedef enum vq_onnx_state {
 	VQ_ONNX_VALUE,
 	VQ_ONNX_NOTHING,  /* a tensor without elements, which the IR has not */
 	VQ_ONNX_POISONED, /* its node was refused: users stay silent */
+	VQ_ONNX_ABSENT,   /* input of a function that the call leaves out */
 } vq_onnx_state;
 
 /* What a tensor name of the model stands for. */
 typedef struct vq_onnx_name {
-	const char *name;
+	const char *name;                  /* unique, for messages */
+	const char *local;                 /* in its scope */
+	uint32_t scope;                    /* id, 0: the model's graph */
 	uint32_t next;                     /* in its hash chain, 0 = end */
 	uint32_t uses;                     /* by node inputs and graph outputs */
 	vq_onnx_state state;
@@ -47,6 +50,15 @@ typedef struct vq_onnx_name {
 	const char *node;                  /* "node 'x' (Op)" that defines it, for messages; NULL: none yet */
 } vq_onnx_name;
 
+/* Names of a subgraph or of one call of a function. */
+typedef struct vq_onnx_scope {
+	const struct vq_onnx_scope *outer;
+	uint32_t id;
+	const char *prefix;                /* of names in messages, "" or "call/" */
+	const Onnx__NodeProto *call;       /* of a function: outer names are not seen; NULL: a subgraph */
+	const Onnx__FunctionProto *function;
+} vq_onnx_scope;
+
 /* The import under way. */
 struct vq_onnx {
 	vq_graph *g;
@@ -55,7 +67,10 @@ struct vq_onnx {
 	vq_onnx_model *model;
 	vq_onnx_name *name; uint32_t n_names, cap_names; /* [0] unused */
 	uint32_t *bucket, n_buckets;                     /* heads of the hash chains; a power of two */
-	uint32_t depth;                                  /* of subgraphs */
+	const vq_onnx_scope *scope;                      /* NULL: the model's graph */
+	uint32_t n_scopes;                               /* made so far */
+	uint32_t depth;                                  /* of subgraphs and calls */
+	uint32_t called;                                 /* nodes of functions imported so far */
 	bool said_half, said_double;                     /* once per model */
 	/* the node being imported */
 	const Onnx__NodeProto *node;
@@ -144,13 +159,10 @@ bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, const vq_type *t);
 bool vq_onnx_out_empty_list(vq_onnx *o, uint32_t i, vq_elem elem);
 /* Output i is the very tensor that input k is, with its state. */
 bool vq_onnx_out_same(vq_onnx *o, uint32_t i, uint32_t k);
-/* Output i is the tensor called name (of a subgraph). */
-bool vq_onnx_out_named(vq_onnx *o, uint32_t i, const char *name);
+/* Output i is the tensor with this id (of a subgraph). */
+bool vq_onnx_out_id(vq_onnx *o, uint32_t i, uint32_t id);
 /* Stores constant t as output i. */
 bool vq_onnx_out_tensor(vq_onnx *o, uint32_t i, const Onnx__TensorProto *t);
-
-/* Imports the nodes of a subgraph whose names join the outer ones (If with a constant condition). */
-bool vq_onnx_inline(vq_onnx *o, const Onnx__GraphProto *graph, const char *const **outputs, uint32_t *n_outputs);
 
 /* every importer of onnx_ops.def */
 #define VQ_ONNX(type, domain, since, until, least, most, importer, ir, flags) vq_onnx_importer vq_import_##importer;

@@ -415,35 +415,3 @@ bool vq_import_gather_nd(vq_onnx *o)
 		dim[rank++] = t.dim[i];
 	return vq_onnx_out(o, 0, vq_onnx_reshape(o, x, rank, dim));
 }
-
-/* ---- If ---- */
-
-/* Exporters leave an If behind where a shape decides; the condition is then constant and one branch is the model. */
-bool vq_import_if(vq_onnx *o)
-{
-	const uint8_t *condition = vq_onnx_data_of(o, vq_onnx_in(o, 0), VQ_BOOL);
-	const Onnx__AttributeProto *yes = vq_onnx_attr(o, "then_branch"), *no = vq_onnx_attr(o, "else_branch"), *taken;
-	const char *const *name;
-	Onnx__GraphProto *graph;
-	uint32_t n, errors = o->diag->errors;
-
-	if (!condition) {
-		vq_onnx_refuse(o, "the condition is computed at run time, expected a constant");
-		vq_hint(o->diag, "control flow is not supported: export by tracing, with fixed shapes");
-		return false;
-	}
-	taken = *condition ? yes : no;
-	if (!taken || !taken->has_g)
-		return vq_onnx_refuse(o, "the %s branch is missing", *condition ? "then" : "else");
-	graph = vq_onnx_unpack_graph(o->model, &taken->g);
-	if (!graph)
-		return vq_onnx_refuse(o, "the %s branch cannot be decoded", *condition ? "then" : "else");
-	if (!vq_onnx_inline(o, graph, &name, &n) || o->diag->errors != errors)
-		return false;
-	if (n != o->node->n_output)
-		return vq_onnx_refuse(o, "the branch has %u outputs, expected %zu", (unsigned)n, o->node->n_output);
-	for (uint32_t i = 0; i < n; i++)
-		if (!vq_onnx_out_named(o, i, name[i]))
-			return false;
-	return true;
-}
