@@ -9,6 +9,7 @@ typedef enum vq_field_kind {
 	VQ_FIELD_I64,
 	VQ_FIELD_F32,
 	VQ_FIELD_BOOL,
+	VQ_FIELD_COUNT,
 	VQ_FIELD_ELEM,
 	VQ_FIELD_DIMS,
 	VQ_FIELD_OUTDIMS,

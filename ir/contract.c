@@ -107,6 +107,16 @@ vq_row_scale vq_c_row_scale(float lo, float hi)
 	return r;
 }
 
+vq_row_scale vq_c_row_scale_symmetric(float lo, float hi)
+{
+	vq_row_scale r = {.zero = 0};
+	float most = vq_c_max(-lo, hi);
+
+	r.scale = vq_c_max(vq_c_min(most, 0x1p100f) * (1.0f / 127.0f), VQ_LEAST_ROW_SCALE);
+	r.inv = 1.0f / r.scale;
+	return r;
+}
+
 float vq_c_poly(const vq_poly *p, float z)
 {
 	float r = p->c[p->n - 1];
@@ -356,6 +366,23 @@ float vq_c_merge_bias(float bias, float so)
 float vq_c_score_scale(float scale, float sq, float sk)
 {
 	return (float)((double)scale * (double)sq * (double)sk * VQ_LOG2E);
+}
+
+float vq_c_score_factor(float scale)
+{
+	return (float)((double)scale * VQ_LOG2E);
+}
+
+bool vq_c_score_factor_fits(float scale)
+{
+	return scale >= 0x1p-30f && scale <= 0x1p30f;
+}
+
+float vq_c_score_dynamic(float sq, float sk, float factor)
+{
+	float c = (sq * sk) * factor;
+
+	return vq_c_min(vq_c_max(c, VQ_TINY), 0x1p100f);
 }
 
 float vq_c_inverse(double v)

@@ -8,6 +8,7 @@
 #ifndef VQ_IR_CONTRACT_H
 #define VQ_IR_CONTRACT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -83,6 +84,8 @@ typedef struct vq_row_scale {
 	int32_t zero;     /* in [-128, 127] */
 } vq_row_scale;
 vq_row_scale vq_c_row_scale(float lo, float hi);
+/* The same with the zero point 0: codes -127..127. */
+vq_row_scale vq_c_row_scale_symmetric(float lo, float hi);
 
 /* 255 * 2^y for y <= 0, not rounded; NaN and y < -16 give the value at -16, which every dither rounds to 0 */
 float vq_c_exp2_u8(float y);
@@ -98,6 +101,10 @@ float vq_c_tree16(const float s[16]);
 float vq_c_merge_scale(float sx, float sw, float so);        /* sx * sw / so */
 float vq_c_merge_bias(float bias, float so);                 /* bias / so, flushed */
 float vq_c_score_scale(float scale, float sq, float sk);     /* scale * sq * sk * log2(e) */
+float vq_c_score_factor(float scale);                        /* scale * log2(e), of attention_dynamic */
+bool vq_c_score_factor_fits(float scale);                    /* may attention_dynamic have this scale? */
+/* (sq * sk) * factor, brought into [2^-100, 2^100]: what scales a row of scores when sq and sk are known at run time only */
+float vq_c_score_dynamic(float sq, float sk, float factor);
 float vq_c_inverse(double v);                                /* 1 / v */
 
 #endif

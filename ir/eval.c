@@ -202,9 +202,10 @@ const char *vq_eval_node(const vq_graph *g, const vq_node_info *node, const vq_t
 	case VQ_CLASS_NORM:
 		return vq_eval_norm(&e);
 	case VQ_CLASS_DOT:
-		return node->op == VQ_OP_ATTENTION	? vq_eval_attention(&e)
-		       : node->op == VQ_OP_LINEAR_DYNAMIC ? vq_eval_linear_dynamic(&e)
-							  : vq_eval_dot(&e);
+		return node->op == VQ_OP_ATTENTION	     ? vq_eval_attention(&e)
+		       : node->op == VQ_OP_ATTENTION_DYNAMIC ? vq_eval_attention_dynamic(&e)
+		       : node->op == VQ_OP_LINEAR_DYNAMIC    ? vq_eval_linear_dynamic(&e)
+							     : vq_eval_dot(&e);
 	case VQ_CLASS_QUANT:
 		return node->op == VQ_OP_QUANTIZE_DYNAMIC ? vq_eval_quantize_dynamic(&e)
 							  : convert(&e);

@@ -1,7 +1,8 @@
 /*
  * attention: q [B,N,H*D], k [B,M,H*D], v [B,M,H*E] and maybe an additive bias to [B,N,H*E]. With quantized q, k and v
  * an integer operator: scores and weighted sums are exact integers, the softmax gives codes of 255 * 2^y with a fixed
- * dither, and their sum is divided out at the end (docs/ir.md).
+ * dither, and their sum is divided out at the end (docs/ir.md). attention_dynamic differs in where scales come from: its
+ * codes bring them along.
  */
 #include "ir/contract.h"
 #include "ir/eval_ops.h"
@@ -15,7 +16,8 @@ typedef struct shape {
 
 static shape shape_of(const vq_eval *ev)
 {
-	const vq_type *q = &ev->in[0].type, *k = &ev->in[1].type, *v = &ev->in[2].type;
+	uint32_t step = ev->node->op == VQ_OP_ATTENTION_DYNAMIC ? 2 : 1; /* codes and rows */
+	const vq_type *q = &ev->in[0].type, *k = &ev->in[step].type, *v = &ev->in[2 * step].type;
 	int64_t heads = ev->node->attr.attention.heads;
 
 	return (shape){
@@ -31,7 +33,7 @@ typedef struct bias_row {
 /* The bias broadcasts to [B,H,N,M]. */
 static bias_row bias_of(const vq_eval *ev, const float *bias, int64_t b, int64_t h, int64_t n)
 {
-	const vq_type *t = &ev->in[3].type;
+	const vq_type *t = &ev->in[ev->node->op == VQ_OP_ATTENTION_DYNAMIC ? 6 : 3].type;
 	int64_t at[4] = {b, h, n, 0}, offset = 0, stride = 1;
 	bias_row r = {NULL, 0};
 
@@ -110,6 +112,14 @@ static uint32_t head_entry(const vq_quant *q, const vq_type *t, int64_t heads, i
 	return (uint32_t)(h / (heads / n));
 }
 
+static const char *too_long(vq_eval *ev, const shape *s)
+{
+	if (s->d <= INT32_MAX / (128 * 128) && s->m <= INT32_MAX / (255 * 128))
+		return NULL;
+	return vq_arena_printf(ev->a, "sums of %lld dimensions and %lld keys do not fit 32 bits",
+		(long long)s->d, (long long)s->m);
+}
+
 static const char *check_codes(vq_eval *ev, const shape *s)
 {
 	static const char *const name[] = {"q", "k", "v"};
@@ -129,11 +139,7 @@ static const char *check_codes(vq_eval *ev, const shape *s)
 				return vq_arena_printf(ev->a, "%s has zero point %d, expected 0",
 					name[i], q->zero[c]);
 	}
-	if (s->d > INT32_MAX / (128 * 128) || s->m > INT32_MAX / (255 * 128))
-		return vq_arena_printf(ev->a,
-			"sums of %lld dimensions and %lld keys do not fit 32 bits", (long long)s->d,
-			(long long)s->m);
-	return NULL;
+	return too_long(ev, s);
 }
 
 /* Scores of one query, y[j] <= 0 in base 2, from the exact sums acc[j] */
@@ -180,98 +186,160 @@ static const char *result_factors(
 	return NULL;
 }
 
-/* Scratch of one head. */
-typedef struct work {
-	int32_t *acc;  /* [M] */
-	float *y;      /* [M] */
-	int32_t *sum;  /* [E] */
-	float *factor; /* [E] */
-	int32_t *zero; /* [E] */
-} work;
+/* What the arithmetic of one head needs beside codes. */
+typedef struct head {
+	const int8_t *code[3]; /* q, k, v of the whole operand */
+	float score;           /* of the scores, or... */
+	const float *q_rows;   /* attention_dynamic: scales of this batch element's q, one pair per row and head */
+	int64_t q_step;        /* floats between rows of q_rows, 0 if they share one */
+	float sk;              /* attention_dynamic */
+	float *factor;         /* [E], of the result */
+	int32_t *zero;         /* [E] */
+	/* scratch */
+	int32_t *acc;          /* [M] */
+	float *y;              /* [M] */
+	int32_t *sum;          /* [E] */
+} head;
 
-static const char *attend_codes(
-	vq_eval *ev, const shape *s, const float *bias, int64_t b, int64_t h, work *w)
+static void attend_row(vq_eval *ev, const shape *s, const float *bias, int64_t b, int64_t h, int64_t n, const head *w)
 {
-	const vq_quant *quant[3], *qo = vq_eval_out_quant(ev);
-	const int8_t *code[3];
-	float scale[3], score;
+	const vq_quant *qo = vq_eval_out_quant(ev);
+	const int8_t *q = w->code[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
+	int64_t out = (b * s->n + n) * s->heads * s->e + h * s->e;
+	bool dynamic = w->q_rows != NULL;
+	bias_row row = {NULL, 0};
+	int32_t total = 0;
+	float score = w->score, inverse;
+
+	if (bias)
+		row = bias_of(ev, bias, b, h, n);
+	if (dynamic)
+		score = vq_c_score_dynamic(w->q_rows[n * w->q_step + 2 * h], w->sk,
+			vq_c_score_factor(ev->node->attr.attention.scale));
+	for (int64_t j = 0; j < s->m; j++) {
+		const int8_t *k = w->code[1] + (b * s->m + j) * s->heads * s->d + h * s->d;
+
+		w->acc[j] = 0;
+		for (int64_t d = 0; d < s->d; d++)
+			w->acc[j] += q[d] * k[d];
+	}
+	scores(w->acc, s->m, score, &row, w->y);
+	memset(w->sum, 0, (size_t)s->e * sizeof *w->sum);
+	for (int64_t j = 0; j < s->m; j++) {
+		const int8_t *v = w->code[2] + (b * s->m + j) * s->heads * s->e + h * s->e;
+		int32_t c = vq_c_softmax_code(w->y[j], vq_dither((uint32_t)j));
+
+		total += c;
+		for (int64_t i = 0; c && i < s->e; i++)
+			w->sum[i] += c * v[i];
+	}
+	inverse = 1.0f / (float)(total > 0 ? total : 1);
+	for (int64_t i = 0; i < s->e; i++) {
+		float u = (float)w->sum[i] * inverse;
+		float r = u * w->factor[i];
+
+		if (qo && dynamic)
+			r = r * vq_c_inverse((double)qo->scale[vq_eval_entry(qo, &ev->out->type, h * s->e + i)]);
+		if (qo)
+			((int8_t *)ev->out->data)[out + i] = (int8_t)vq_c_quantize(r, qo->lo, qo->hi, w->zero[i]);
+		else
+			((float *)ev->out->data)[out + i] = r;
+	}
+}
+
+static head new_head(vq_eval *ev, const shape *s)
+{
+	return (head){
+		.acc = VQ_ARRAY(ev->a, (size_t)s->m, int32_t),
+		.y = VQ_ARRAY(ev->a, (size_t)s->m, float),
+		.sum = VQ_ARRAY(ev->a, (size_t)s->e, int32_t),
+		.factor = VQ_ARRAY(ev->a, (size_t)s->e, float),
+		.zero = VQ_ARRAY(ev->a, (size_t)s->e, int32_t),
+	};
+}
+
+/* Factors of head h when scales are in the types. */
+static const char *static_scales(vq_eval *ev, const shape *s, int64_t h, head *w)
+{
+	float scale[3];
 	bool ok = true;
-	const char *wrong;
 
 	for (uint32_t i = 0; i < 3; i++) {
-		quant[i] = vq_eval_in_quant(ev, i);
-		code[i] = ev->in[i].data;
-		scale[i] = quant[i]->scale[head_entry(quant[i], &ev->in[i].type, s->heads, h, &ok)];
+		const vq_quant *q = vq_eval_in_quant(ev, i);
+
+		w->code[i] = ev->in[i].data;
+		scale[i] = q->scale[head_entry(q, &ev->in[i].type, s->heads, h, &ok)];
 	}
-	score = vq_c_score_scale(ev->node->attr.attention.scale, scale[0], scale[1]);
-	if (!(score >= VQ_TINY && score <= 0x1p100f))
+	w->score = vq_c_score_scale(ev->node->attr.attention.scale, scale[0], scale[1]);
+	if (!(w->score >= VQ_TINY && w->score <= 0x1p100f))
 		return vq_arena_printf(
-			ev->a, "scale of the scores %a is outside [2^-100, 2^100]", (double)score);
-	wrong = result_factors(ev, s, h, scale[2], w->factor, w->zero);
-	if (wrong)
-		return wrong;
-	for (int64_t n = 0; n < s->n; n++) {
-		const int8_t *q = code[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
-		int64_t out = (b * s->n + n) * s->heads * s->e + h * s->e;
-		bias_row row = {NULL, 0};
-		int32_t total = 0;
-		float inverse;
+			ev->a, "scale of the scores %a is outside [2^-100, 2^100]", (double)w->score);
+	return result_factors(ev, s, h, scale[2], w->factor, w->zero);
+}
 
-		if (bias)
-			row = bias_of(ev, bias, b, h, n);
-		for (int64_t j = 0; j < s->m; j++) {
-			const int8_t *k = code[1] + (b * s->m + j) * s->heads * s->d + h * s->d;
+static const char *check_result(vq_eval *ev)
+{
+	const vq_quant *qo = vq_eval_out_quant(ev);
 
-			w->acc[j] = 0;
-			for (int64_t d = 0; d < s->d; d++)
-				w->acc[j] += q[d] * k[d];
-		}
-		scores(w->acc, s->m, score, &row, w->y);
-		memset(w->sum, 0, (size_t)s->e * sizeof *w->sum);
-		for (int64_t j = 0; j < s->m; j++) {
-			const int8_t *v = code[2] + (b * s->m + j) * s->heads * s->e + h * s->e;
-			int32_t c = vq_c_softmax_code(w->y[j], vq_dither((uint32_t)j));
-
-			total += c;
-			for (int64_t i = 0; c && i < s->e; i++)
-				w->sum[i] += c * v[i];
-		}
-		inverse = 1.0f / (float)(total > 0 ? total : 1);
-		for (int64_t i = 0; i < s->e; i++) {
-			float u = (float)w->sum[i] * inverse;
-			float r = u * w->factor[i];
-
-			if (qo)
-				((int8_t *)ev->out->data)[out + i] =
-					(int8_t)vq_c_quantize(r, qo->lo, qo->hi, w->zero[i]);
-			else
-				((float *)ev->out->data)[out + i] = r;
-		}
-	}
-	return NULL;
+	if (!qo || qo->axis < 0 || (uint32_t)qo->axis + 1 == ev->out->type.rank)
+		return NULL;
+	return vq_arena_printf(ev->a,
+		"scales of the result lie along axis %d, expected none or the last axis", qo->axis);
 }
 
 static const char *attention_codes(vq_eval *ev)
 {
 	shape s = shape_of(ev);
-	const vq_quant *qo = vq_eval_out_quant(ev);
 	const char *wrong = check_codes(ev, &s);
 	const float *bias = ev->node->n_in > 3 ? vq_eval_f32(ev, 3) : NULL;
-	work w = {
-		.acc = VQ_ARRAY(ev->a, (size_t)s.m, int32_t),
-		.y = VQ_ARRAY(ev->a, (size_t)s.m, float),
-		.sum = VQ_ARRAY(ev->a, (size_t)s.e, int32_t),
-		.factor = VQ_ARRAY(ev->a, (size_t)s.e, float),
-		.zero = VQ_ARRAY(ev->a, (size_t)s.e, int32_t),
-	};
+	head w = new_head(ev, &s);
 
-	if (!wrong && qo && qo->axis >= 0 && (uint32_t)qo->axis + 1 != ev->out->type.rank)
-		wrong = vq_arena_printf(ev->a,
-			"scales of the result lie along axis %d, expected none or the last axis",
-			qo->axis);
-	for (int64_t b = 0; b < s.batch; b++)
-		for (int64_t h = 0; h < s.heads && !wrong; h++)
-			wrong = attend_codes(ev, &s, bias, b, h, &w);
+	if (!wrong)
+		wrong = check_result(ev);
+	for (int64_t h = 0; h < s.heads && !wrong; h++) {
+		wrong = static_scales(ev, &s, h, &w);
+		for (int64_t b = 0; b < s.batch && !wrong; b++)
+			for (int64_t n = 0; n < s.n; n++)
+				attend_row(ev, &s, bias, b, h, n, &w);
+	}
+	return wrong;
+}
+
+/* rows of batch element b: one pair of floats per head, and the floats from row to row */
+static const float *rows_of(const vq_eval *ev, uint32_t operand, int64_t b, int64_t heads, int64_t *step)
+{
+	const vq_type *t = &ev->in[operand].type;
+
+	*step = t->dim[1] == 1 ? 0 : 2 * heads;
+	return (const float *)ev->in[operand].data + (t->dim[0] == 1 ? 0 : b * t->dim[1] * 2 * heads);
+}
+
+const char *vq_eval_attention_dynamic(vq_eval *ev)
+{
+	shape s = shape_of(ev);
+	const vq_quant *qo = vq_eval_out_quant(ev);
+	const float *bias = ev->node->n_in > 6 ? vq_eval_f32(ev, 6) : NULL;
+	head w = new_head(ev, &s);
+	const char *wrong = check_result(ev);
+	int64_t step;
+
+	if (!wrong)
+		wrong = too_long(ev, &s);
+	for (uint32_t i = 0; i < 3; i++)
+		w.code[i] = ev->in[2 * i].data;
+	for (int64_t b = 0; b < s.batch && !wrong; b++)
+		for (int64_t h = 0; h < s.heads; h++) {
+			float sv = rows_of(ev, 5, b, s.heads, &step)[2 * h];
+
+			w.sk = rows_of(ev, 3, b, s.heads, &step)[2 * h];
+			w.q_rows = rows_of(ev, 1, b, s.heads, &w.q_step);
+			for (int64_t i = 0; i < s.e; i++) {
+				w.factor[i] = sv;
+				w.zero[i] = qo ? qo->zero[vq_eval_entry(qo, &ev->out->type, h * s.e + i)] : 0;
+			}
+			for (int64_t n = 0; n < s.n; n++)
+				attend_row(ev, &s, bias, b, h, n, &w);
+		}
 	return wrong;
 }
 

@@ -5,28 +5,46 @@
 #include "ir/contract.h"
 #include "ir/eval_ops.h"
 
+/* A part of the tensor with one scale: rows of n elements, `step` elements apart. */
+static void quantize_part(
+	const float *x, int64_t rows, int64_t n, int64_t step, bool symmetric, int8_t *code, float *row)
+{
+	float lo = 0.0f, hi = 0.0f;
+	vq_row_scale s;
+
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t i = 0; i < n; i++) {
+			lo = vq_c_min(x[r * step + i], lo);
+			hi = vq_c_max(x[r * step + i], hi);
+		}
+	s = symmetric ? vq_c_row_scale_symmetric(lo, hi) : vq_c_row_scale(lo, hi);
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t i = 0; i < n; i++)
+			code[r * step + i] = (int8_t)vq_c_quantize(
+				x[r * step + i] * s.inv, symmetric ? -127 : -128, 127, s.zero);
+	row[0] = s.scale;
+	row[1] = (float)s.zero;
+}
+
 const char *vq_eval_quantize_dynamic(vq_eval *e)
 {
 	const vq_type *t = &e->in[0].type;
-	int64_t n = t->dim[t->rank - 1], rows = vq_type_count(t) / n;
+	const vq_attr *attr = &e->node->attr;
+	int64_t n = t->dim[t->rank - 1], groups = vq_dynamic_groups(attr), rows = 1, parts;
 	const float *x = e->in[0].data;
 	int8_t *code = e->out[0].data;
 	float *row = e->out[1].data;
 
-	for (int64_t r = 0; r < rows; r++, x += n, code += n, row += 2) {
-		float lo = 0.0f, hi = 0.0f;
-		vq_row_scale s;
+	for (uint32_t i = 0; i < (uint32_t)attr->dynamic.span; i++)
+		rows *= t->dim[t->rank - 2 - i];
+	parts = vq_type_count(t) / (n * rows);
+	for (int64_t p = 0; p < parts; p++)
+		for (int64_t g = 0; g < groups; g++) {
+			int64_t at = p * rows * n + g * (n / groups);
 
-		for (int64_t i = 0; i < n; i++) {
-			lo = vq_c_min(x[i], lo);
-			hi = vq_c_max(x[i], hi);
+			quantize_part(x + at, rows, n / groups, n, attr->dynamic.symmetric, code + at,
+				row + 2 * (p * groups + g));
 		}
-		s = vq_c_row_scale(lo, hi);
-		for (int64_t i = 0; i < n; i++)
-			code[i] = (int8_t)vq_c_quantize(x[i] * s.inv, -128, 127, s.zero);
-		row[0] = s.scale;
-		row[1] = (float)s.zero;
-	}
 	return NULL;
 }
 
@@ -41,28 +59,46 @@ static bool exact_sum(const int8_t *x, int32_t zero, const int8_t *w, int64_t k,
 	return acc >= INT32_MIN && acc <= INT32_MAX;
 }
 
+/* which pair of `rows`, some of whose dimensions may be 1, belongs to row r of x */
+static int64_t row_of(const vq_type *x, const vq_type *rows, int64_t r)
+{
+	int64_t at = 0, step = 1;
+
+	for (uint32_t i = x->rank - 1; i-- > 0;) {
+		if (rows->dim[i] > 1) {
+			at += r % x->dim[i] * step;
+			step *= x->dim[i];
+		}
+		r /= x->dim[i];
+	}
+	return at;
+}
+
 const char *vq_eval_linear_dynamic(vq_eval *e)
 {
 	const vq_type *t = &e->in[0].type;
 	const vq_quant *q = vq_eval_in_quant(e, 2);
 	int64_t k = t->dim[t->rank - 1], n = e->in[2].type.dim[0], rows = vq_type_count(t) / k;
 	const int8_t *x = e->in[0].data, *w = e->in[2].data;
-	const float *row = e->in[1].data, *bias = e->node->n_in > 3 ? vq_eval_f32(e, 3) : NULL;
+	const float *pairs = e->in[1].data, *bias = e->node->n_in > 3 ? vq_eval_f32(e, 3) : NULL;
 	float *y = vq_eval_result(e);
 
-	for (int64_t r = 0; r < rows; r++)
+	for (int64_t r = 0; r < rows; r++) {
+		const float *row = pairs + 2 * row_of(t, &e->in[1].type, r);
+
 		for (int64_t c = 0; c < n; c++) {
 			float scale = q->scale[c / (n / q->n)], v;
 			int32_t sum;
 
-			if (!exact_sum(x + r * k, (int32_t)row[2 * r + 1], w + c * k, k, &sum))
+			if (!exact_sum(x + r * k, (int32_t)row[1], w + c * k, k, &sum))
 				return vq_arena_printf(e->a,
 					"accumulator overflow: the sum at position %lld does not fit 32 bits",
 					(long long)(r * n + c));
-			v = (float)sum * row[2 * r];
+			v = (float)sum * row[0];
 			v = v * scale;
 			y[r * n + c] = v + (bias ? vq_c_flush(bias[c]) : 0.0f);
 		}
+	}
 	if (e->out->type.elem == VQ_F32)
 		return NULL;
 	return vq_eval_finish(e, y);

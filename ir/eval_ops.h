@@ -21,6 +21,7 @@ const char *vq_eval_dot(vq_eval *e);
 const char *vq_eval_attention(vq_eval *e);
 const char *vq_eval_quantize_dynamic(vq_eval *e);
 const char *vq_eval_linear_dynamic(vq_eval *e);
+const char *vq_eval_attention_dynamic(vq_eval *e);
 
 /* "add has no meaning for elements of type bool" */
 const char *vq_eval_refuse(vq_eval *e, vq_elem elem);

@@ -142,7 +142,7 @@ vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, c
 		vq_ops[op].attr, attr, n_in ? g->value[in[0].id].type.rank : 0, result->rank);
 	g->n_nodes++;
 	if (vq_ops[op].results > 1) {
-		vq_type second = vq_second_type(result);
+		vq_type second = vq_second_type(result, &g->node[id].attr);
 		vq_value v = add_value(g, &second, VQ_DEF_NODE, id);
 
 		g->node[id].out2 = v;
@@ -150,11 +150,19 @@ vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, c
 	return out;
 }
 
-vq_type vq_second_type(const vq_type *t)
+uint32_t vq_dynamic_groups(const vq_attr *attr)
+{
+	return attr->dynamic.groups > 1 ? (uint32_t)attr->dynamic.groups : 1;
+}
+
+vq_type vq_second_type(const vq_type *t, const vq_attr *attr)
 {
 	vq_type r = vq_type_make(VQ_F32, t->rank, t->dim);
+	uint32_t span = (uint32_t)attr->dynamic.span;
 
-	r.dim[r.rank - 1] = 2;
+	for (uint32_t i = 0; i < span && i + 1 < r.rank; i++)
+		r.dim[r.rank - 2 - i] = 1;
+	r.dim[r.rank - 1] = 2 * (int64_t)vq_dynamic_groups(attr);
 	return r;
 }
 
@@ -164,6 +172,29 @@ bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows)
 
 	return n.id && g->node[n.id].op == VQ_OP_QUANTIZE_DYNAMIC &&
 	       vq_same(g->node[n.id].out, codes) && vq_same(g->node[n.id].out2, rows);
+}
+
+bool vq_is_dynamic(vq_op op)
+{
+	return op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_ATTENTION_DYNAMIC;
+}
+
+const char *vq_dynamic_problem(
+	const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr)
+{
+	uint32_t pairs = op == VQ_OP_ATTENTION_DYNAMIC ? 3 : op == VQ_OP_LINEAR_DYNAMIC;
+
+	for (uint32_t i = 0; i < pairs; i++) {
+		const vq_attr *from = &g->node[vq_def_of(g, in[2 * i]).id].attr;
+
+		if (!vq_same_dynamic(g, in[2 * i], in[2 * i + 1]))
+			return "codes and rows are not the results of one quantize_dynamic";
+		if (op == VQ_OP_ATTENTION_DYNAMIC &&
+			(!from->dynamic.symmetric ||
+				vq_dynamic_groups(from) != (uint32_t)attr->attention.heads))
+			return "codes are not symmetric with a scale per head";
+	}
+	return NULL;
 }
 
 void vq_replace(vq_graph *g, vq_value old, vq_value new_)

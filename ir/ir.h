@@ -87,7 +87,8 @@ typedef enum vq_op {
 
 typedef enum vq_attr_kind {
 	VQ_ATTR_NONE, VQ_ATTR_AXIS, VQ_ATTR_CAST, VQ_ATTR_SHAPE, VQ_ATTR_PERM, VQ_ATTR_SLICE, VQ_ATTR_VIEW, VQ_ATTR_PAD,
-	VQ_ATTR_REDUCE, VQ_ATTR_NORM, VQ_ATTR_MATMUL, VQ_ATTR_CONV, VQ_ATTR_ATTENTION, VQ_ATTR_QUANT,
+	VQ_ATTR_REDUCE, VQ_ATTR_NORM, VQ_ATTR_MATMUL, VQ_ATTR_CONV, VQ_ATTR_ATTENTION, VQ_ATTR_DYNAMIC,
+	VQ_ATTR_QUANT,
 } vq_attr_kind;
 
 typedef enum vq_op_class {
@@ -118,6 +119,7 @@ typedef union vq_attr {
 	struct { bool trans_a, trans_b; } matmul;
 	struct { int32_t stride[3], dilation[3], before[3], after[3], group; } conv;
 	struct { int32_t heads; float scale; } attention;
+	struct { int32_t groups, span; bool symmetric; } dynamic;
 	struct { uint32_t id; } quant;
 } vq_attr;
 
@@ -195,9 +197,15 @@ vq_value vq_const_i64s(vq_graph *g, const int64_t *v, uint32_t n);             /
 vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr, const vq_type *result);
 
 /* The type of the second result of an op that has two, whose first is of type t. */
-vq_type vq_second_type(const vq_type *t);
+vq_type vq_second_type(const vq_type *t, const vq_attr *attr);
+/* Parts of a row that quantize_dynamic gives scales of their own, at least 1. */
+uint32_t vq_dynamic_groups(const vq_attr *attr);
 /* Is codes the first and rows the second result of one quantize_dynamic? */
 bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows);
+/* Does op multiply codes whose scales are chosen at run time? Its codes and rows stand in pairs, as operands 0 and 1, 2 and 3 ... */
+bool vq_is_dynamic(vq_op op);
+/* What is wrong with those pairs of a node, NULL if nothing or if its op has none. */
+const char *vq_dynamic_problem(const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr);
 
 /* Every use of old, graph outputs included, becomes a use of new. */
 void vq_replace(vq_graph *g, vq_value old, vq_value new_);

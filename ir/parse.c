@@ -283,7 +283,9 @@ static bool parse_field(vq_parser *p, const vq_attr_field *f, vq_attr *attr, uin
 		return false;
 	switch (f->kind) {
 	case VQ_FIELD_I32:
-		if (!vq_parse_int(p, vq_field_name(f), INT32_MIN, INT32_MAX, &v))
+	case VQ_FIELD_COUNT:
+		if (!vq_parse_int(p, vq_field_name(f), f->kind == VQ_FIELD_COUNT ? 0 : INT32_MIN,
+			    INT32_MAX, &v))
 			return false;
 		memcpy(at, &(int32_t){(int32_t)v}, sizeof(int32_t));
 		return true;
@@ -351,7 +353,7 @@ static bool check_attributes(vq_parser *p, const node *n, uint32_t in_rank, uint
 			    f->kind == VQ_FIELD_SPATIAL;
 		uint32_t want = vq_field_items(f->kind, in_rank, out_rank);
 
-		if (!n->given[i] && f->kind != VQ_FIELD_BOOL)
+		if (!n->given[i] && f->kind != VQ_FIELD_BOOL && f->kind != VQ_FIELD_COUNT)
 			return vq_parse_error(p, &n->op_token, "%s needs the attribute '%s'",
 				vq_ops[n->op].text, vq_field_name(f));
 		if (list && n->items[i] != want)
@@ -403,10 +405,9 @@ static bool finish_node(vq_parser *p, node *n, bool typed, vq_type type)
 		wrong = vq_result_problem(p->g, n->op, &inferred, &type);
 	if (wrong)
 		return vq_parse_error(p, &n->op_token, "%s: %s", vq_ops[n->op].text, wrong);
-	if (n->op == VQ_OP_LINEAR_DYNAMIC && !vq_same_dynamic(p->g, n->in[0], n->in[1]))
-		return vq_parse_error(p, &n->op_token,
-			"%s: codes and rows are not the results of one quantize_dynamic",
-			vq_ops[n->op].text);
+	wrong = vq_dynamic_problem(p->g, n->op, n->in, &n->attr);
+	if (wrong)
+		return vq_parse_error(p, &n->op_token, "%s: %s", vq_ops[n->op].text, wrong);
 	out = vq_add_node(p->g, n->op, n->in, n->n_in, &n->attr, typed ? &type : &inferred);
 	if (value_space(&n->name) == '%')
 		p->g->node[p->g->n_nodes - 1].name =
@@ -417,7 +418,7 @@ static bool finish_node(vq_parser *p, node *n, bool typed, vq_type type)
 }
 
 /* the type of the second result, which the first one's says already */
-static bool parse_second_type(vq_parser *p, const vq_type *first)
+static bool parse_second_type(vq_parser *p, const vq_type *first, const vq_attr *attr)
 {
 	vq_token at = p->token;
 	vq_type t, want;
@@ -426,7 +427,7 @@ static bool parse_second_type(vq_parser *p, const vq_type *first)
 		return true;
 	if (!first->rank)
 		return vq_parse_error(p, &at, "a scalar has no rows");
-	want = vq_second_type(first);
+	want = vq_second_type(first, attr);
 	if (!vq_parse_type(p, &t))
 		return false;
 	return vq_same_type(&t, &want) ||
@@ -470,7 +471,7 @@ static bool parse_node(vq_parser *p)
 	if (!parse_attributes(p, &n))
 		return false;
 	typed = vq_accept(p, ':');
-	if (typed && (!vq_parse_type(p, &type) || (n.pair && !parse_second_type(p, &type))))
+	if (typed && (!vq_parse_type(p, &type) || (n.pair && !parse_second_type(p, &type, &n.attr))))
 		return false;
 	return finish_node(p, &n, typed, type);
 }

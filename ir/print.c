@@ -195,6 +195,9 @@ static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, u
 			fprintf(p->text, " %s", vq_field_name(f));
 		return;
 	}
+	memcpy(&narrow, at, sizeof narrow);
+	if (f->kind == VQ_FIELD_COUNT && narrow == 0)
+		return;
 	fprintf(p->text, " %s=", vq_field_name(f));
 	switch (f->kind) {
 	case VQ_FIELD_I64:
@@ -212,7 +215,7 @@ static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, u
 		put_axes(p, attr->reduce.axes);
 		break;
 	case VQ_FIELD_I32:
-		memcpy(&narrow, at, sizeof narrow);
+	case VQ_FIELD_COUNT:
 		fprintf(p->text, "%" PRId32, narrow);
 		break;
 	default:

@@ -359,9 +359,10 @@ const char *vq_shape_conv(vq_rule *r)
 	return all_f32(r);
 }
 
-const char *vq_shape_attention(vq_rule *r)
+/* q, k, v and, as operand `bias`, maybe a bias */
+static const char *attention(
+	vq_rule *r, const vq_type *q, const vq_type *k, const vq_type *v, uint32_t bias)
 {
-	const vq_type *q = &r->in[0], *k = &r->in[1], *v = &r->in[2];
 	int64_t heads = r->attr->attention.heads;
 	vq_type scores, wide;
 
@@ -370,21 +371,27 @@ const char *vq_shape_attention(vq_rule *r)
 		return vq_arena_printf(r->a,
 			"q is %s, k is %s, v is %s, expected batch x length x channels, "
 			"q and k of equal channels, k and v of equal length",
-			vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 1),
-			vq_rule_shape_text(r, 2));
+			vq_shape_text(r->a, q), vq_shape_text(r->a, k), vq_shape_text(r->a, v));
 	if (heads < 1 || q->dim[2] % heads || v->dim[2] % heads)
 		return vq_arena_printf(r->a,
 			"%lld heads do not divide the channels of q (%s) and v (%s)",
-			(long long)heads, vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 2));
+			(long long)heads, vq_shape_text(r->a, q), vq_shape_text(r->a, v));
 	scores = vq_type_make(VQ_F32, 4, (int64_t[]){q->dim[0], heads, q->dim[1], k->dim[1]});
-	if (r->n_in > 3 &&
-		(vq_rule_broadcast(r, &r->in[3], &scores, &wide) || !vq_same_shape(&wide, &scores)))
+	if (r->n_in > bias && (vq_rule_broadcast(r, &r->in[bias], &scores, &wide) ||
+				      !vq_same_shape(&wide, &scores)))
 		return vq_arena_printf(r->a,
 			"the bias is %s, expected a shape that broadcasts to %s",
-			vq_rule_shape_text(r, 3), vq_shape_text(r->a, &scores));
+			vq_rule_shape_text(r, bias), vq_shape_text(r->a, &scores));
 	vq_rule_set_shape(r, q);
 	r->out->dim[2] = v->dim[2];
-	return all_f32(r);
+	return NULL;
+}
+
+const char *vq_shape_attention(vq_rule *r)
+{
+	const char *wrong = attention(r, &r->in[0], &r->in[1], &r->in[2], 3);
+
+	return wrong ? wrong : all_f32(r);
 }
 
 /* ---- between f32 and codes ---- */
@@ -421,13 +428,40 @@ const char *vq_shape_dequantize(vq_rule *r)
 
 const char *vq_shape_quantize_dynamic(vq_rule *r)
 {
-	if (r->in[0].quant || r->in[0].elem != VQ_F32)
+	const vq_type *x = &r->in[0];
+	int32_t groups = r->attr->dynamic.groups, span = r->attr->dynamic.span;
+
+	if (x->quant || x->elem != VQ_F32)
 		return vq_arena_printf(r->a, "operand is %s, expected f32 that is not quantized",
-			vq_type_text(r->a, &r->in[0]));
-	if (r->in[0].rank < 1)
+			vq_type_text(r->a, x));
+	if (x->rank < 1)
 		return "the operand is a scalar, expected at least 1 dimension";
-	vq_rule_set_shape(r, &r->in[0]);
+	if (span < 0 || (uint32_t)span >= x->rank || groups < 0 ||
+		(groups && x->dim[x->rank - 1] % groups))
+		return vq_arena_printf(r->a,
+			"%d groups of a row and scales over %d dimensions before it do not fit %s",
+			(int)groups, (int)span, vq_rule_shape_text(r, 0));
+	vq_rule_set_shape(r, x);
 	r->out->elem = VQ_S8;
+	return NULL;
+}
+
+/* operands `at` and `at + 1` are codes and rows: as quantize_dynamic gives them with `groups`, over any number of dimensions */
+static const char *need_rows(vq_rule *r, uint32_t at, int64_t groups, const char *what)
+{
+	const vq_type *x = &r->in[at], *rows = &r->in[at + 1];
+	bool fits = rows->elem == VQ_F32 && !rows->quant && rows->rank == x->rank;
+
+	if (x->elem != VQ_S8 || x->quant || x->rank < 1)
+		return vq_arena_printf(r->a, "%s is %s, expected rows of plain s8", what,
+			vq_type_text(r->a, x));
+	for (uint32_t i = 0; fits && i + 1 < x->rank; i++)
+		fits = rows->dim[i] == x->dim[i] || rows->dim[i] == 1;
+	if (!fits || rows->dim[rows->rank - 1] != 2 * groups)
+		return vq_arena_printf(r->a,
+			"the rows of %s are %s, expected f32, %lld numbers for each row of %s",
+			what, vq_type_text(r->a, rows), (long long)(2 * groups),
+			vq_rule_shape_text(r, at));
 	return NULL;
 }
 
@@ -435,15 +469,10 @@ const char *vq_shape_linear_dynamic(vq_rule *r)
 {
 	const vq_type *x = &r->in[0], *w = &r->in[2];
 	const vq_quant *q = vq_quant_of(r->g, w);
-	vq_type rows;
+	const char *wrong = need_rows(r, 0, 1, "the left operand");
 
-	if (x->elem != VQ_S8 || x->quant || x->rank < 1)
-		return vq_arena_printf(r->a, "the left operand is %s, expected rows of plain s8",
-			vq_type_text(r->a, x));
-	rows = vq_second_type(x);
-	if (!vq_same_type(&rows, &r->in[1]))
-		return vq_arena_printf(r->a, "the rows are %s, expected %s",
-			vq_type_text(r->a, &r->in[1]), vq_type_text(r->a, &rows));
+	if (wrong)
+		return wrong;
 	if (w->rank != 2 || !q || x->dim[x->rank - 1] != w->dim[1] || q->axis > 0)
 		return vq_arena_printf(r->a,
 			"the weights are %s, expected codes of outputs x %lld, with scales per "
@@ -458,6 +487,27 @@ const char *vq_shape_linear_dynamic(vq_rule *r)
 	vq_rule_set_shape(r, x);
 	r->out->dim[x->rank - 1] = w->dim[0];
 	return r->n_in > 3 ? need_vector(r, 3, w->dim[0], "the bias") : NULL;
+}
+
+const char *vq_shape_attention_dynamic(vq_rule *r)
+{
+	static const char *const name[] = {"q", "k", "v"};
+	const char *wrong = attention(r, &r->in[0], &r->in[2], &r->in[4], 6);
+	float scale = r->attr->attention.scale;
+
+	for (uint32_t i = 0; i < 3 && !wrong; i++) {
+		wrong = need_rows(r, 2 * i, r->attr->attention.heads, name[i]);
+		if (!wrong && i > 0 && r->in[2 * i + 1].dim[1] != 1)
+			wrong = vq_arena_printf(
+				r->a, "%s has scales per key, expected per head", name[i]);
+	}
+	if (!wrong && !vq_c_score_factor_fits(scale))
+		wrong = vq_arena_printf(
+			r->a, "the scale is %g, expected 2^-30 to 2^30", (double)scale);
+	if (!wrong && r->n_in > 6)
+		wrong = check_elem(r, 6);
+	r->out->elem = VQ_F32;
+	return wrong;
 }
 
 /* ---- the table ---- */

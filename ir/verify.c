@@ -148,13 +148,12 @@ static bool defines_its_results(const vq_graph *g, uint32_t id)
 /* what the types of the operands and the first result do not say */
 static const char *pair_problem(const vq_graph *g, const vq_node_info *n)
 {
+	const char *wrong = vq_dynamic_problem(g, n->op, n->in, &n->attr);
 	vq_type second;
 
-	if (n->op == VQ_OP_LINEAR_DYNAMIC && !vq_same_dynamic(g, n->in[0], n->in[1]))
-		return "codes and rows are not the results of one quantize_dynamic";
-	if (!n->out2.id)
-		return NULL;
-	second = vq_second_type(vq_type_of(g, n->out));
+	if (wrong || !n->out2.id)
+		return wrong;
+	second = vq_second_type(vq_type_of(g, n->out), &n->attr);
 	if (vq_same_type(&second, vq_type_of(g, n->out2)))
 		return NULL;
 	return vq_arena_printf(g->arena, "the second result is %s, expected %s",

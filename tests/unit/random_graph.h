@@ -159,6 +159,11 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 		a.attention.heads = 1 + (int32_t)pick(r, 2);
 		a.attention.scale = 0.125f;
 		break;
+	case VQ_ATTR_DYNAMIC:
+		a.dynamic.groups = (int32_t)pick(r, 3);
+		a.dynamic.span = (int32_t)pick(r, 2);
+		a.dynamic.symmetric = pick(r, 2);
+		break;
 	case VQ_ATTR_QUANT:
 		a.quant.id = pick_entry(r, x);
 		break;
@@ -192,6 +197,24 @@ static void pick_dynamic(random_graph *r, int64_t last, vq_value *in)
 	in[3] = const_of(r, 1, (int64_t[]){5});
 }
 
+/* q, k and v, one value, as codes and rows */
+static void pick_dynamic_heads(random_graph *r, const vq_attr *a, vq_value *in)
+{
+	vq_type x = *vq_type_of(r->g, in[0]), type;
+	vq_attr d;
+
+	memset(&d, 0, sizeof d);
+	d.dynamic.groups = a->attention.heads;
+	d.dynamic.symmetric = true;
+	for (uint32_t i = 3; i-- > 0;) {
+		d.dynamic.span = i > 0;
+		if (vq_infer(r->g, VQ_OP_QUANTIZE_DYNAMIC, &x, 1, &d, &type))
+			return;
+		in[2 * i] = vq_add_node(r->g, VQ_OP_QUANTIZE_DYNAMIC, in, 1, &d, &type);
+		in[2 * i + 1] = r->g->node[vq_def_of(r->g, in[2 * i]).id].out2;
+	}
+}
+
 /* operands that suit op; in[0] is chosen */
 static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *a)
 {
@@ -213,6 +236,11 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 	case VQ_OP_LINEAR_DYNAMIC:
 		if (x.rank && x.elem == VQ_F32)
 			pick_dynamic(r, last, in);
+		break;
+	case VQ_OP_ATTENTION_DYNAMIC:
+		if (x.rank == 3 && x.elem == VQ_F32 && !vq_type_of(r->g, in[0])->quant)
+			pick_dynamic_heads(r, a, in);
+		n = 6;
 		break;
 	case VQ_OP_LAYERNORM:
 		in[1] = in[2] = const_of(r, 1, &last);

@@ -78,6 +78,93 @@ static void half_a_step(void **state)
 	}
 }
 
+/* groups of a row, and rows that share a scale */
+static void parts_by_hand(void **state)
+{
+	static const float x[] = {
+		1.27f, -0.5f,   2.0f, 254.0f,
+		-0.3f,  0.0f,  -508.0f, 1.0f,
+		 0.0f,  0.0f,   1.0f, 127.0f,
+		 0.0f,  0.0f,   2.0f, 3.0f,
+	};
+	static const int8_t shared[] = { 127, -50, 0, 64, -30, 0, -127, 0, 0, 0, 1, 127, 0, 0, 2, 3 };
+	static const int8_t alone[] = { 127, -50, 1, 127, -127, 0, -127, 0, 0, 0, 1, 127, 0, 0, 85, 127 };
+	bench *b = *state;
+	vq_tensor in = tensor(b, VQ_F32, x, 2, 2, 4, 0);
+	vq_tensor out[2] = { tensor(b, VQ_S8, NULL, 2, 2, 4, 0), tensor(b, VQ_F32, NULL, 2, 1, 4, 0) };
+	vq_attr a = { .dynamic = { .groups = 2, .span = 1, .symmetric = true } };
+	const float *row = out[1].data;
+
+	assert_null(compute(b, VQ_OP_QUANTIZE_DYNAMIC, &a, &in, 1, out));
+	assert_memory_equal(out[0].data, shared, sizeof shared);
+	assert_true(fabsf(row[0] - 0.01f) < 1e-8f && fabsf(row[2] - 4.0f) < 1e-6f && row[4] == VQ_LEAST_ROW_SCALE && row[6] == 1.0f);
+	assert_true(row[1] == 0 && row[3] == 0 && row[5] == 0 && row[7] == 0);
+	a.dynamic.span = 0;
+	out[1] = tensor(b, VQ_F32, NULL, 2, 2, 4, 0);
+	assert_null(compute(b, VQ_OP_QUANTIZE_DYNAMIC, &a, &in, 1, out));
+	assert_memory_equal(out[0].data, alone, sizeof alone);
+	a = (vq_attr){ .dynamic = { .span = 2 } };
+	out[1] = tensor(b, VQ_F32, NULL, 1, 1, 2, 0);
+	assert_null(compute(b, VQ_OP_QUANTIZE_DYNAMIC, &a, &in, 1, out));
+	assert_true(((float *)out[1].data)[0] == (254.0f + 508.0f) * (1.0f / 255.0f));
+	assert_int_equal(((int8_t *)out[0].data)[3], 127);
+	assert_int_equal(((int8_t *)out[0].data)[6], -128);
+}
+
+/* With scales that are powers of two nothing is rounded: the same as attention with these scales in the types. */
+static void attention(void **state)
+{
+	enum { N = 3, M = 5, H = 2, D = 4 };
+	bench *b = *state;
+	int8_t code[3][M * H * D];
+	static const float scale[3][H] = { { 0.5f, 0.25f }, { 0.125f, 2.0f }, { 0.25f, 0x1p-7f } };
+	uint32_t seed = 5;
+	vq_attr a = { .attention = { .heads = H, .scale = 0x1p-9f } };
+	vq_tensor in[4], pairs[7], out = tensor(b, VQ_F32, NULL, 1, N, H * D, 0), want = tensor(b, VQ_F32, NULL, 1, N, H * D, 0);
+
+	for (int i = 0; i < 3; i++) {
+		int rows = i ? M : N;
+		vq_quant q = { .bits = 8, .lo = -127, .hi = 127, .axis = 2, .n = H, .scale = scale[i], .zero = I32(0, 0) };
+		float *row;
+
+		for (int j = 0; j < rows * H * D; j++)
+			code[i][j] = (int8_t)random_f32(&seed, 127.0f);
+		pairs[2 * i] = tensor(b, VQ_S8, code[i], 1, rows, H * D, 0);
+		in[i] = codes(tensor(b, VQ_S8, code[i], 1, rows, H * D, 0), vq_quant_add(&b->g, &q));
+		pairs[2 * i + 1] = tensor(b, VQ_F32, NULL, 1, i ? 1 : N, 2 * H, 0);
+		row = pairs[2 * i + 1].data;
+		for (int j = 0; j < (i ? 1 : N) * H; j++)
+			row[2 * j] = scale[i][j % H];
+	}
+	in[3] = pairs[6] = tensor(b, VQ_F32, F32(0, 1, 2, 0, -1), 1, 1, 1, M, 0);
+	assert_null(compute(b, VQ_OP_ATTENTION, &a, in, 3, &want));
+	assert_null(compute(b, VQ_OP_ATTENTION_DYNAMIC, &a, pairs, 6, &out));
+	assert_memory_equal(out.data, want.data, N * H * D * sizeof(float));
+	assert_null(compute(b, VQ_OP_ATTENTION, &a, in, 4, &want));
+	assert_null(compute(b, VQ_OP_ATTENTION_DYNAMIC, &a, pairs, 7, &out));
+	assert_memory_equal(out.data, want.data, N * H * D * sizeof(float));
+	/* a row of q twice as large scores as with twice the scale */
+	((float *)pairs[1].data)[0] *= 2;
+	assert_null(compute(b, VQ_OP_ATTENTION_DYNAMIC, &a, pairs, 7, &out));
+	assert_memory_not_equal(out.data, want.data, D * sizeof(float));
+	assert_memory_equal((float *)out.data + D, (float *)want.data + D, (N * H - 1) * D * sizeof(float));
+}
+
+/* any two scales give a factor that scores can take */
+static void score_factor(void **state)
+{
+	static const float s[] = { VQ_LEAST_ROW_SCALE, 0x1p-40f, 0.01f, 1.0f, 0x1p50f, 0x1p94f };
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < 6; j++) {
+			float c = vq_c_score_dynamic(s[i], s[j], vq_c_score_factor(i % 2 ? 0x1p-30f : 0.125f));
+
+			assert_true(c >= VQ_TINY && c <= 0x1p100f);
+		}
+	assert_true(vq_c_score_dynamic(0.5f, 0.25f, 2.0f) == 0.25f);
+}
+
 static void linear(void **state)
 {
 	bench *b = *state;
@@ -151,6 +238,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rows_by_hand, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(odd_rows, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(half_a_step, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(parts_by_hand, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(attention, bench_begin, bench_end),
+		cmocka_unit_test(score_factor),
 		cmocka_unit_test_setup_teardown(linear, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(overflow, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(in_a_graph, bench_begin, bench_end),
