@@ -205,6 +205,28 @@ vq_ref vq_planner_dense(vq_planner *s, vq_value v, bool f32, vq_node node)
 	return to;
 }
 
+vq_ref vq_planner_row_scales(vq_planner *s, vq_value rows, const vq_type *x, uint32_t n, vq_node node)
+{
+	vq_window w = vq_window_of(s->g, rows);
+	vq_ref from = vq_planner_dense(s, rows, true, node), to;
+	bool repeat = false;
+	int64_t count = 1;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (w.dim[i] != x->dim[i]) {
+			w.dim[i] = x->dim[i];
+			w.stride[i] = 0;
+			repeat = true;
+		}
+	if (!repeat)
+		return from;
+	for (uint32_t i = 0; i < w.rank; i++)
+		count *= w.dim[i];
+	to = vq_planner_buffer(s, 4 * (uint64_t)count);
+	vq_plan_move(s, from, &w, 4, to, NULL, node);
+	return to;
+}
+
 static bool plan_group(vq_planner *s, const vq_group *group)
 {
 	vq_op op = vq_op_of(s->g, group->node[0]);
@@ -219,6 +241,7 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	case VQ_OP_MATMUL:
 		return vq_plan_matmul(s, group);
 	case VQ_OP_ATTENTION:
+	case VQ_OP_ATTENTION_DYNAMIC:
 		return vq_plan_attention(s, group);
 	case VQ_OP_LAYERNORM:
 		return vq_plan_layernorm(s, group);
@@ -295,7 +318,7 @@ static void choose_encodings(vq_planner *s)
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		vq_op op = g->node[i].op;
 
-		if (op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_ATTENTION)
+		if (op == VQ_OP_LINEAR || vq_is_dynamic(op) || op == VQ_OP_MATMUL || op == VQ_OP_ATTENTION)
 			fit[vq_window_find(g, g->node[i].in[0], NULL, NULL).root.id]++;
 	}
 	for (uint32_t v = 1; v < g->n_values; v++)

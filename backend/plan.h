@@ -146,7 +146,8 @@ typedef struct vq_pack {
 } vq_pack;
 
 /*
- * Fused attention on packed K and V. Arguments: 0 q, 1 packed k, 2 packed v, 3 head parameters (s8: f32[heads] c, f32[heads] v scale),
+ * Fused attention on packed K and V. Arguments: 0 q, 1 packed k, 2 packed v, 3 head parameters (s8: f32[heads] c, f32[heads] v scale;
+ * with scales: those of q, as quantize_dynamic stores them),
  * 4 result, 5 additive bias or none. Packed k and v of batch element b, head h stand at (b * heads + h) * vq_pack_batch_bytes of
  * (m x d) and of (e x m).
  */
@@ -158,7 +159,9 @@ typedef struct vq_attention {
 	int64_t o_row, o_head, o_batch;    /* bytes */
 	int64_t bias_stride[4];            /* elements per batch, head, query, key; all 0 and has_bias false: none */
 	bool has_bias;
-	float scale;                       /* f32 form */
+	float scale;                       /* f32 form; with scales: times log2 e */
+	/* s8: number of the argument that holds the scales of k, those of v follow: scales are known at run time only. 0: see argument 3 */
+	uint32_t scales;
 	vq_epilogue epilogue;              /* store, lo, hi, zero; no extras */
 	uint32_t row_block;                /* queries per task */
 } vq_attention;
@@ -199,12 +202,16 @@ typedef struct vq_reduce {
 typedef struct vq_gather { uint32_t outer, axis, n; uint64_t inner_bytes; vq_elem index; } vq_gather;
 
 /*
- * Codes of each row, and its scale and zero point as two f32 (quantize_dynamic). Elements of a row are contiguous, and so are codes
- * and parameters. Arguments: 0 x, 1 codes, 2 scales and zero points.
+ * Codes, and the scale and zero point of every row as two f32 (quantize_dynamic). Elements of a row are contiguous, and so are codes
+ * and parameters. With tall > 1 a "row" is a block of that many rows, `groups` blocks stand side by side, and x is dense:
+ * block i begins (i / groups) * tall * groups * n + (i mod groups) * n elements from the start.
+ * Arguments: 0 x, 1 codes, 2 scales and zero points.
  */
 typedef struct vq_rowquant {
 	uint32_t rows, n;
-	int64_t x_row;      /* bytes between rows of x */
+	uint32_t tall, groups; /* 0 or 1: a row is a row */
+	int64_t x_row;      /* bytes between rows of x, if not tall */
+	bool symmetric;     /* codes -127..127, zero point 0 */
 	bool u8;            /* codes are stored ^ 0x80 */
 	uint32_t row_block; /* rows per task */
 } vq_rowquant;

@@ -1,5 +1,6 @@
 /* Planning of attention: K and V are packed per head, then one kernel per block of queries does everything else. */
 #include "backend/planner.h"
+#include "ir/contract.h"
 
 #include <math.h>
 #include <string.h>
@@ -102,12 +103,41 @@ static bool add_bias(vq_planner *s, vq_value bias, const vq_type *q, vq_attentio
 	return true;
 }
 
+/* how results leave */
+static bool set_store(vq_planner *s, vq_node node, vq_value v, vq_attention *d)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[node.id];
+	const vq_quant *qo = vq_quant_of(g, vq_type_of(g, n->out));
+	vq_epilogue *e = &d->epilogue;
+	bool scaled = d->f32 || d->scales; /* else the head's factor holds the result's scale */
+
+	if (qo && qo->n != 1)
+		return vq_planner_refuse(s, node, "the result has a scale per channel");
+	e->store = !qo ? VQ_STORE_F32 : s->u8[n->out.id] ? VQ_STORE_U8 : VQ_STORE_S8;
+	e->flush = s->p->strict && d->f32 && !qo;
+	if (!qo)
+		return true;
+	e->lo = qo->lo;
+	e->hi = qo->hi;
+	e->zero = qo->zero[0];
+	e->scaled = scaled;
+	e->inv = scaled ? vq_c_inverse((double)qo->scale[0]) : 1.0f;
+	e->bounded = !scaled; /* a mean of values that fit */
+	for (uint32_t h = 0; h < d->heads && !scaled; h++)
+		e->bounded &= 128 * head_scale(vq_quant_of(g, vq_type_of(g, v)), h, d->heads) / (double)qo->scale[0] < 0x1p30;
+	return true;
+}
+
 bool vq_plan_attention(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
 	vq_node node = group->node[0];
 	const vq_node_info *n = &g->node[node.id];
-	const vq_type *q = vq_type_of(g, n->in[0]), *k = vq_type_of(g, n->in[1]), *v = vq_type_of(g, n->in[2]), *o = vq_type_of(g, n->out);
+	bool dynamic = n->op == VQ_OP_ATTENTION_DYNAMIC;
+	uint32_t step_in = dynamic ? 2 : 1; /* codes and rows */
+	vq_value kv = n->in[step_in], vv = n->in[2 * step_in];
+	const vq_type *q = vq_type_of(g, n->in[0]), *k = vq_type_of(g, kv), *v = vq_type_of(g, vv), *o = vq_type_of(g, n->out);
 	const vq_quant *qo = vq_quant_of(g, o);
 	uint32_t heads = (uint32_t)n->attr.attention.heads;
 	vq_kernel kernel;
@@ -119,7 +149,7 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ATTENTION;
-	d->f32 = !(symmetric(vq_quant_of(g, q), heads) && symmetric(vq_quant_of(g, k), heads) && symmetric(vq_quant_of(g, v), heads));
+	d->f32 = !dynamic && !(symmetric(vq_quant_of(g, q), heads) && symmetric(vq_quant_of(g, k), heads) && symmetric(vq_quant_of(g, v), heads));
 	d->batch = (uint32_t)q->dim[0];
 	d->heads = heads;
 	d->n = (uint32_t)q->dim[1];
@@ -128,31 +158,26 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 	d->e = (uint32_t)v->dim[2] / heads;
 	d->scale = n->attr.attention.scale;
 	arg[0] = rows(s, n->in[0], d->f32, true, node, qs, &d->q_u8);
-	kr = rows(s, n->in[1], d->f32, false, node, ks, &u8);
-	vr = rows(s, n->in[2], d->f32, false, node, vs, &u8);
+	kr = rows(s, kv, d->f32, false, node, ks, &u8);
+	vr = rows(s, vv, d->f32, false, node, vs, &u8);
 	arg[1] = pack(s, d, kr, true, ks, node);
 	arg[2] = pack(s, d, vr, false, vs, node);
-	if (!d->f32)
+	if (dynamic) {
+		arg[3] = vq_planner_row_scales(s, n->in[1], q, 2, node);
+		d->scales = n_args;
+		arg[n_args++] = vq_planner_row_scales(s, n->in[3], k, 1, node);
+		arg[n_args++] = vq_planner_row_scales(s, n->in[5], v, 1, node);
+		d->scale = vq_c_score_factor(d->scale);
+	} else if (!d->f32) {
 		arg[3] = head_parameters(s, n, heads, qo);
+	}
 	d->q_batch = qs[0] * (d->f32 ? 4 : 1);
 	d->q_row = qs[1] * (d->f32 ? 4 : 1);
 	d->q_head = (int64_t)d->d * (d->f32 ? 4 : 1);
-	if (n->n_in > 3 && !add_bias(s, n->in[3], q, d, &arg[5], node))
+	if (n->n_in > 3 * step_in && !add_bias(s, n->in[3 * step_in], q, d, &arg[5], node))
 		return false;
-	if (qo && qo->n != 1)
-		return vq_planner_refuse(s, node, "the result has a scale per channel");
-	d->epilogue.store = !qo ? VQ_STORE_F32 : s->u8[n->out.id] ? VQ_STORE_U8 : VQ_STORE_S8;
-	d->epilogue.flush = s->p->strict && d->f32 && !qo;
-	if (qo) {
-		d->epilogue.lo = qo->lo;
-		d->epilogue.hi = qo->hi;
-		d->epilogue.zero = qo->zero[0];
-		d->epilogue.scaled = d->f32;
-		d->epilogue.inv = d->f32 ? (float)(1.0 / (double)qo->scale[0]) : 1.0f;
-		d->epilogue.bounded = !d->f32; /* a mean of values that fit */
-		for (uint32_t h = 0; h < heads && !d->f32; h++)
-			d->epilogue.bounded &= 128 * head_scale(vq_quant_of(g, v), h, heads) / (double)qo->scale[0] < 0x1p30;
-	}
+	if (!set_store(s, node, vv, d))
+		return false;
 	d->o_row = (int64_t)heads * d->e * (qo ? 1 : 4);
 	d->o_head = (int64_t)d->e * (qo ? 1 : 4);
 	d->o_batch = d->o_row * d->n;

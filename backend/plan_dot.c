@@ -282,7 +282,7 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 	c.sums = VQ_ARRAY(s->a, np, int32_t);
 	sums = VQ_ARRAY(s->a, d->n, int64_t);
 	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
-	rows = vq_planner_dense(s, n->in[1], true, group->node[0]);
+	rows = vq_planner_row_scales(s, n->in[1], vq_type_of(g, n->in[0]), vq_type_of(g, n->in[0])->rank - 1, group->node[0]);
 	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
 	for (uint32_t i = 0; i < d->n; i++) {
 		int64_t reach = 0;

@@ -7,6 +7,7 @@
 enum {
 	ELEMENTS_PER_TASK = 1 << 14, /* a task should outlast the cost of handing it to a worker */
 	ROWS_PER_TASK = 32,
+	LONG_ROW = 1 << 14, /* elements; work enough for one task */
 };
 
 /* ---- elementwise ---- */
@@ -269,11 +270,22 @@ bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ROWQUANT;
-	d->n = (uint32_t)t->dim[t->rank - 1];
-	d->rows = (uint32_t)(vq_type_count(t) / d->n);
+	d->groups = vq_dynamic_groups(&n->attr);
+	d->n = (uint32_t)t->dim[t->rank - 1] / d->groups;
+	d->tall = 1;
+	for (uint32_t i = 0; i < (uint32_t)n->attr.dynamic.span; i++)
+		d->tall *= (uint32_t)t->dim[t->rank - 2 - i];
+	d->rows = (uint32_t)(vq_type_count(t) / ((int64_t)d->n * d->tall));
+	if (d->tall == 1)
+		d->groups = 1; /* groups of a row stand one after the other, as rows do */
+	if (d->groups == 1) {
+		d->n *= d->tall; /* and so do rows that share a scale */
+		d->tall = 1;
+	}
 	d->x_row = (int64_t)d->n * 4;
+	d->symmetric = n->attr.dynamic.symmetric;
 	d->u8 = s->u8[n->out.id];
-	d->row_block = row_block(d->rows);
+	d->row_block = d->tall > 1 || d->n > LONG_ROW ? 1 : row_block(d->rows);
 	s->left[vq_window_find(g, n->in[0], NULL, NULL).root.id]--;
 	arg[0] = vq_planner_dense(s, n->in[0], true, node);
 	arg[1] = vq_planner_result(s, n->out);

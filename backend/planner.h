@@ -46,6 +46,11 @@ vq_window vq_planner_window(vq_planner *s, vq_value v);
 vq_ref vq_planner_result(vq_planner *s, vq_value v);
 /* v as f32 or codes without gaps, copying or dequantizing if need be; f32: elem must become f32 */
 vq_ref vq_planner_dense(vq_planner *s, vq_value v, bool f32, vq_node node);
+/*
+ * The scales of codes of type x, one set for each of its first n dimensions' indices: where quantize_dynamic made one for several,
+ * it is repeated.
+ */
+vq_ref vq_planner_row_scales(vq_planner *s, vq_value rows, const vq_type *x, uint32_t n, vq_node node);
 /* reference moved by a number of bytes */
 static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes) { r.offset += (uint64_t)bytes; return r; }
 /* f32 data of a constant or of dequantize(constant), NULL if v is neither; *n elements */
@@ -55,7 +60,7 @@ bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what);
 /* is node n a product of codes? */
 static inline bool vq_integer_product(const vq_graph *g, vq_node n)
 {
-	return vq_op_of(g, n) == VQ_OP_LINEAR_DYNAMIC ||
+	return vq_is_dynamic(vq_op_of(g, n)) ||
 		(vq_ops[vq_op_of(g, n)].class_ == VQ_CLASS_DOT && vq_type_of(g, vq_operand(g, n, 0))->quant);
 }
 

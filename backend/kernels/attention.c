@@ -4,6 +4,7 @@
  *
  * Integer form (docs/ir.md): scores are exact s32; codes 0..255 are written as the product with V wants its A operand,
  * natural for u8 and s16, code - 128 for s8 (V's first accumulators then hold 128 times its column sums).
+ * Scales that are known at run time only come as arguments: one per row and head of q, one per head of k and v.
  * Keys beyond M in the last panel and the last vector have scores too; they enter neither maximum nor sum, and their
  * codes meet zeros of V.
  */
@@ -25,6 +26,7 @@ typedef struct attention {
 	/* of the task: pointers to row 0 and the head's operands */
 	vq_ll q, k, k_start, v, v_start, o, bias;
 	vq_ll c, v_scale;           /* f32 scalars */
+	vq_ll q_scales, k_scale;    /* scales at run time: that of row 0, and k's; c follows from them for every row */
 	vq_ll is_last;
 	/* of the tile */
 	uint32_t rows;
@@ -344,6 +346,15 @@ static void softmax_f32(vq_codegen *c, attention *s)
 	vq_walk16(c, s->d->m, s->chunks, normalise, s, NULL, 0);
 }
 
+/* as vq_c_score_dynamic */
+static vq_ll score_scale(vq_codegen *c, const attention *s, vq_ll row)
+{
+	vq_ll q = vq_load(c, c->f32, vq_offset(c, s->q_scales, vq_mul_const(c, row, 8 * (int64_t)s->d->heads)), 4);
+	vq_ll v = vq_fmul(c, vq_fmul(c, q, s->k_scale), vq_cf32(c, s->d->scale));
+
+	return vq_fmin_const(c, vq_fmax_const(c, v, VQ_TINY), 0x1p100f);
+}
+
 static void softmax_rows(vq_codegen *c, attention *s)
 {
 	vq_loop loop;
@@ -359,6 +370,8 @@ static void softmax_rows(vq_codegen *c, attention *s)
 		vq_ll half = LLVMBuildAnd(c->b, loop.i, vq_cword(c, 1), "");
 
 		s->row_codes = vq_offset(c, s->codes, vq_mul_const(c, loop.i, s->code_row));
+		if (s->d->scales)
+			s->c = score_scale(c, s, vq_add_word(c, s->row0, loop.i));
 		if (s->av.t.shape == VQ_ACC_ROWPAIR) /* rows 2 i and 2 i + 1 share a stretch, four bytes apart */
 			s->row_codes = vq_offset(c, s->row_codes, vq_mul_const(c, half, 4 - s->code_row));
 		softmax_integer(c, s, loop.i);
@@ -464,10 +477,19 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 	s->o = vq_offset(c, a->arg[4], vq_mul_const(c, batch, d->o_batch));
 	s->o = vq_offset(c, vq_offset(c, s->o, vq_mul_const(c, head, d->o_head)), vq_mul_const(c, row0, d->o_row));
 	if (!d->f32) {
-		vq_ll at = vq_mul_const(c, head, 4);
-
 		s->k_start = vq_offset_const(c, s->k, (int64_t)(np * s->qk.kp));
 		s->v_start = vq_offset_const(c, s->v, (int64_t)(ep * s->av.kp));
+	}
+	if (d->scales) {
+		vq_ll of_head = vq_mul_const(c, matrix, 8), first = vq_add_word(c, vq_mul_const(c, batch, d->n), row0);
+
+		first = vq_add_word(c, vq_mul_const(c, first, d->heads), head);
+		s->q_scales = vq_offset(c, a->arg[3], vq_mul_const(c, first, 8));
+		s->k_scale = vq_load(c, c->f32, vq_offset(c, a->arg[d->scales], of_head), 4);
+		s->v_scale = vq_load(c, c->f32, vq_offset(c, a->arg[d->scales + 1], of_head), 4);
+	} else if (!d->f32) {
+		vq_ll at = vq_mul_const(c, head, 4);
+
 		s->c = vq_load(c, c->f32, vq_offset(c, a->arg[3], at), 4);
 		s->v_scale = vq_load(c, c->f32, vq_offset(c, vq_offset_const(c, a->arg[3], 4 * (int64_t)d->heads), at), 4);
 	}

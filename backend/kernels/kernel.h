@@ -46,6 +46,9 @@ vq_ll vq_first_lanes(vq_codegen *c, vq_ll v, uint32_t count, vq_ll other);
 /* 16 lanes to one by `a > b ? a : b`, or `a < b ? a : b` */
 vq_ll vq_fold16(vq_codegen *c, vq_ll lanes16, bool greatest);
 
+/* Range, scale, zero point and codes of one row of d->n f32 elements; params receives two f32. */
+void vq_rowquant_row(vq_codegen *c, const vq_rowquant *d, vq_ll x, vq_ll codes, vq_ll params);
+
 /* one f32 tensor element as an operand */
 extern const vq_extra vq_extra_f32;
 

@@ -26,10 +26,12 @@ typedef struct attend {
 	vq_store store;
 	bias_shape bias;
 	bool extremes;
+	bool dynamic;         /* scales are arguments: of every row and head of q, of every head of k and v */
 	uint32_t row_block;
 } attend;
 
 static int8_t q8[MOST_DATA], k8[MOST_DATA], v8[MOST_DATA];
+static float row_scales[3][MOST_DATA];
 static float qf[MOST_DATA], kf[MOST_DATA], vf[MOST_DATA], biasf[MOST_DATA];
 static unsigned char stored_q[4 * MOST_DATA], packed_k[8 * MOST_DATA], packed_v[8 * MOST_DATA], result[4 * MOST_DATA];
 
@@ -113,6 +115,32 @@ static uint32_t make_bias(const attend *p, vq_type *t, int64_t stride[4])
 	return count;
 }
 
+/* rows of quantize_dynamic: scale and zero point, `each` of them */
+static void fill_scales(float *rows, uint32_t each)
+{
+	static const float size[] = { 1.0f, 1.0f, 1.0f, 0x1p-30f, 1.0f, 0x1p40f, 1.0f }; /* scores beyond what c may be */
+
+	for (uint32_t i = 0; i < each; i++) {
+		rows[2 * i] = (0.0625f + test_f32(0.03f)) * size[i % 7];
+		rows[2 * i + 1] = 0;
+	}
+}
+
+/* operands of attention_dynamic from those of attention: codes are plain, rows stand between */
+static void add_rows(const attend *p, vq_tensor in[7])
+{
+	vq_tensor bias = in[3];
+
+	for (uint32_t i = 3; i-- > 0;) {
+		in[2 * i] = in[i];
+		in[2 * i].type.quant = 0;
+		in[2 * i + 1].type = vq_type_make(VQ_F32, 3, (int64_t[]){ p->batch, i ? 1 : p->n, 2 * p->heads });
+		in[2 * i + 1].data = row_scales[i];
+		fill_scales(row_scales[i], p->batch * p->heads * (i ? 1 : p->n));
+	}
+	in[6] = bias;
+}
+
 static void add_attention(kernel_suite *s, attend p)
 {
 	const vq_target *target = kernel_suite_target(s);
@@ -121,13 +149,13 @@ static void add_attention(kernel_suite *s, attend p)
 	vq_diag diag;
 	vq_graph g;
 	float scale[3][16], params[32], so = 0.0625f, factor = p.spread ? p.spread : 0.02f;
-	vq_tensor in[4], out;
-	vq_value value[4];
+	vq_tensor in[7], out;
+	vq_value value[7];
 	vq_attr attr;
 	vq_kernel k;
 	vq_attention *d = &k.u.attention;
-	kernel_data arg[6] = { { NULL, 0, false } };
-	uint32_t n_bias = 0, width = p.heads * p.d;
+	kernel_data arg[8] = { { NULL, 0, false } };
+	uint32_t n_bias = 0, n_in = 3, width = p.heads * p.d;
 	size_t element = p.f32 ? 4 : 1, o_element = p.store == VQ_STORE_F32 ? 4 : 1, total = (size_t)p.batch * p.n * p.heads * p.e;
 	const char *wrong;
 	char name[160];
@@ -167,8 +195,8 @@ static void add_attention(kernel_suite *s, attend p)
 	d->epilogue.hi = 127;
 	d->epilogue.zero = -5;
 	d->epilogue.flush = p.f32 && p.store == VQ_STORE_F32;
-	d->epilogue.scaled = p.f32;
-	d->epilogue.inv = p.f32 ? vq_c_inverse((double)so) : 1.0f;
+	d->epilogue.scaled = p.f32 || p.dynamic;
+	d->epilogue.inv = d->epilogue.scaled ? vq_c_inverse((double)so) : 1.0f;
 
 	in[0] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.n, width, p.heads, scale[0]), p.f32 ? (void *)qf : q8 };
 	in[1] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.m, width, p.heads, scale[1]), p.f32 ? (void *)kf : k8 };
@@ -186,9 +214,16 @@ static void add_attention(kernel_suite *s, attend p)
 		out.type.quant = vq_quant_per_tensor(&g, so, -5, -128, 127);
 	attr.attention.heads = (int32_t)p.heads;
 	attr.attention.scale = d->scale;
-	for (uint32_t i = 0; i < (p.bias ? 4u : 3u); i++)
+	if (p.dynamic) {
+		add_rows(&p, in);
+		d->scale = vq_c_score_factor(d->scale);
+		d->scales = 6;
+		n_in = 6;
+	}
+	n_in += p.bias != NO_BIAS;
+	for (uint32_t i = 0; i < n_in; i++)
 		value[i] = vq_add_input(&g, "x", &in[i].type);
-	vq_value y = vq_add_node(&g, VQ_OP_ATTENTION, value, p.bias ? 4 : 3, &attr, &out.type);
+	vq_value y = vq_add_node(&g, p.dynamic ? VQ_OP_ATTENTION_DYNAMIC : VQ_OP_ATTENTION, value, n_in, &attr, &out.type);
 
 	wrong = vq_eval_node(&g, &g.node[vq_def_of(&g, y).id], in, &out, &arena);
 	if (wrong)
@@ -213,9 +248,14 @@ static void add_attention(kernel_suite *s, attend p)
 	arg[3] = (kernel_data){ params, p.f32 ? 0 : 8 * (size_t)p.heads, false };
 	arg[4] = (kernel_data){ result, total * o_element, true };
 	arg[5] = (kernel_data){ biasf, 4 * (size_t)n_bias, false };
-	snprintf(name, sizeof name, "attention %s %u x %u heads, %ux%u, d %u e %u, bias %d, u8 %d, store %d, rows %u", p.f32 ? "f32" : "s8",
+	if (p.dynamic) {
+		arg[3] = (kernel_data){ row_scales[0], 8 * (size_t)p.batch * p.n * p.heads, false };
+		arg[6] = (kernel_data){ row_scales[1], 8 * (size_t)p.batch * p.heads, false };
+		arg[7] = (kernel_data){ row_scales[2], 8 * (size_t)p.batch * p.heads, false };
+	}
+	snprintf(name, sizeof name, "attention %s %u x %u heads, %ux%u, d %u e %u, bias %d, u8 %d, store %d, rows %u", p.f32 ? "f32" : p.dynamic ? "dynamic" : "s8",
 		p.batch, p.heads, p.n, p.m, p.d, p.e, (int)p.bias, p.q_u8, (int)p.store, d->row_block);
-	kernel_suite_add(s, name, &k, arg, 6);
+	kernel_suite_add(s, name, &k, arg, p.dynamic ? 8 : 6);
 	vq_arena_free(&arena);
 }
 
@@ -238,6 +278,20 @@ static void biased(kernel_suite *s)
 	add_attention(s, (attend){ .batch = 2, .heads = 3, .n = 8, .m = 20, .d = 16, .e = 16, .bias = PER_KEY, .q_u8 = true, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 7, .m = 33, .d = 16, .e = 20, .bias = PER_QUERY, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 12, .m = 12, .d = 32, .e = 32, .bias = MASKED, .store = VQ_STORE_S8, .row_block = 5 });
+}
+
+static void dynamics(kernel_suite *s)
+{
+	static const uint32_t ms[] = { 1, 5, 16, 33, 65, 100 };
+
+	for (uint32_t i = 0; i < 6; i++)
+		add_attention(s, (attend){ .batch = 1 + i % 2, .heads = 1 + i % 3, .n = 1 + 3 * i % 14, .m = ms[i], .d = 8 + 5 * i % 40,
+			.e = 4 + 7 * i % 33, .q_u8 = i & 1, .store = i % 3 == 1 ? VQ_STORE_S8 : VQ_STORE_F32,
+			.spread = 1.0f * (float)(1 + i % 5), .dynamic = true, .row_block = i % 4 ? 0 : 3 });
+	add_attention(s, (attend){ .batch = 2, .heads = 3, .n = 13, .m = 50, .d = 32, .e = 32, .dynamic = true, .q_u8 = true, .spread = 0.5f,
+		.row_block = 6 });
+	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 12, .m = 12, .d = 32, .e = 32, .dynamic = true, .bias = MASKED, .row_block = 5 });
+	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 9, .m = 49, .d = 16, .e = 32, .dynamic = true, .bias = FULL, .store = VQ_STORE_U8 });
 }
 
 static void floats(kernel_suite *s)
@@ -268,12 +322,14 @@ static void each_machine(const char *name, void (*cases)(kernel_suite *s))
 
 static void test_integers(void **state) { (void)state; each_machine("attention_s8", integers); }
 static void test_biased(void **state) { (void)state; each_machine("attention_bias", biased); }
+static void test_dynamics(void **state) { (void)state; each_machine("attention_dynamic", dynamics); }
 static void test_floats(void **state) { (void)state; each_machine("attention_f32", floats); }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_integers), cmocka_unit_test(test_biased), cmocka_unit_test(test_floats),
+		cmocka_unit_test(test_integers), cmocka_unit_test(test_biased), cmocka_unit_test(test_dynamics),
+		cmocka_unit_test(test_floats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,9 +390,55 @@ static void add_rowquant(kernel_suite *s, uint32_t rows, uint32_t n, uint32_t pa
 	kernel_suite_add(s, name, &k, arg, 3);
 }
 
+/* blocks of `tall` rows with one scale, `groups` of them side by side */
+static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t groups, uint32_t n, bool symmetric, bool u8, uint32_t row_block)
+{
+	vq_kernel k;
+	vq_rowquant *d = &k.u.rowquant;
+	uint32_t width = groups * n, all = outer * tall * width;
+	int32_t least = symmetric ? -127 : -128;
+	kernel_data arg[3];
+	char name[100];
+
+	memset(&k, 0, sizeof k);
+	k.kind = VQ_KERNEL_ROWQUANT;
+	*d = (vq_rowquant){ .rows = outer * groups, .n = n, .tall = tall, .groups = groups, .symmetric = symmetric, .u8 = u8, .row_block = row_block,
+		.x_row = 4 * (int64_t)n };
+	for (uint32_t r = 0; r < outer * tall; r++)
+		fill_row(f32_a + (size_t)r * width, width, r / 3 + n);
+	for (uint32_t b = 0; b < outer * groups; b++) {
+		uint32_t at = b / groups * tall * width + b % groups * n;
+		float lo = 0, hi = 0;
+		vq_row_scale q;
+
+		for (uint32_t i = 0; i < tall * n; i++) {
+			lo = vq_c_min(f32_a[at + i / n * width + i % n], lo);
+			hi = vq_c_max(f32_a[at + i / n * width + i % n], hi);
+		}
+		q = symmetric ? vq_c_row_scale_symmetric(lo, hi) : vq_c_row_scale(lo, hi);
+		for (uint32_t i = 0; i < tall * n; i++) {
+			uint32_t e = at + i / n * width + i % n;
+
+			c_bytes[e] = (unsigned char)(vq_c_quantize(f32_a[e] * q.inv, least, 127, q.zero) ^ (u8 ? 0x80 : 0));
+		}
+		row_scales[2 * b] = q.scale;
+		row_scales[2 * b + 1] = (float)q.zero;
+	}
+	arg[0] = (kernel_data){ f32_a, 4 * (size_t)all, false };
+	arg[1] = (kernel_data){ c_bytes, all, true };
+	arg[2] = (kernel_data){ row_scales, 8 * (size_t)outer * groups, true };
+	snprintf(name, sizeof name, "rowquant %u blocks of %u x %u groups of %u, symmetric %d, u8 %d", outer, tall, groups, n, symmetric, u8);
+	kernel_suite_add(s, name, &k, arg, 3);
+}
+
 static void rowquants(kernel_suite *s)
 {
 	static const uint32_t ns[] = { 1, 2, 7, 15, 16, 17, 33, 48, 64, 65, 77, 192, 391 };
+
+	add_blocks(s, 7, 1, 1, 33, true, false, 4);
+	add_blocks(s, 2, 9, 3, 32, true, false, 1);
+	add_blocks(s, 1, 11, 4, 24, false, true, 3);
+	add_blocks(s, 3, 5, 2, 64, true, true, 1);
 
 	for (uint32_t i = 0; i < sizeof ns / sizeof *ns; i++)
 		if (!(ns[i] & 2) || !kernel_suite_lacks_word_stores(s))
