@@ -93,7 +93,7 @@ static bool has_scales(const vq_graph *g)
 static bool has_row_scales(const vq_graph *g)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
-		if (g->node[i].op == VQ_OP_LINEAR_DYNAMIC)
+		if (vq_is_dynamic(g->node[i].op))
 			return true;
 	return false;
 }
@@ -318,7 +318,7 @@ static bool check_products(driver *d)
 		vq_op op = d->g.node[i].op;
 
 		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT ||
-			op == VQ_OP_LINEAR_DYNAMIC || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
+			vq_is_dynamic(op) || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
 			continue;
 		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){i}),
 			"its product stays in float (-Werror=float-fallback): %s",

@@ -243,7 +243,7 @@ bool vq_pass_absorb_qdq(vq_pass *p)
 			continue;
 		switch (vq_ops[vq_op_of(p->g, n)].class_) {
 		case VQ_CLASS_DOT:
-			if (vq_op_of(p->g, n) != VQ_OP_LINEAR_DYNAMIC) /* it is one already */
+			if (!vq_is_dynamic(vq_op_of(p->g, n))) /* it is one already */
 				at_product(&s, n);
 			break;
 		case VQ_CLASS_ELT:

@@ -259,7 +259,7 @@ static bool compile(reference *r, int argc, char **argv)
 	if (!e.target || !read_graph(r, argv[0]))
 		return false;
 	for (uint32_t i = 1; i < r->g.n_nodes; i++)
-		if (r->g.node[i].op == VQ_OP_LINEAR_DYNAMIC)
+		if (vq_is_dynamic(r->g.node[i].op))
 			e.scheme = "w8a8-dynamic";
 	if (assembly && (!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
 				!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]),
