@@ -133,15 +133,41 @@ static bool open_calibration(driver *d)
 	return choose_executor(d);
 }
 
+/* Without -quant: scales of the model's own or from samples if there are any, else scales at run time. */
+static vq_scheme choose_scheme(const vq_options *o, bool scales)
+{
+	switch (o->quant) {
+	case VQ_QUANT_NONE:
+		return VQ_SCHEME_NONE;
+	case VQ_QUANT_DYNAMIC:
+		return VQ_SCHEME_W8A8_DYNAMIC;
+	case VQ_QUANT_W8A8:
+		return VQ_SCHEME_W8A8;
+	default:
+		return scales || o->calib || o->calib_stats || o->emit & VQ_EMIT_ONNX
+			       ? VQ_SCHEME_W8A8
+			       : VQ_SCHEME_W8A8_DYNAMIC;
+	}
+}
+
+/* ... which is said, for a user who gave nothing may expect anything. */
+static void tell_choice(driver *d)
+{
+	if (d->o->quant != VQ_QUANT_DEFAULT || d->o->quiet ||
+		d->settings.scheme != VQ_SCHEME_W8A8_DYNAMIC || !has_row_scales(&d->g))
+		return;
+	vq_bar_clear(&d->bar);
+	fputs("vitqc: note: int8 with scales found at run time (-quant=w8a8-dynamic); -calib=SAMPLES gives w8a8, "
+	      "-quant=none float\n", stderr);
+}
+
 static bool prepare(driver *d)
 {
 	const vq_options *o = d->o;
 	bool scales = has_scales(&d->g);
 
 	d->settings = (vq_settings){
-		.scheme = o->quant == VQ_QUANT_NONE	? VQ_SCHEME_NONE
-			  : o->quant == VQ_QUANT_DYNAMIC ? VQ_SCHEME_W8A8_DYNAMIC
-							 : VQ_SCHEME_W8A8,
+		.scheme = choose_scheme(o, scales),
 		.observer = o->observer,
 		.percentile = o->percentile,
 		.fold = o->fold,
@@ -164,7 +190,8 @@ static bool prepare(driver *d)
 		vq_error(&d->diag, NULL,
 			"w8a8 needs samples to calibrate with, or a model that brings scales");
 		return vq_hint(&d->diag, "give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or "
-					 "-quant=none for an object in float");
+					 "-quant=w8a8-dynamic, which needs none; or -quant=none for "
+					 "an object in float");
 	}
 	return open_calibration(d);
 }
@@ -339,6 +366,7 @@ static bool work(driver *d)
 		return false;
 	if (!vq_verify(&d->g, whole ? "the pipeline" : "the last pass"))
 		return false;
+	tell_choice(d);
 	d->results.g = &d->g;
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;

@@ -148,7 +148,7 @@ bool vq_pass_calibrate(vq_pass *p)
 		vq_error(g->diag, NULL,
 			"the model has no scales and there are no samples to calibrate it with");
 		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, "
-					"or use -quant=none");
+					"or use -quant=w8a8-dynamic or -quant=none");
 	}
 	if (p->set->measure) {
 		p->reference = VQ_NEW(g->arena, vq_graph);

@@ -16,8 +16,8 @@ run 2 "$model" -quant=none -prefix=2fast -o x.o
 says "option -prefix" "'m_2fast' could be used"
 run 1 absent.onnx -quant=none -o x.o
 says "absent.onnx: cannot open"
-run 1 "$model" -o x.o
-says "w8a8 needs samples to calibrate with" "-calib=" "-quant=none"
+run 1 "$model" -quant=w8a8 -o x.o
+says "w8a8 needs samples to calibrate with" "-calib=" "-quant=w8a8-dynamic" "-quant=none"
 run 1 "$model" -calib=absent.npy -o x.o
 says "file 'absent.npy': cannot be opened"
 run 1 "$model" -quant=none -o absent/x.o
