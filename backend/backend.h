@@ -16,6 +16,8 @@ typedef struct vq_target_request {
 	const char *attr;   /* -mattr "+dotprod,-neon" */
 	const char *abi;    /* -mabi (RISC-V) */
 	vq_float_abi float_abi;
+	const char *branch_protection; /* -mbranch-protection (AArch64) */
+	const char *cf_protection;     /* -fcf-protection (x86-64) */
 } vq_target_request;
 
 typedef struct vq_target vq_target; /* resolved: backend/target.h */
@@ -32,6 +34,7 @@ typedef struct vq_emit_options {
 	const char *scheme;      /* for <prefix>_info: "w8a8", "none" */
 	const char *tool;        /* "vitqc 0.1.0" */
 	uint64_t model_hash;
+	const char *weights_section; /* section of the weights, NULL: .rodata (vq_section_check) */
 	bool instrument;         /* observer calls */
 	bool strict;             /* contract arithmetic; false only for -quant=none: FMA and any order */
 } vq_emit_options;
@@ -53,6 +56,7 @@ typedef struct vq_object {
 	const void *elf; size_t elf_bytes;      /* relocatable object, self-checked */
 	const char *header;                     /* text of the generated header, NUL-terminated */
 	uint64_t workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
+	uint64_t stack_bytes;                   /* of one call, the caller's parallel_for apart */
 	vq_plan_line *line; uint32_t n_lines;
 } vq_object;
 
@@ -69,6 +73,9 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
  * reason, if not NULL, then says so.
  */
 const vq_executor *vq_jit(const char **reason);
+
+/* May the weights stand in a section of this name? It must be one that linkers treat as read-only data. An error in diag if not. */
+bool vq_section_check(vq_diag *diag, const char *name);
 
 const char *vq_llvm_version(void);
 

@@ -43,6 +43,14 @@ void vq_function_attributes(vq_codegen *c, LLVMValueRef f)
 	string_attribute(c, f, "no-builtins", "");
 	string_attribute(c, f, "target-cpu", c->target->cpu);
 	string_attribute(c, f, "target-features", c->target->features);
+	if (c->report_frames)
+		string_attribute(c, f, "warn-stack-size", "0");
+	if (c->target->arch == VQ_ARCH_AARCH64 && c->target->protect & VQ_PROTECT_BRANCH)
+		string_attribute(c, f, "branch-target-enforcement", "true");
+	if (c->target->arch == VQ_ARCH_AARCH64 && c->target->protect & VQ_PROTECT_RETURN) {
+		string_attribute(c, f, "sign-return-address", c->target->protect & VQ_PROTECT_LEAF ? "all" : "non-leaf");
+		string_attribute(c, f, "sign-return-address-key", c->target->protect & VQ_PROTECT_B_KEY ? "b_key" : "a_key");
+	}
 }
 
 /* ---- values ---- */

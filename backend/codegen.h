@@ -14,6 +14,7 @@ typedef struct vq_codegen {
 	const vq_target *target;
 	const vq_plan *plan;
 	bool strict;             /* no contraction, no reassociation */
+	bool report_frames;      /* functions get the attribute that makes LLVM tell their frames (stack.c) */
 	bool jit;                /* the body itself is the entry: no argument checks, no facts */
 	LLVMTypeRef void_, i1, i8, i16, i32, i64, f32, ptr;
 	LLVMTypeRef word;        /* i32 or i64: as wide as a pointer */

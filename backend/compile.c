@@ -2,6 +2,7 @@
 #include "backend/module.h"
 
 #include "backend/elf.h"
+#include "backend/stack.h"
 
 #include <llvm-c/Analysis.h>
 
@@ -77,6 +78,7 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	vq_arena scratch = { 0 };
 	vq_codegen c = { 0 };
 	vq_plan plan;
+	vq_stack stack;
 	LLVMTargetMachineRef machine;
 	bool ok = false;
 
@@ -86,11 +88,13 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	if (!machine)
 		goto out;
 	c.plan = &plan;
+	vq_stack_watch(&stack, &c, vq_arena_printf(&scratch, "%s_run", options->prefix), g->diag);
 	ok = vq_module_build(&c, &plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, what, o, g->diag);
 	vq_codegen_close(&c, machine);
 	if (ok && what == VQ_ARTIFACT_OBJECT) {
 		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);
-		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(&plan, options));
+		o->stack_bytes = vq_stack_bytes(&stack, options->target);
+		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(&plan, options, o->stack_bytes));
 	}
 	if (ok)
 		describe(&plan, o);

@@ -359,12 +359,58 @@ static bool check_arm_attributes(reader *r, const section *s)
 	return true;
 }
 
+/* ---- names of sections ---- */
+
+bool vq_section_check(vq_diag *diag, const char *name)
+{
+	/* LLVM and linkers know these by name and make them code, writable or notes */
+	static const char *const others[] = { "text", "data", "bss", "sbss", "sdata", "tdata", "tbss", "init", "fini", "init_array",
+		"fini_array", "preinit_array", "ctors", "dtors", "eh_frame", "note", "ARM", "debug", "rel", "rela", "symtab", "strtab",
+		"shstrtab", "comment", "group", "dynamic", "got", "plt", "llvm", "gnu" };
+	size_t n = strlen(name), first;
+	bool good = n > 1 && name[0] == '.' && strspn(name + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n - 1;
+
+	if (!good)
+		return vq_error(diag, "option -weights-section",
+			"'%s' is no section name: expected a dot, then letters, digits and _ . -", name);
+	first = strcspn(name + 1, ".");
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strlen(others[i]) == first && strncmp(name + 1, others[i], first) == 0) {
+			vq_error(diag, "option -weights-section", "a section '%s' is not read-only data", name);
+			vq_hint(diag, "'.rodata%s' could be used", name);
+			return false;
+		}
+	return true;
+}
+
+/* ---- branch protection ---- */
+
+/*
+ * Section .note.gnu.property: notes of name size, data size, type, "GNU"; the data are properties of type, size, bits. The bits of the
+ * feature property (AArch64: BTI, PAC; x86: IBT, shadow stack) are those of VQ_PROTECT_BRANCH and VQ_PROTECT_RETURN.
+ */
+static bool check_protection(reader *r, const section *s)
+{
+	uint32_t want = r->t->protect & (VQ_PROTECT_BRANCH | VQ_PROTECT_RETURN);
+	uint32_t feature = r->t->arch == VQ_ARCH_X86_64 ? 0xc0000002 : 0xc0000000;
+	uint64_t at = s->offset, end = s->offset + s->size;
+
+	if (s->offset > r->n || s->size > r->n - s->offset || s->size < 16)
+		return fail(r, "damaged .note.gnu.property");
+	for (at += 16; at + 12 <= end; at += 8 + (get32(r, at + 4) + 7) / 8 * 8)
+		if (get32(r, at) == feature)
+			return (get32(r, at + 8) & want) == want ||
+			       fail(r, ".note.gnu.property promises 0x%x, expected 0x%x",
+				       (unsigned)get32(r, at + 8), (unsigned)want);
+	return fail(r, ".note.gnu.property does not state the branch protection");
+}
+
 bool vq_elf_check(
 	const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag)
 {
 	reader r = {.p = elf, .n = bytes, .diag = diag, .t = t, .prefix = prefix};
 	sections all = {.table = 0};
-	bool good, attributes = false, symbols = false;
+	bool good, attributes = false, symbols = false, protected = false;
 
 	good = check_header(&r, &all);
 	if (!good)
@@ -380,6 +426,10 @@ bool vq_elf_check(
 			symbols = true;
 			good &= check_symbols(&r, &all, &s);
 		}
+		if (t->protect && strcmp(name, ".note.gnu.property") == 0) {
+			protected = true;
+			good &= check_protection(&r, &s);
+		}
 		if (t->arch == VQ_ARCH_ARM && s.type == SHT_ARM_ATTRIBUTES) {
 			attributes = true;
 			good &= check_arm_attributes(&r, &s);
@@ -387,6 +437,8 @@ bool vq_elf_check(
 	}
 	if (r.past)
 		return fail(&r, "a name or table lies outside the file");
+	if (t->protect && !protected)
+		return fail(&r, "there is no .note.gnu.property, which promises the branch protection");
 	if (!symbols)
 		return fail(&r, "there is no symbol table");
 	if (t->arch == VQ_ARCH_ARM && !attributes)

@@ -107,7 +107,7 @@ static const char *describe(const vq_plan *p, const char *name, const vq_port *p
 		c_type(t->elem), harmless(p->arena, port->name), scale);
 }
 
-const char *vq_header_text(const vq_plan *p, const vq_emit_options *o)
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
 {
 	const vq_graph *g = p->g;
 	vq_arena *a = p->arena;
@@ -132,6 +132,7 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o)
 		"#define %s_WORKSPACE_BYTES %lluu /* one worker */\n"
 		"#define %s_WORKSPACE_BYTES_FOR(workers) (%lluu + (workers) * (size_t)%lluu)\n"
 		"#define %s_WORKSPACE_ALIGN 64u\n"
+		"#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n"
 		"/* elements of each input and output */\n"
 		"%s\n"
 		"/*\n"
@@ -151,5 +152,5 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o)
 		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
 		o->tool, p->target->name, p->target->triple, p->target->cpu, *p->target->features ? p->target->features : "no extra features",
 		up, up, vitq_text, up, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, (unsigned long long)p->buffer_bytes,
-		(unsigned long long)p->scratch_bytes, up, sizes, ports, up, up, o->prefix, params, o->prefix, o->prefix);
+		(unsigned long long)p->scratch_bytes, up, up, (unsigned long long)stack_bytes, sizes, ports, up, up, o->prefix, params, o->prefix, o->prefix);
 }

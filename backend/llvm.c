@@ -50,6 +50,41 @@ static void initialize(void)
 	LLVMInitializeRISCVAsmPrinter();
 }
 
+static void module_flag(LLVMContextRef context, LLVMModuleRef module, const char *name, unsigned value)
+{
+	LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, name, strlen(name),
+		LLVMValueAsMetadata(LLVMConstInt(LLVMInt32TypeInContext(context), value, 0)));
+}
+
+/* The flags make the note .gnu.property, without which the linker takes the protection off the whole program. */
+static void protect(LLVMContextRef context, LLVMModuleRef module, const vq_target *t)
+{
+	if (!t->protect)
+		return;
+	if (t->arch == VQ_ARCH_X86_64) {
+		if (t->protect & VQ_PROTECT_BRANCH)
+			module_flag(context, module, "cf-protection-branch", 1);
+		if (t->protect & VQ_PROTECT_RETURN)
+			module_flag(context, module, "cf-protection-return", 1);
+		return;
+	}
+	module_flag(context, module, "branch-target-enforcement", !!(t->protect & VQ_PROTECT_BRANCH));
+	module_flag(context, module, "sign-return-address", !!(t->protect & VQ_PROTECT_RETURN));
+	module_flag(context, module, "sign-return-address-all", !!(t->protect & VQ_PROTECT_LEAF));
+	module_flag(context, module, "sign-return-address-with-bkey", !!(t->protect & VQ_PROTECT_B_KEY));
+}
+
+/* where nobody asked for remarks */
+static void ignore(LLVMDiagnosticInfoRef info, void *user)
+{
+	(void)user;
+	if (LLVMGetDiagInfoSeverity(info) == LLVMDSError) {
+		char *text = LLVMGetDiagInfoDescription(info);
+
+		fatal(text);
+	}
+}
+
 LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag)
 {
 	LLVMTargetRef target;
@@ -78,6 +113,7 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 	LLVMDisposeTargetMachineOptions(options);
 
 	context = LLVMContextCreate();
+	LLVMContextSetDiagnosticHandler(context, ignore, NULL);
 	module = LLVMModuleCreateWithNameInContext("vitqc", context); /* the module's name reaches the object: no path, no model */
 	LLVMSetSourceFileName(module, "vitqc", 5);
 	LLVMSetTarget(module, t->triple);
@@ -87,8 +123,8 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 	LLVMDisposeMessage(text);
 	LLVMDisposeTargetData(layout);
 	if (t->pic)
-		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "PIC Level", 9,
-			LLVMValueAsMetadata(LLVMConstInt(LLVMInt32TypeInContext(context), 2, 0)));
+		module_flag(context, module, "PIC Level", 2);
+	protect(context, module, t);
 	if (t->abi)
 		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "target-abi", 10,
 			LLVMMDStringInContext2(context, t->abi, strlen(t->abi)));

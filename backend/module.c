@@ -300,6 +300,8 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 	m.task_type = LLVMFunctionType(c->void_, param, 3, 0);
 	m.kernel = VQ_ARRAY(p->arena, p->n_kernels, vq_ll);
 	m.weights = constant(&m, "weights", p->weight_bytes ? (const char *)p->weights : "", p->weight_bytes ? p->weight_bytes : 1, 64);
+	if (o->weights_section)
+		LLVMSetSection(m.weights, o->weights_section);
 	for (uint32_t i = 0; i < p->n_kernels; i++)
 		build_kernel(&m, i);
 	build_step(&m);

@@ -17,7 +17,7 @@ const char *vq_kernel_symbol(vq_arena *a, const vq_plan *p, uint32_t kernel);
 void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, LLVMValueRef body, LLVMTypeRef body_type);
 
 /* Text of the generated header; in p's arena. backend/header.c */
-const char *vq_header_text(const vq_plan *p, const vq_emit_options *o);
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes);
 
 /* A codegen on a fresh context and module for the target; machine is created too. NULL machine after an error in diag. backend/llvm.c */
 LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag);

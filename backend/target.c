@@ -473,6 +473,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 	const vq_isa_row *isa;
 	vq_target *r;
 	bool good = true, softfp = false;
+	uint32_t protect = 0;
 
 	if (!name || strcmp(name, "native") == 0) {
 		if (name && !cpu)
@@ -495,6 +496,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 	if (request->abi)
 		good &= check_abi(diag, t.arch, request->abi);
 	good &= choose_float_abi(&t, diag, request->float_abi, &softfp);
+	good &= vq_protect_parse(&protect, diag, t.arch->name, request->branch_protection, request->cf_protection);
 	if (!good)
 		return NULL;
 
@@ -517,6 +519,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 		.vector_bytes = isa->vector_bytes,
 		.elf = t.arch->elf,
 		.need = isa->hwcap,
+		.protect = protect,
 		.min_vlen = isa->min_vlen,
 	};
 	return r;

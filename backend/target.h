@@ -3,6 +3,7 @@
 #define VQ_BACKEND_TARGET_H
 
 #include "backend/backend.h"
+#include "backend/protect.h"
 
 typedef enum vq_arch { VQ_ARCH_X86_64, VQ_ARCH_AARCH64, VQ_ARCH_ARM, VQ_ARCH_RISCV64 } vq_arch;
 
@@ -35,6 +36,7 @@ struct vq_target {
 	uint32_t vector_bytes; /* of the widest vector register used */
 	vq_elf_facts elf;
 	uint32_t need;         /* VITQ_HWCAP_… this object needs, checked against env->hwcap where stated */
+	uint32_t protect;      /* VQ_PROTECT_… bits */
 	uint32_t min_vlen;     /* RVV: bits of the vector registers the object assumes; guarded at run time */
 };
 

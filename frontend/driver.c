@@ -401,6 +401,8 @@ int vq_drive(const vq_options *o, vq_arena *arena)
 		d.results.target = vq_target_resolve(arena, &usage, &o->target);
 		if (o->prefix)
 			vq_prefix_of(o, arena, &usage);
+		if (o->weights_section)
+			vq_section_check(&usage, o->weights_section);
 	}
 	vq_print_diag(stderr, &usage, o->quiet);
 	if (usage.errors)

@@ -101,6 +101,7 @@ static bool compile(const vq_results *r, vq_artifact what, const char *prefix, v
 		.scheme = r->scheme,
 		.tool = "vitqc " VQ_VERSION,
 		.model_hash = r->model_hash,
+		.weights_section = r->o->weights_section,
 		.instrument = r->o->instrument,
 		.strict = r->strict};
 

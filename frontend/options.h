@@ -83,6 +83,7 @@ typedef struct vq_options {
 	const char *stop;
 	vq_strings passes;
 	bool verify;
+	const char *weights_section;
 	bool instrument;
 	bool werror_fallback;
 	bool verbose, quiet;
