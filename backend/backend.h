@@ -57,13 +57,15 @@ typedef struct vq_object {
 	const char *header;                     /* text of the generated header, NUL-terminated */
 	uint64_t workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
 	uint64_t stack_bytes;                   /* of one call, the caller's parallel_for apart */
+	const char *peak_node;                  /* at which most of the workspace is in use; NULL: none with a name */
 	vq_plan_line *line; uint32_t n_lines;
 } vq_object;
 
-typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM } vq_artifact;
+typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM, VQ_ARTIFACT_PLAN } vq_artifact;
 
 /*
  * Compiles g (float or integer form, verified). OBJECT fills o->elf and o->header; ASM and LLVM give their text as o->elf bytes.
+ * PLAN makes no code: everything but elf and header is exact, elf_bytes an estimate.
  * false after errors in g->diag. Deterministic.
  */
 bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o);

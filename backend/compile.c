@@ -48,8 +48,45 @@ static bool verify(vq_codegen *c, vq_diag *diag)
 	return !bad && !c->unknown_intrinsic;
 }
 
+/*
+ * Bytes of an object beside its weights. Kernels differ in size by their instruction set most of all: averages over the sample's
+ * kernels under three schemes; a call is its arguments' pointers. Right to a third, while weights are exact and nearly everything.
+ */
+static size_t code_estimate(const vq_plan *p)
+{
+	static const uint16_t kernel[] = {
+		[VQ_ISA_SSE2] = 1300, [VQ_ISA_AVX2] = 1400, [VQ_ISA_AVX512_VNNI] = 2400, [VQ_ISA_NEON64] = 800,
+		[VQ_ISA_DOTPROD] = 1100, [VQ_ISA_NEON32] = 700, [VQ_ISA_RV64] = 2000, [VQ_ISA_RVV128] = 700, [VQ_ISA_RVV256] = 700,
+	};
+
+	return 2000 + p->n_kernels * (size_t)kernel[p->target->isa] + p->n_steps * (size_t)150;
+}
+
+/* The named node during whose step most buffer bytes are live. */
+static const char *peak_of(const vq_plan *p)
+{
+	const char *found = NULL;
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < p->n_steps; i++) {
+		const char *name = p->g->node[p->step[i].node.id].name;
+		uint64_t live = 0;
+
+		for (uint32_t k = 0; k < p->n_buffers; k++)
+			live += p->buffer[k].first <= i && i <= p->buffer[k].last ? p->buffer[k].bytes : 0;
+		if (live > most && name) {
+			most = live;
+			found = name;
+		}
+	}
+	return found;
+}
+
 static void describe(const vq_plan *p, vq_object *o)
 {
+	const char *peak = peak_of(p);
+
+	o->peak_node = peak ? vq_arena_printf(o->arena, "%s", peak) : NULL;
 	o->workspace_bytes = p->buffer_bytes + p->scratch_bytes;
 	o->worker_bytes = p->scratch_bytes;
 	o->weight_bytes = p->weight_bytes;
@@ -84,6 +121,12 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 
 	if (!vq_plan_make(&plan, &scratch, g, options->target, options->strict, NULL, 0, options->instrument))
 		goto out;
+	if (what == VQ_ARTIFACT_PLAN) {
+		describe(&plan, o);
+		o->elf_bytes = plan.weight_bytes + code_estimate(&plan);
+		ok = true;
+		goto out;
+	}
 	machine = vq_codegen_open(&c, options->target, options->strict, g->diag);
 	if (!machine)
 		goto out;

@@ -21,6 +21,7 @@ typedef struct driver {
 	bool have_qdq;
 	vq_graph imported, reference; /* -compare: as it was read; in float, with every fold made */
 	bool have_reference;
+	vq_op_counts ops; /* -analyze */
 	vq_diag aside; /* of these two: that they cannot be run is no error yet */
 	vq_settings settings;
 	vq_samples samples;
@@ -49,6 +50,13 @@ static void opened(void *user, const char *path)
 	keep(&d->results.read, d->arena, path);
 }
 
+static void count_node(void *user, const char *domain, const char *type, bool imported)
+{
+	driver *d = user;
+
+	vq_look_count(&d->ops, d->arena, domain, type, imported);
+}
+
 static bool read_vir(driver *d)
 {
 	vq_file f;
@@ -63,6 +71,8 @@ static bool read_vir(driver *d)
 	good = vq_parse_graph(&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes,
 		vq_path_folder(d->arena, d->o->model));
 	vq_file_close(&f);
+	for (uint32_t n = 1; good && n < d->g.n_nodes; n++)
+		vq_look_count(&d->ops, d->arena, "", vq_ops[d->g.node[n].op].text, true);
 	return good;
 }
 
@@ -73,6 +83,7 @@ static bool read_model(driver *d)
 		.shapes = d->o->shapes.item,
 		.n_shapes = d->o->shapes.n,
 		.opened = opened,
+		.node = d->o->analyze ? count_node : NULL,
 		.user = d};
 
 	keep(&d->results.read, d->arena, d->o->model);
@@ -302,7 +313,7 @@ static bool run_passes(driver *d)
 	return good || (d->stopped && d->diag.errors == 0);
 }
 
-/* ---- -run and -compare ---- */
+/* ---- -run, -compare and -analyze ---- */
 
 static bool look(driver *d)
 {
@@ -313,6 +324,8 @@ static bool look(driver *d)
 		.scheme = d->results.scheme,
 		.model_hash = d->results.model_hash};
 
+	if (d->o->analyze)
+		return vq_look_analyze(&l, &d->ops, d->diag.errors ? NULL : &d->g, d->results.target);
 	if (!choose_executor(d))
 		return false;
 	l.executor = d->settings.executor;
@@ -359,7 +372,9 @@ static bool work(driver *d)
 	bool whole = !d->o->stop && !d->o->passes.n;
 
 	if (!read_model(d))
-		return false;
+		return d->o->analyze && d->ops.n && look(d);
+	if (d->o->analyze)
+		return look(d);
 	if (d->o->compare)
 		vq_graph_copy(&d->imported, &d->g, d->arena, &d->aside);
 	if (!prepare(d) || !run_passes(d))
@@ -381,8 +396,8 @@ static bool work(driver *d)
 
 static int finish(driver *d, bool good)
 {
-	if (good)
-		good = vq_outputs_commit(&d->diag);
+	if (good || (d->o->analyze && !d->diag.bugs)) /* what an analysis found is worth printing */
+		good = vq_outputs_commit(&d->diag) && good;
 	else
 		vq_outputs_abandon();
 	vq_print_diag(stderr, &d->diag, d->o->quiet);
@@ -397,7 +412,7 @@ int vq_drive(const vq_options *o, vq_arena *arena)
 	vq_diag usage;
 
 	vq_diag_init(&usage, arena, NULL);
-	if (o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
+	if (o->analyze || o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
 		d.results.target = vq_target_resolve(arena, &usage, &o->target);
 		if (o->prefix)
 			vq_prefix_of(o, arena, &usage);

@@ -28,6 +28,30 @@ bool vq_look_run(const vq_look *l, const vq_graph *g);
 bool vq_look_compare(
 	const vq_look *l, const vq_graph *imported, const vq_graph *reference, const vq_graph *g);
 
+/* How often the model has an operator. */
+typedef struct vq_op_count {
+	const char *domain, *type;
+	uint32_t n, refused; /* nodes; of these not imported */
+} vq_op_count;
+
+/* The operators of a model, by name once counted. */
+typedef struct vq_op_counts {
+	vq_op_count *item; /* in the arena */
+	uint32_t n, cap;
+} vq_op_counts;
+
+void vq_look_count(
+	vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported);
+
+/*
+ * -analyze: what would be compiled for the target under every scheme, or the one that was asked
+ * for. g is the graph as it was imported, NULL if that failed: then the operators are all there is
+ * to say. false after errors, those of schemes included; what could be found out is printed
+ * nevertheless.
+ */
+bool vq_look_analyze(
+	const vq_look *l, const vq_op_counts *ops, const vq_graph *g, const vq_target *target);
+
 /* Opens -report=FILE for the modes that print their result, standard output without it. */
 FILE *vq_look_open(const vq_look *l);
 

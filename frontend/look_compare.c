@@ -475,8 +475,8 @@ bool vq_look_compare(
 	vq_strings files = {.item = NULL};
 	bool good;
 
-	if (!vq_samples_open(
-		    &c.samples, l->arena, l->diag, g, l->o->compare, l->o->calib_count, &l->o->image, &files))
+	if (!vq_samples_open(&c.samples, l->arena, l->diag, g, l->o->compare, l->o->calib_count,
+		    &l->o->image, &files))
 		return false;
 	good = open_stored(&c, g);
 	if (good && !c.n_stored && !reference) {

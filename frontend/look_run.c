@@ -164,8 +164,8 @@ bool vq_look_run(const vq_look *l, const vq_graph *g)
 		return vq_error(l->diag, "option -o",
 			"a .npy file holds one array, the model has %u outputs: expected a .npz",
 			(unsigned)g->n_outputs);
-	if (g->n_inputs && !vq_samples_open(&samples, l->arena, l->diag, g, l->o->run, l->o->calib_count,
-				   &l->o->image, &files))
+	if (g->n_inputs && !vq_samples_open(&samples, l->arena, l->diag, g, l->o->run,
+				   l->o->calib_count, &l->o->image, &files))
 		return false;
 	e = x->prepare(g, NULL, 0);
 	good = e && outputs_of(l, g, samples.n, out) && run_samples(l, g, x, e, &samples, out);

@@ -266,6 +266,8 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 	}
 	if (!ok)
 		poison(o);
+	if (o->model->node)
+		o->model->node(o->model->user, domain_of(node), type_of(node), ok);
 	o->node = outer.node;
 	o->where = outer.where;
 	o->first_node = outer.first_node;
@@ -434,8 +436,9 @@ static bool import(vq_graph *g, vq_onnx_model *m, const vq_import_options *optio
 
 	if (name && *name)
 		g->name = name;
-	if (options && options->opened) {
+	if (options) {
 		m->opened = options->opened;
+		m->node = options->node;
 		m->user = options->user;
 	}
 	if (!import_model(&o, options))

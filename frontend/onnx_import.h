@@ -10,7 +10,9 @@ typedef struct vq_import_options {
 	const char *const *shapes; /* "input=1x3x224x224": whole shapes of inputs */
 	uint32_t n_shapes;
 	void (*opened)(void *user, const char *path); /* called for files of external data, for dependency files; may be NULL */
-	void *user;                /* of opened */
+	/* called for every node of the model; not imported: it or what it depends on was refused; may be NULL */
+	void (*node)(void *user, const char *domain, const char *type, bool imported);
+	void *user;                /* of opened and node */
 } vq_import_options;
 
 /*

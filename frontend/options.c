@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum option_kind { FLAG, TEXT, LIST, APPEND, COUNT, MODE, CUSTOM, LATER } option_kind;
+typedef enum option_kind { FLAG, TEXT, LIST, APPEND, COUNT, MODE, CUSTOM } option_kind;
 
 typedef struct parser {
 	vq_options *o;
@@ -348,7 +348,6 @@ static const option_row rows[] = {
 #define PLACE_APPEND(p) offsetof(vq_options, p), NULL
 #define PLACE_COUNT(p) offsetof(vq_options, p), NULL
 #define PLACE_CUSTOM(p) 0, p
-#define PLACE_LATER(p) 0, NULL
 #define PLACE_MODE(p) p, NULL
 #define VQ_GROUP(title) {NULL, FLAG, 0, NULL, NULL, title},
 #define VQ_OPTION(name, kind, place, argument, help) \
@@ -390,11 +389,9 @@ static bool apply(parser *p, const option_row *r, const char *text)
 		p->o->mode = (vq_mode)r->place;
 		return true;
 	case CUSTOM:
-		return r->parse(p, text);
-	case LATER:
 		break;
 	}
-	return vq_error(p->diag, p->option, "this option is not built yet");
+	return r->parse(p, text);
 }
 
 static void unknown_option(parser *p, const char *argument, const char *name, size_t n)
@@ -490,7 +487,7 @@ static void check_passes(parser *p)
 			unknown_pass(p, "option -passes", o->passes.item[i]);
 	if (o->stop && !is_pass(o->stop) && strcmp(o->stop, "import") != 0)
 		unknown_pass(p, "option -stop", o->stop);
-	if ((o->stop || o->passes.n) && !o->run && !o->compare) {
+	if ((o->stop || o->passes.n) && !o->run && !o->compare && !o->analyze) {
 		const char *option = o->stop ? "option -stop" : "option -passes";
 
 		if (!o->emit)
@@ -509,27 +506,28 @@ static bool ends(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* -run and -compare look at the model: what belongs to outputs of the compiler means nothing there. */
+/* What belongs to outputs of the compiler means nothing to modes that look at a model. */
 static void check_look(parser *p)
 {
 	vq_options *o = p->o;
 	vq_diag *d = p->diag;
-	const char *option = o->compare ? "option -compare" : "option -run";
+	const char *mode = o->analyze ? "-analyze" : o->compare ? "-compare" : "-run";
+	const char *option = vq_arena_printf(p->arena, "option %s", mode);
 
-	if (o->run && o->compare)
-		vq_error(d, option, "contradicts -run: give one of them");
+	if ((o->run != NULL) + (o->compare != NULL) + o->analyze > 1)
+		vq_error(d, option, "contradicts %s: give one of them",
+			o->run ? "-run" : "-compare");
 	if (o->emit)
-		vq_error(d, option, "evaluates the model, -emit writes it: give one of them");
-	if (o->compare && o->out) {
-		vq_error(d, "option -o", "-compare writes no output");
+		vq_error(d, option, "looks at the model, -emit writes it: give one of them");
+	if (!o->run && o->out) {
+		vq_error(d, "option -o", "%s writes no output", mode);
 		vq_hint(d, "-report=FILE keeps what it prints");
 	}
-	if (o->compare && (o->stop || o->passes.n))
+	if (!o->run && (o->stop || o->passes.n))
 		vq_error(d, o->stop ? "option -stop" : "option -passes",
-			"-compare takes the graph after all passes");
+			"%s takes the graph after all passes", mode);
 	if (o->run && o->out && !ends(o->out, ".npz") && !ends(o->out, ".npy"))
-		vq_error(
-			d, "option -run", "expected -o FILE.npz for the outputs, got '%s'", o->out);
+		vq_error(d, option, "expected -o FILE.npz for the outputs, got '%s'", o->out);
 	if (o->run && o->report)
 		vq_error(
 			d, "option -report", "-run makes no report; -o FILE.npz keeps the outputs");
@@ -537,6 +535,13 @@ static void check_look(parser *p)
 		vq_error(d, "option -MD", "there is no output to depend on anything");
 	if (o->instrument)
 		vq_error(d, "option -instrument", "is for objects");
+	if (o->analyze && (o->calib || o->calib_stats))
+		vq_error(d, "option -calib", "-analyze needs no samples");
+	if (o->analyze && o->werror_fallback &&
+		(o->quant == VQ_QUANT_DEFAULT || o->quant == VQ_QUANT_NONE))
+		vq_error(d, "option -Werror",
+			"-analyze shows every scheme: say which must be in integers, as in "
+			"-quant=w8a8");
 }
 
 static bool asks_help(const char *text)
@@ -561,7 +566,7 @@ static void check_together(parser *p)
 		vq_hint(d, "vitqc --help lists the options");
 	}
 	check_passes(p);
-	if (o->run || o->compare) {
+	if (o->run || o->compare || o->analyze) {
 		check_look(p);
 	} else if (!o->emit) {
 		o->emit = VQ_EMIT_OBJ;

@@ -91,6 +91,7 @@ typedef struct vq_options {
 	bool depend_phony; /* -MP */
 	const char *depend_file, *depend_target;
 	const char *run, *compare; /* paths of samples */
+	bool analyze;
 } vq_options;
 
 /*

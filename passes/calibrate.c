@@ -129,6 +129,21 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	return ok;
 }
 
+/* Statistics that fit any model (vq_settings.guess). */
+static void guess(vq_pass *p, const vq_value *site, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		vq_stats *s = vq_stats_find(p, site[i]);
+
+		s->rows = 1;
+		for (uint32_t c = 0; c < s->channels; c++) {
+			s->lo[c] = -1;
+			s->hi[c] = 2;
+			s->square[c] = 1;
+		}
+	}
+}
+
 bool vq_pass_calibrate(vq_pass *p)
 {
 	vq_graph *g = p->g;
@@ -144,7 +159,7 @@ bool vq_pass_calibrate(vq_pass *p)
 	site = vq_stats_sites(g, g->arena, &n);
 	if (!n)
 		return true;
-	if (!p->set->stats_in && (!p->set->samples || !p->set->samples->n)) {
+	if (!p->set->stats_in && !p->set->guess && (!p->set->samples || !p->set->samples->n)) {
 		vq_error(g->diag, NULL,
 			"the model has no scales and there are no samples to calibrate it with");
 		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, "
@@ -162,8 +177,11 @@ bool vq_pass_calibrate(vq_pass *p)
 		vq_stats_init(&p->stats[site[i].id], g->arena, site[i],
 			(uint32_t)t->dim[t->rank - 1], p->set->observer != VQ_OBSERVE_MINMAX);
 	}
-	ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in)
-			      : run_samples(p, site, n);
+	if (p->set->guess)
+		guess(p, site, n);
+	else
+		ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in)
+				      : run_samples(p, site, n);
 	if (ok && p->set->stats_out)
 		ok = vq_stats_write(p, site, n, p->set->stats_out);
 	return ok;

@@ -36,6 +36,7 @@ typedef struct vq_settings {
 	vq_progress *progress;
 	void *progress_user;
 	bool verify;              /* check every invariant of the graph after each pass */
+	bool guess;               /* no samples: every range is [-1, 2], which gives the form of the result and not its scales */
 	bool measure;             /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */
 } vq_settings;
 
