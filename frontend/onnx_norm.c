@@ -102,19 +102,42 @@ bool vq_import_skip_layernorm(vq_onnx *o)
 		(!vq_onnx_wants(o, 3) || vq_onnx_out(o, 3, sum));
 }
 
-/* x / sqrt(mean(x^2) + epsilon) * scale */
+/* x / sqrt(mean(x^2) + epsilon) * scale, the mean over the dimensions from axis on */
+static vq_value rms_norm(vq_onnx *o, vq_value x, vq_value scale, uint32_t axis, float epsilon)
+{
+	vq_value root;
+
+	if (!x.id)
+		return x;
+	root = vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, x, x),
+		axes_from(axis, vq_type_of(o->g, x)->rank), true);
+	return vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_DIV, x, root_of(o, root, epsilon)), scale);
+}
+
 bool vq_import_rms_norm(vq_onnx *o)
 {
-	vq_value x = vq_onnx_in(o, 0), root;
 	uint32_t axis, rank = vq_onnx_in_type(o, 0)->rank;
 	float epsilon;
 
 	vq_onnx_attr_ignore(o, "stash_type");
-	if (!vq_onnx_attr_axis(o, -1, rank, &axis) || !vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon))
+	return vq_onnx_attr_axis(o, -1, rank, &axis) && vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon) &&
+		vq_onnx_out(o, 0, rms_norm(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), axis, epsilon));
+}
+
+/* ONNX Runtime's: x + skip + bias, normalised; output 3 is the sum */
+bool vq_import_skip_rms_norm(vq_onnx *o)
+{
+	vq_value sum = vq_onnx_2(o, VQ_OP_ADD, vq_onnx_in(o, 0), vq_onnx_in(o, 1));
+	float epsilon;
+
+	if (!vq_onnx_attr_float(o, "epsilon", 1e-12f, &epsilon))
 		return false;
-	root = vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, x, x), axes_from(axis, rank), true);
-	root = vq_onnx_1(o, VQ_OP_SQRT, vq_onnx_2(o, VQ_OP_ADD, root, vq_onnx_scalar(o, epsilon)));
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_DIV, x, root), vq_onnx_in(o, 1)));
+	if (vq_onnx_has(o, 3))
+		sum = vq_onnx_2(o, VQ_OP_ADD, sum, vq_onnx_in(o, 3));
+	if (!sum.id || !vq_type_of(o->g, sum)->rank)
+		return false;
+	return vq_onnx_out(o, 0, rms_norm(o, sum, vq_onnx_in(o, 2), vq_type_of(o->g, sum)->rank - 1, epsilon)) &&
+		(!vq_onnx_wants(o, 3) || vq_onnx_out(o, 3, sum));
 }
 
 /* v [C] as [C, 1, 1 …], to broadcast along dimension 1 of a tensor of this rank */

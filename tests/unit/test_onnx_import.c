@@ -563,9 +563,15 @@ static void attention(void **state)
 	EXPECT(RUN(m, same, ramp), 1, 2, 2, 3, 1, 2, 2, 3);
 	m = model_new(23);
 	input(m, "q", DT(FLOAT), "1,2,2,2");
-	node(m, "Attention", "q q q - q q", "y");
+	node(m, "Attention", "q q q - q", "y");
 	output(m, "y");
-	must_refuse(m, "past keys and values (inputs 4 to 6) are not supported");
+	must_refuse(m, "past keys come without past values");
+	m = model_new(23);
+	input(m, "q", DT(FLOAT), "1,2,2,2");
+	input(m, "v", DT(FLOAT), "1,2,3,2");
+	node(m, "Attention", "q q v", "y");
+	output(m, "y");
+	must_refuse(m, "do not fit: f32[1,2,2,2], f32[1,2,2,2] and f32[1,2,3,2]");
 }
 
 /* ---- quantization ---- */
