@@ -20,21 +20,29 @@
  */
 static const double floor_ratio = 1e-5;
 
+/* The range of channel i with its room, in steps of 1/255; *lo is its lower end. */
+static double step_of(const vq_channels *c, uint32_t i, double *lo)
+{
+	double width = (double)c->hi[i] - (double)c->lo[i];
+
+	*lo = (double)c->lo[i] - (VQ_REPQ_ROOM - 1) / 2 * width;
+	return VQ_REPQ_ROOM * width / 255;
+}
+
 void vq_choose_repq(const vq_channels *c, vq_change *change)
 {
 	double *z = VQ_ARRAY(c->scratch, c->n, double);
-	double mean = 0, middle = 0;
+	double mean = 0, middle = 0, lo;
 	uint32_t live = 0;
 
 	for (uint32_t i = 0; i < c->n; i++)
-		mean += ((double)c->hi[i] - (double)c->lo[i]) / 255;
+		mean += step_of(c, i, &lo);
 	mean /= c->n;
 	/* rounded now: what the consumer's entry stores is what d and t are made of */
 	change->scale = mean > 0 ? (float)fmax(mean, 0x1p-60) : vq_entry_symmetric(0);
 	for (uint32_t i = 0; i < c->n; i++) {
-		double lo = (double)c->lo[i], hi = (double)c->hi[i];
-		double s = (hi - lo) / 255,
-		       least = (mean > 0 ? floor_ratio : 1) * (double)change->scale;
+		double s = step_of(c, i, &lo);
+		double least = (mean > 0 ? floor_ratio : 1) * (double)change->scale;
 
 		if (s >= least) {
 			z[i] = nearbyint(-128 - lo / s);
@@ -42,7 +50,8 @@ void vq_choose_repq(const vq_channels *c, vq_change *change)
 			live++;
 		} else {
 			s = least;
-			z[i] = nearbyint(-(lo + hi) / 2 / s); /* its constant gets code 0 */
+			/* its constant gets code 0 */
+			z[i] = nearbyint(-((double)c->lo[i] + (double)c->hi[i]) / 2 / s);
 		}
 		change->d[i] = s / (double)change->scale;
 	}

@@ -58,7 +58,8 @@ static void check_identity(const small_vit_options *o)
 		assert_true(t->scale > 0);
 		for (uint32_t c = 0; c < SV_DIM; c++)
 			if (!(o->constant_channel && c == 2))
-				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale, 255, 0.01);
+				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale,
+					255 / VQ_REPQ_ROOM, 0.01);
 	}
 	sv_free(s);
 }
@@ -170,7 +171,7 @@ static void layer_codes_are_channel_codes(void **state)
 	enum { N = 24, POINTS = 500 };
 	vq_arena scratch = {0};
 	float lo[N], hi[N];
-	double d[N], t[N], square[N] = {0}, mean = 0;
+	double d[N], t[N], square[N] = {0}, below[N], above[N], mean = 0;
 	vq_channels c = {.n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch};
 	vq_change change = {d, t, 0, 0};
 	uint32_t seed = 99, fractional = 0;
@@ -184,18 +185,20 @@ static void layer_codes_are_channel_codes(void **state)
 	}
 	vq_choose_repq(&c, &change);
 	assert_in_range(change.zero + 128, 0, 255);
-	for (int i = 0; i < N; i++)
-		mean += nearbyint(-128 - (double)lo[i] / (((double)hi[i] - (double)lo[i]) / 255)) /
-			N;
+	for (int i = 0; i < N; i++) { /* the ranges of the quantizers per channel */
+		double half = ((double)hi[i] - (double)lo[i]) / 2 * (VQ_REPQ_ROOM - 1);
+
+		below[i] = (double)lo[i] - half;
+		above[i] = (double)hi[i] + half;
+		mean += nearbyint(-128 - below[i] / ((above[i] - below[i]) / 255)) / N;
+	}
 	assert_int_equal(change.zero, (int)nearbyint(fmin(fmax(mean, -128), 127)));
 	for (int i = 0; i < N; i++) {
-		double s = ((double)hi[i] - (double)lo[i]) / 255,
-		       z = nearbyint(-128 - (double)lo[i] / s);
+		double s = (above[i] - below[i]) / 255, z = nearbyint(-128 - below[i] / s);
 
 		assert_true(d[i] > 0);
 		for (int k = 0; k < POINTS; k++) {
-			double x =
-				(double)lo[i] + ((double)hi[i] - (double)lo[i]) * k / (POINTS - 1);
+			double x = below[i] + (above[i] - below[i]) * k / (POINTS - 1);
 			double moved = (x - t[i]) / d[i] / (double)change.scale;
 			double with_fraction = moved + (change.zero - mean);
 
