@@ -109,6 +109,19 @@ static bool has_row_scales(const vq_graph *g)
 	return false;
 }
 
+/* Scales of products are all found at run time. */
+static bool is_dynamic(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_nodes; i++) {
+		const vq_node_info *n = &g->node[i];
+
+		if (n->op && vq_ops[n->op].class_ == VQ_CLASS_DOT && !vq_is_dynamic(n->op) &&
+			vq_type_of(g, n->in[0])->quant)
+			return false;
+	}
+	return has_row_scales(g);
+}
+
 /* ---- settings of the passes ---- */
 
 static bool choose_executor(driver *d)
@@ -155,7 +168,7 @@ static vq_scheme choose_scheme(const vq_options *o, bool scales)
 	case VQ_QUANT_W8A8:
 		return VQ_SCHEME_W8A8;
 	default:
-		return scales || o->calib || o->calib_stats || o->emit & VQ_EMIT_ONNX
+		return scales || o->calib || o->calib_stats || o->granularity || o->emit & VQ_EMIT_ONNX
 			       ? VQ_SCHEME_W8A8
 			       : VQ_SCHEME_W8A8_DYNAMIC;
 	}
@@ -181,6 +194,7 @@ static bool prepare(driver *d)
 		.scheme = choose_scheme(o, scales),
 		.observer = o->observer,
 		.percentile = o->percentile,
+		.granularity = o->emit & VQ_EMIT_ONNX ? VQ_GRANULARITY_TENSOR : o->granularity,
 		.fold = o->fold,
 		.weight_mse = !o->weight_max,
 		.verify = o->verify,
@@ -386,9 +400,9 @@ static bool work(driver *d)
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;
 	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || has_scales(&d->g);
-	d->results.scheme = !d->results.strict	  ? "none"
-			    : has_row_scales(&d->g) ? "w8a8-dynamic"
-						    : "w8a8";
+	d->results.scheme = !d->results.strict	? "none"
+			    : is_dynamic(&d->g) ? "w8a8-dynamic"
+						: "w8a8";
 	if (d->o->run || d->o->compare)
 		return look(d);
 	return (!whole || check_products(d)) && vq_emit(&d->results);

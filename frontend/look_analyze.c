@@ -163,7 +163,8 @@ static vq_scheme_facts plan(const vq_look *l, const vq_graph *from, vq_scheme sc
 	const char *name, const vq_target *t)
 {
 	vq_arena scratch = {.block = NULL};
-	vq_settings set = {.scheme = scheme, .fold = l->o->fold, .guess = true};
+	vq_settings set = {.scheme = scheme, .fold = l->o->fold,
+		.granularity = l->o->granularity, .guess = true};
 	vq_scheme_facts s = {.scheme = name, .object = {.arena = l->arena}};
 	vq_report sites = {.arena = &scratch};
 	vq_emit_options e = {.target = t,

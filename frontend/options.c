@@ -218,6 +218,17 @@ static bool parse_calib_executor(parser *p, const char *text)
 	return good;
 }
 
+static bool parse_granularity(parser *p, const char *text)
+{
+	static const choice kinds[] = {{"auto", VQ_GRANULARITY_AUTO},
+		{"tensor", VQ_GRANULARITY_TENSOR}, {"token", VQ_GRANULARITY_TOKEN}, {NULL, 0}};
+	int v = 0;
+	bool good = choose(p, kinds, text, &v);
+
+	p->o->granularity = (vq_granularity)v;
+	return good;
+}
+
 static bool parse_fold(parser *p, const char *text)
 {
 	static const choice kinds[] = {{"repq", VQ_FOLD_REPQ}, {"none", VQ_FOLD_NONE},
@@ -600,6 +611,12 @@ static void check_together(parser *p)
 		vq_error(d, "option -calib",
 			"-quant=w8a8-dynamic finds its scales at run time: it needs no "
 			"calibration");
+	if (o->granularity && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC))
+		vq_error(d, "option -act-granularity",
+			o->quant == VQ_QUANT_NONE ? "-quant=none does not quantize"
+						  : "-quant=w8a8-dynamic has a scale per token everywhere");
+	if (o->granularity == VQ_GRANULARITY_TOKEN && o->emit & VQ_EMIT_ONNX)
+		vq_error(d, "option -emit", "ONNX has no form of scales per token at run time");
 	if (o->quant == VQ_QUANT_DYNAMIC && o->emit & VQ_EMIT_ONNX)
 		vq_error(d, "option -emit",
 			"ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");

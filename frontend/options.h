@@ -75,6 +75,7 @@ typedef struct vq_options {
 	vq_observer observer;
 	double percentile;
 	vq_executor_choice executor;
+	vq_granularity granularity;
 	vq_fold fold;
 	bool weight_max; /* -weight-clip=max */
 	vq_image_options image;

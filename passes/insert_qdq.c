@@ -1,6 +1,6 @@
 /*
  * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor
- * (asymmetric) into linear, symmetric per head into attention, symmetric per tensor into a product
+ * (asymmetric) into linear, or per token at run time (linear_dynamic) where that is much better; symmetric per head into attention, symmetric per tensor into a product
  * of two activations.
  *
  * Needs:   p->stats; quantized weights (quantize_weights).
@@ -9,6 +9,7 @@
  * Leaves:  what has no integer form in float, and says why in the report. p->stats is used up.
  */
 #include "ir/build.h"
+#include "passes/dynamic.h"
 #include "passes/observe.h"
 #include "passes/qdq.h"
 #include "passes/stats.h"
@@ -24,6 +25,8 @@ typedef struct edge {
 typedef struct inserter {
 	vq_pass *p;
 	vq_graph *g;
+	vq_dynamic made;  /* for linears with scales per token, */
+	bool *per_token;  /* by node id: which is rewritten last, for a result that is replaced has no statistics */
 	vq_arena scratch;
 	edge *edge;
 	uint32_t n_edges, cap_edges;
@@ -129,6 +132,19 @@ static bool stays_float(const inserter *s, vq_site *site, const char *why)
 
 /* ---- the products ---- */
 
+/*
+ * Scales per row where they make at least four times less noise: one bit. Where the channel transform has been at work, every
+ * channel has a scale of its own already, and rows differ little.
+ */
+static bool per_token(const inserter *s, const vq_stats *stats)
+{
+	const double enough = 4;
+
+	return s->p->set->granularity == VQ_GRANULARITY_TOKEN ||
+	       (s->p->set->granularity == VQ_GRANULARITY_AUTO && stats->scale == 0 &&
+		       vq_stats_row_gain(stats) >= enough);
+}
+
 static bool at_linear(inserter *s, vq_node n)
 {
 	vq_graph *g = s->g;
@@ -147,8 +163,16 @@ static bool at_linear(inserter *s, vq_node n)
 	if (!stats)
 		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE ||
 		       stays_float(s, &site, "its input was not calibrated");
-	entry = tensor_entry(s, stats);
 	site.weight_bytes /= 4;
+	if (per_token(s, stats)) {
+		site.scheme = stats->scale == 0 ? vq_arena_printf(g->arena, "s8 per token, %.0f dB better",
+							  10 * log10(vq_stats_row_gain(stats)))
+						: "s8 per token";
+		put_site(s, &site);
+		s->per_token[n.id] = true;
+		return true;
+	}
+	entry = tensor_entry(s, stats);
 	site.scheme = "s8 per tensor";
 	add_scales(g, &site, entry);
 	put_site(s, &site);
@@ -207,10 +231,11 @@ static bool at_attention(inserter *s, vq_node n)
 
 bool vq_pass_insert_qdq(vq_pass *p)
 {
-	inserter s = {.p = p, .g = p->g};
+	inserter s = {.p = p, .g = p->g, .made.g = p->g};
 	uint32_t n_nodes = p->g->n_nodes;
 	bool ok = true;
 
+	s.per_token = VQ_ARRAY(&s.scratch, n_nodes, bool);
 	if (p->n_stats && p->report)
 		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
@@ -238,7 +263,10 @@ bool vq_pass_insert_qdq(vq_pass *p)
 			break;
 		}
 	}
+	for (uint32_t i = 1; ok && i < n_nodes; i++)
+		ok = !s.per_token[i] || vq_dynamic_linear(&s.made, (vq_node){i});
 	vq_arena_free(&s.scratch);
+	vq_arena_free(&s.made.scratch);
 	p->calibrated |= p->n_stats > 0;
 	p->stats = NULL;
 	p->n_stats = 0;

@@ -39,19 +39,36 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows)
 {
 	uint32_t bad = 0;
 
-	for (uint64_t r = 0; r < rows; r++, data += s->channels)
+	for (uint64_t r = 0; r < rows; r++, data += s->channels) {
+		float lo = 0, hi = 0;
+
 		for (uint32_t c = 0; c < s->channels; c++) {
 			float x = data[c];
 
 			bad |= !(x - x == 0); /* NaN for NaN and infinities */
+			lo = x < lo ? x : lo;
+			hi = x > hi ? x : hi;
 			s->lo[c] = x < s->lo[c] ? x : s->lo[c];
 			s->hi[c] = x > s->hi[c] ? x : s->hi[c];
 			s->square[c] += (double)x * x;
 			if (s->histogram)
 				s->histogram->count[bin_of(x)]++;
 		}
+		s->row_square += ((double)hi - lo) * ((double)hi - lo);
+	}
 	s->rows += rows;
 	return !bad;
+}
+
+double vq_stats_row_gain(const vq_stats *s)
+{
+	vq_range all = {0, 0};
+
+	for (uint32_t c = 0; c < s->channels; c++) {
+		all.lo = fmin(all.lo, (double)s->lo[c]);
+		all.hi = fmax(all.hi, (double)s->hi[c]);
+	}
+	return s->row_square > 0 ? (all.hi - all.lo) * (all.hi - all.lo) * (double)s->rows / s->row_square : 1;
 }
 
 double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n)

@@ -35,6 +35,12 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows);
 /* Range of the whole tensor under the observer of the settings; contains 0. */
 vq_range vq_stats_range(const vq_stats *s, const vq_settings *set);
 
+/*
+ * How many times less noise a scale for every row makes than one for the tensor: noise is a step squared over 12 whatever the
+ * weights are, and steps are as the ranges.
+ */
+double vq_stats_row_gain(const vq_stats *s);
+
 /* Largest magnitude among channels [first, first + n). */
 double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n);
 

@@ -11,6 +11,8 @@
 
 typedef enum vq_scheme { VQ_SCHEME_NONE, VQ_SCHEME_W8A8, VQ_SCHEME_W8A8_DYNAMIC } vq_scheme;
 typedef enum vq_observer { VQ_OBSERVE_MINMAX, VQ_OBSERVE_PERCENTILE, VQ_OBSERVE_MSE } vq_observer;
+/* of a linear's input in w8a8; AUTO: per token where that is much better (passes/insert_qdq.c) */
+typedef enum vq_granularity { VQ_GRANULARITY_AUTO, VQ_GRANULARITY_TENSOR, VQ_GRANULARITY_TOKEN } vq_granularity;
 typedef enum vq_fold { VQ_FOLD_REPQ, VQ_FOLD_NONE } vq_fold;
 
 /* Calibration inputs: sample i of each graph input, in the graph's types. The frontend implements it. */
@@ -29,6 +31,7 @@ typedef struct vq_settings {
 	vq_observer observer;
 	double percentile;        /* of VQ_OBSERVE_PERCENTILE, e.g. 99.99 */
 	vq_fold fold;             /* at LayerNorm; VQ_FOLD_NONE is the naive baseline */
+	vq_granularity granularity;
 	bool weight_mse;          /* clip weights by MSE; false: scale = max/127 */
 	const vq_samples *samples; /* NULL without -calib */
 	const vq_executor *executor; /* runs calibration */
@@ -67,6 +70,7 @@ typedef struct vq_stats {
 	float *lo, *hi;      /* [channels], minimum and maximum */
 	double *square;      /* [channels], sum of squares over all rows and samples */
 	uint64_t rows;       /* rows of `channels` elements seen */
+	double row_square;   /* sum over rows of the square of a row's range, 0 included in the range */
 	float scale;         /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
 	int32_t zero;
 	/* for percentile and MSE observers: a histogram of the tensor, see passes/observe.c */

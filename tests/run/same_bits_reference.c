@@ -229,6 +229,7 @@ static bool write_file(reference *r, const char *path, const void *data, size_t 
 
 static bool compile(reference *r, int argc, char **argv)
 {
+	bool run_time = false, of_types = false; /* scales of products */
 	vq_target_request request = {.target = argv[5]};
 	vq_emit_options e = {.prefix = argv[3],
 		.scheme = "w8a8",
@@ -258,9 +259,15 @@ static bool compile(reference *r, int argc, char **argv)
 	e.target = vq_target_resolve(&r->arena, &r->diag, &request);
 	if (!e.target || !read_graph(r, argv[0]))
 		return false;
-	for (uint32_t i = 1; i < r->g.n_nodes; i++)
-		if (vq_is_dynamic(r->g.node[i].op))
-			e.scheme = "w8a8-dynamic";
+	for (uint32_t i = 1; i < r->g.n_nodes; i++) {
+		const vq_node_info *n = &r->g.node[i];
+
+		run_time |= vq_is_dynamic(n->op);
+		of_types |= n->op && vq_ops[n->op].class_ == VQ_CLASS_DOT && !vq_is_dynamic(n->op) &&
+			    vq_type_of(&r->g, n->in[0])->quant;
+	}
+	if (run_time && !of_types)
+		e.scheme = "w8a8-dynamic";
 	if (assembly && (!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
 				!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]),
 					text.elf, text.elf_bytes)))

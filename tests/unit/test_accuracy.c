@@ -111,6 +111,7 @@ static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 	vq_samples samples = {NULL, CALIBRATION, sample};
 	vq_settings set = {.scheme = scheme,
 		.fold = fold,
+		.granularity = fold == VQ_FOLD_NONE ? VQ_GRANULARITY_TENSOR : VQ_GRANULARITY_AUTO,
 		.weight_mse = true,
 		.samples = &samples,
 		.executor = &vq_evaluator,

@@ -80,6 +80,23 @@ static void observers_and_outliers(void **state)
 	sv_free(s);
 }
 
+/* ranges of rows contain 0; noise goes with their squares */
+static void rows_are_measured(void **state)
+{
+	static const float data[] = {1, 3, -1, 0.5f, 2, 4, 0, 0, 0};
+	vq_arena a = {0};
+	vq_stats s;
+
+	(void)state;
+	vq_stats_init(&s, &a, (vq_value){1}, 3, false);
+	assert_true(vq_stats_row_gain(&s) == 1);
+	assert_true(vq_stats_add(&s, data, 3));
+	/* 4, 4 and 0; -1 to 4 together */
+	assert_true(s.row_square == 32);
+	assert_true(fabs(vq_stats_row_gain(&s) - 25.0 * 3 / 32) < 1e-12);
+	vq_arena_free(&a);
+}
+
 static void not_finite_is_noticed(void **state)
 {
 	small_vit *s = sv_new();
@@ -129,7 +146,7 @@ static bool same_stats(const vq_stats *a, const vq_stats *b)
 {
 	size_t n = a->channels;
 
-	return a->channels == b->channels && a->rows == b->rows &&
+	return a->channels == b->channels && a->rows == b->rows && a->row_square == b->row_square &&
 	       !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
 	       !memcmp(a->hi, b->hi, n * sizeof *a->hi) &&
 	       !memcmp(a->square, b->square, n * sizeof *a->square) &&
@@ -252,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_of_ranges),
 		cmocka_unit_test(observers_and_outliers),
+		cmocka_unit_test(rows_are_measured),
 		cmocka_unit_test(not_finite_is_noticed),
 		cmocka_unit_test(needs_samples),
 		cmocka_unit_test(names_the_node_of_a_nan),

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "ir/text.h"
+#include "passes/observe.h"
 #include "passes/qdq.h"
+#include "passes/stats.h"
 #include "small_vit.h"
 
 static void check(small_vit *s, bool ok, const char *pass)
@@ -71,6 +73,80 @@ static void everything_becomes_integer(void **state)
 }
 
 /* one pass after the other changes nothing when run again */
+/*
+ * relative error of the logits over all samples: sqrt(sum of squares of the difference / sum of
+ * squares)
+ */
+static double logit_error(const vq_graph *a, const vq_graph *b, const small_vit *s)
+{
+	float one[SV_CLASSES], two[SV_CLASSES];
+	double error = 0, size = 0;
+
+	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
+		assert_true(sv_run(a, s->image[i], (float *[]){one}, NULL, 0, NULL, NULL));
+		assert_true(sv_run(b, s->image[i], (float *[]){two}, NULL, 0, NULL, NULL));
+		for (uint32_t k = 0; k < SV_CLASSES; k++) {
+			double e = (double)one[k] - (double)two[k];
+
+			error += e * e;
+			size += (double)one[k] * (double)one[k];
+		}
+	}
+	return sqrt(error / size);
+}
+
+/* which linears have scales per token, as a word of their first letters */
+static const char *dynamic_linears(small_vit *s)
+{
+	static const char *const linears[] = {"embed", "q", "k", "v", "proj", "fc1", "fc2", "head"};
+	char *word = VQ_ARRAY(&s->arena, 9, char), *at = word;
+
+	for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
+		vq_node n = sv_find(&s->g, linears[i]);
+
+		if (vq_op_of(&s->g, n) == VQ_OP_LINEAR_DYNAMIC)
+			*at++ = linears[i][strlen(linears[i]) - 1];
+		else
+			assert_true(quantized(&s->g, vq_operand(&s->g, n, 0)));
+	}
+	return word;
+}
+
+/* Scales per token where rows' ranges are far below the tensor's and channels have none of their own, or everywhere, or nowhere. */
+static void granularity(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		small_vit *s = sv_make(&(small_vit_options){0});
+		vq_stats *fc2, *q;
+		vq_graph original;
+
+		(void)state;
+		s->set.granularity = i == 3 ? VQ_GRANULARITY_TOKEN : i == 2 ? VQ_GRANULARITY_TENSOR : VQ_GRANULARITY_AUTO;
+		check(s, vq_pass_calibrate(&s->p), "calibrate");
+		fc2 = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc2"), 0));
+		q = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "q"), 0));
+		if (i > 0) {
+			fc2->row_square *= 0.24 * vq_stats_row_gain(fc2);
+			q->row_square *= 0.01; /* behind LayerNorm */
+		} else {
+			fc2->row_square *= 0.26 * vq_stats_row_gain(fc2);
+		}
+		check(s, vq_pass_transform(&s->p), "transform");
+		vq_graph_copy(&original, &s->g, &s->arena, &s->diag);
+		check(s, vq_pass_quantize_weights(&s->p), "quantize_weights");
+		check(s, vq_pass_insert_qdq(&s->p), "insert_qdq");
+		check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
+		check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
+		assert_string_equal(dynamic_linears(s), i == 3 ? "dqkvj12d" : i == 1 ? "2" : "");
+		assert_true(quantized(&s->g, vq_operand(&s->g, sv_find(&s->g, "attention"), 0)));
+		for (uint32_t k = s->p.first_site; k < s->report.n; k++)
+			if (i == 1 && strcmp(s->report.site[k].name, "fc2") == 0)
+				assert_string_equal(s->report.site[k].scheme, "s8 per token, 6 dB better");
+		assert_true(logit_error(&original, &s->g, s) < 0.05);
+		sv_free(s);
+	}
+}
+
 static void idempotent(void **state)
 {
 	small_vit *s = sv_make(&(small_vit_options){.outlier = 20});
@@ -95,28 +171,6 @@ static void idempotent(void **state)
 		assert_true(vq_same_type(vq_type_of(&before, before.node[i].out),
 			vq_type_of(&s->g, s->g.node[i].out)));
 	sv_free(s);
-}
-
-/*
- * relative error of the logits over all samples: sqrt(sum of squares of the difference / sum of
- * squares)
- */
-static double logit_error(const vq_graph *a, const vq_graph *b, const small_vit *s)
-{
-	float one[SV_CLASSES], two[SV_CLASSES];
-	double error = 0, size = 0;
-
-	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
-		assert_true(sv_run(a, s->image[i], (float *[]){one}, NULL, 0, NULL, NULL));
-		assert_true(sv_run(b, s->image[i], (float *[]){two}, NULL, 0, NULL, NULL));
-		for (uint32_t k = 0; k < SV_CLASSES; k++) {
-			double e = (double)one[k] - (double)two[k];
-
-			error += e * e;
-			size += (double)one[k] * (double)one[k];
-		}
-	}
-	return sqrt(error / size);
 }
 
 /* relative errors of the logits, and the least SQNR in the report */
@@ -449,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_becomes_integer),
+		cmocka_unit_test(granularity),
 		cmocka_unit_test(idempotent),
 		cmocka_unit_test(outliers_need_the_transform),
 		cmocka_unit_test(integer_codes_are_qdq_codes),
