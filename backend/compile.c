@@ -52,14 +52,18 @@ static bool verify(vq_codegen *c, vq_diag *diag)
  * Bytes of an object beside its weights. Kernels differ in size by their instruction set most of all: averages over the sample's
  * kernels under three schemes; a call is its arguments' pointers. Right to a third, while weights are exact and nearly everything.
  */
-static size_t code_estimate(const vq_plan *p)
+static size_t code_estimate(const vq_plan *p, uint32_t n)
 {
 	static const uint16_t kernel[] = {
 		[VQ_ISA_SSE2] = 1300, [VQ_ISA_AVX2] = 1400, [VQ_ISA_AVX512_VNNI] = 2400, [VQ_ISA_NEON64] = 800,
 		[VQ_ISA_DOTPROD] = 1100, [VQ_ISA_NEON32] = 700, [VQ_ISA_RV64] = 2000, [VQ_ISA_RVV128] = 700, [VQ_ISA_RVV256] = 700,
 	};
 
-	return 2000 + p->n_kernels * (size_t)kernel[p->target->isa] + p->n_steps * (size_t)150;
+	size_t steps = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		steps += p[i].n_steps;
+	return 2000 + p->n_kernels * (size_t)kernel[p->target->isa] + steps * 150;
 }
 
 /* The named node during whose step most buffer bytes are live. */
@@ -82,21 +86,20 @@ static const char *peak_of(const vq_plan *p)
 	return found;
 }
 
-static void describe(const vq_plan *p, vq_object *o)
+static void describe_steps(const vq_plan *p, const char *suffix, vq_object *o)
 {
-	const char *peak = peak_of(p);
+	vq_entry_facts *e = &o->entry[o->n_entries++];
 
-	o->peak_node = peak ? vq_arena_printf(o->arena, "%s", peak) : NULL;
-	o->workspace_bytes = p->buffer_bytes + p->scratch_bytes;
-	o->worker_bytes = p->scratch_bytes;
-	o->weight_bytes = p->weight_bytes;
-	o->line = VQ_ARRAY(o->arena, p->n_steps, vq_plan_line);
-	o->n_lines = p->n_steps;
+	*e = (vq_entry_facts){
+		.suffix = suffix ? vq_arena_printf(o->arena, "%s", suffix) : NULL,
+		.workspace_bytes = p->buffer_bytes + p->scratch_bytes,
+		.worker_bytes = p->scratch_bytes,
+	};
 	for (uint32_t i = 0; i < p->n_steps; i++) {
 		const vq_step *s = &p->step[i];
 		const char *name = p->g->node[s->node.id].name;
 
-		o->line[i] = (vq_plan_line){
+		o->line[o->n_lines++] = (vq_plan_line){
 			.kernel = vq_kernel_symbol(o->arena, p, s->kernel),
 			.kind = vq_kernel_kind_name(&p->kernel[s->kernel]),
 			.node = name ? vq_arena_printf(o->arena, "%s", name) : NULL,
@@ -104,45 +107,68 @@ static void describe(const vq_plan *p, vq_object *o)
 			.integer = s->integer,
 			.weight_bytes = s->weight_bytes,
 			.tasks = s->tasks,
+			.suffix = e->suffix,
 		};
-		o->macs += (uint64_t)s->macs;
-		o->integer_macs += s->integer ? (uint64_t)s->macs : 0;
+		e->macs += (uint64_t)s->macs;
+		o->integer_macs += s->integer && !suffix ? (uint64_t)s->macs : 0;
 	}
+}
+
+static void describe(const vq_plan *p, const vq_emit_options *options, vq_object *o)
+{
+	const char *peak = peak_of(p);
+	uint32_t steps = 0;
+
+	for (uint32_t i = 0; i <= options->n_more; i++)
+		steps += p[i].n_steps;
+	o->peak_node = peak ? vq_arena_printf(o->arena, "%s", peak) : NULL;
+	o->weight_bytes = p->weight_bytes;
+	o->line = VQ_ARRAY(o->arena, steps, vq_plan_line);
+	o->entry = VQ_ARRAY(o->arena, options->n_more + 1, vq_entry_facts);
+	for (uint32_t i = 0; i <= options->n_more; i++)
+		describe_steps(&p[i], i ? options->more[i - 1].suffix : NULL, o);
+	o->workspace_bytes = o->entry->workspace_bytes;
+	o->worker_bytes = o->entry->worker_bytes;
+	o->macs = o->entry->macs;
 }
 
 bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o)
 {
 	vq_arena scratch = { 0 };
 	vq_codegen c = { 0 };
-	vq_plan plan;
+	uint32_t n = options->n_more + 1;
+	vq_plan *plan = VQ_ARRAY(&scratch, n, vq_plan);
+	const vq_graph **graph = VQ_ARRAY(&scratch, n, const vq_graph *);
 	vq_stack stack;
 	LLVMTargetMachineRef machine;
 	bool ok = false;
 
-	if (!vq_plan_make(&plan, &scratch, g, options->target, options->strict, NULL, 0, options->instrument))
+	for (uint32_t i = 0; i < n; i++)
+		graph[i] = i ? options->more[i - 1].g : g;
+	if (!vq_plan_make_all(plan, graph, n, &scratch, options->target, options->strict, options->instrument))
 		goto out;
 	if (what == VQ_ARTIFACT_PLAN) {
-		describe(&plan, o);
-		o->elf_bytes = plan.weight_bytes + code_estimate(&plan);
+		describe(plan, options, o);
+		o->elf_bytes = plan->weight_bytes + code_estimate(plan, n);
 		ok = true;
 		goto out;
 	}
 	machine = vq_codegen_open(&c, options->target, options->strict, g->diag);
 	if (!machine)
 		goto out;
-	c.plan = &plan;
+	c.plan = plan;
 	vq_stack_watch(&stack, &c, vq_arena_printf(&scratch, "%s_run", options->prefix), g->diag);
-	ok = vq_module_build(&c, &plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, what, o, g->diag);
+	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, what, o, g->diag);
 	vq_codegen_close(&c, machine);
 	if (ok && what == VQ_ARTIFACT_OBJECT) {
 		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);
 		o->stack_bytes = vq_stack_bytes(&stack, options->target);
-		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(&plan, options, o->stack_bytes));
+		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(plan, options, o->stack_bytes));
 	}
 	if (ok)
-		describe(&plan, o);
+		describe(plan, options, o);
 out:
-	vq_free(plan.weights);
+	vq_free(plan->weights);
 	vq_arena_free(&scratch);
 	return ok;
 }

@@ -178,7 +178,7 @@ static void check_indices(entry *e)
 		require(e, ok, VITQ_E_INDEX);
 }
 
-static void build_run(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_ll body, LLVMTypeRef body_type)
+static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll body, LLVMTypeRef body_type)
 {
 	const vq_graph *g = p->g;
 	uint32_t n = g->n_inputs + g->n_outputs;
@@ -189,7 +189,7 @@ static void build_run(vq_codegen *c, const vq_plan *p, const vq_emit_options *o,
 
 	for (uint32_t i = 0; i < n + 3; i++)
 		param[i] = i == n + 1 ? c->word : c->ptr;
-	e.f = LLVMAddFunction(c->module, vq_arena_printf(p->arena, "%s_run", o->prefix), LLVMFunctionType(c->i32, param, n + 3, 0));
+	e.f = LLVMAddFunction(c->module, name, LLVMFunctionType(c->i32, param, n + 3, 0));
 	vq_function_attributes(c, e.f);
 	if (c->target->arch == VQ_ARCH_X86_64) { /* must run on any x86-64 to say that this one will not do */
 		static const char key[] = "target-cpu", features[] = "target-features", cpu[] = "x86-64";
@@ -270,7 +270,7 @@ static uint32_t put_text(blob *b, const char *text)
 	return at;
 }
 
-static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o)
+static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *name)
 {
 	const vq_graph *g = p->g;
 	uint32_t n = g->n_inputs + g->n_outputs, tensors = sizeof(vitq_info);
@@ -313,14 +313,16 @@ static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o
 	put(&b, offsetof(vitq_info, integer_macs), (uint64_t)integer, 8);
 	put(&b, offsetof(vitq_info, bytes), b.n, 4);
 	text = LLVMConstStringInContext2(c->context, (const char *)b.data, b.n, 1);
-	global = LLVMAddGlobal(c->module, LLVMTypeOf(text), vq_arena_printf(p->arena, "%s_info", o->prefix));
+	global = LLVMAddGlobal(c->module, LLVMTypeOf(text), name);
 	LLVMSetInitializer(global, text);
 	LLVMSetGlobalConstant(global, 1);
 	LLVMSetAlignment(global, 8);
 }
 
-void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, vq_ll body, LLVMTypeRef body_type)
+void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *suffix, vq_ll body, LLVMTypeRef body_type)
 {
-	build_run(c, p, o, body, body_type);
-	build_info(c, p, o);
+	const char *end = suffix ? vq_arena_printf(p->arena, "_%s", suffix) : "";
+
+	build_run(c, p, vq_arena_printf(p->arena, "%s_run%s", o->prefix, end), body, body_type);
+	build_info(c, p, o, vq_arena_printf(p->arena, "%s_info%s", o->prefix, end));
 }

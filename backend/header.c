@@ -107,30 +107,77 @@ static const char *describe(const vq_plan *p, const char *name, const vq_port *p
 		c_type(t->elem), harmless(p->arena, port->name), scale);
 }
 
-const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
+/* What one run function is called with. */
+typedef struct texts {
+	const char *ports;  /* lines of the comment */
+	const char *params; /* parameters of the function */
+	const char *counts; /* macros */
+} texts;
+
+static texts texts_of(const vq_plan *p, const char *up, const char *end)
 {
 	const vq_graph *g = p->g;
 	vq_arena *a = p->arena;
-	const char *up = upper(a, o->prefix), **names = port_names(p);
-	const char *ports = "", *params = "", *sizes = "";
+	const char **names = port_names(p);
+	texts t = { "", "", "" };
 
 	for (uint32_t i = 0; i < g->n_inputs + g->n_outputs; i++) {
 		bool in = i < g->n_inputs;
 		const vq_port *port = in ? &g->input[i] : &g->output[i - g->n_inputs];
-		const vq_type *t = vq_type_of(g, port->value);
+		const vq_type *type = vq_type_of(g, port->value);
 
-		ports = vq_arena_printf(a, "%s%s", ports, describe(p, names[i], port));
-		params = vq_arena_printf(a, "%s%s%s *%s, ", params, in ? "const " : "", c_type(t->elem), names[i]);
-		sizes = vq_arena_printf(a, "%s#define %s_%s_COUNT %llu\n", sizes, up, upper(a, names[i]), (unsigned long long)vq_type_count(t));
+		t.ports = vq_arena_printf(a, "%s%s", t.ports, describe(p, names[i], port));
+		t.params = vq_arena_printf(a, "%s%s%s *%s, ", t.params, in ? "const " : "", c_type(type->elem), names[i]);
+		t.counts = vq_arena_printf(a, "%s#define %s_%s_COUNT%s %llu\n", t.counts, up, upper(a, names[i]), end,
+			(unsigned long long)vq_type_count(type));
 	}
+	return t;
+}
+
+static const char *workspace_text(const vq_plan *p, const char *up, const char *end)
+{
+	return vq_arena_printf(p->arena,
+		"#define %s_WORKSPACE_BYTES%s %lluu /* one worker */\n"
+		"#define %s_WORKSPACE_BYTES_FOR%s(workers) (%lluu + (workers) * (size_t)%lluu)\n",
+		up, end, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, end, (unsigned long long)p->buffer_bytes,
+		(unsigned long long)p->scratch_bytes);
+}
+
+/* The same network at another size: a function, facts and macros of its own. */
+static const char *variant_text(const vq_plan *p, const vq_emit_options *o, const char *suffix)
+{
+	vq_arena *a = p->arena;
+	const char *up = upper(a, o->prefix), *end = vq_arena_printf(a, "_%s", upper(a, suffix));
+	texts t = texts_of(p, up, end);
+
+	return vq_arena_printf(a,
+		"%s%s\n"
+		"/*\n"
+		" * The same network, with the same weights, on other shapes:\n"
+		"%s"
+		" *   workspace        %s_WORKSPACE_BYTES_FOR%s(env->workers) bytes, %s_WORKSPACE_ALIGN-aligned\n"
+		" * Everything else as %s_run.\n"
+		" */\n"
+		"int %s_run_%s(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n"
+		"extern const vitq_info %s_info_%s;\n\n",
+		workspace_text(p, up, end), t.counts, t.ports, up, end, up, o->prefix, o->prefix, suffix, t.params, o->prefix, suffix);
+}
+
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
+{
+	vq_arena *a = p->arena;
+	const char *up = upper(a, o->prefix), *more = "";
+	texts t = texts_of(p, up, "");
+
+	for (uint32_t i = 0; i < o->n_more; i++)
+		more = vq_arena_printf(a, "%s%s", more, variant_text(&p[i + 1], o, o->more[i].suffix));
 	return vq_arena_printf(a,
 		"/* Made by %s for %s (%s, %s, %s). Do not edit. */\n"
 		"#ifndef VITQC_%s_H\n"
 		"#define VITQC_%s_H\n\n"
 		"%s\n"
 		"#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-		"#define %s_WORKSPACE_BYTES %lluu /* one worker */\n"
-		"#define %s_WORKSPACE_BYTES_FOR(workers) (%lluu + (workers) * (size_t)%lluu)\n"
+		"%s"
 		"#define %s_WORKSPACE_ALIGN 64u\n"
 		"#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n"
 		"/* elements of each input and output */\n"
@@ -149,8 +196,9 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 		"int %s_run(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n\n"
 		"/* Facts about the model; %s_info.bytes of it, of which the struct is the beginning. */\n"
 		"extern const vitq_info %s_info;\n\n"
+		"%s"
 		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
 		o->tool, p->target->name, p->target->triple, p->target->cpu, *p->target->features ? p->target->features : "no extra features",
-		up, up, vitq_text, up, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, (unsigned long long)p->buffer_bytes,
-		(unsigned long long)p->scratch_bytes, up, up, (unsigned long long)stack_bytes, sizes, ports, up, up, o->prefix, params, o->prefix, o->prefix);
+		up, up, vitq_text, workspace_text(p, up, ""), up, up, (unsigned long long)stack_bytes, t.counts, t.ports, up, up, o->prefix,
+		t.params, o->prefix, o->prefix, more);
 }

@@ -8,7 +8,7 @@
 
 typedef struct module {
 	vq_codegen *c;
-	const vq_plan *p;
+	const vq_plan *p;        /* of the first size; those of o->more follow, with the same kernels and weights */
 	const vq_emit_options *o;
 	vq_arena *a;
 	LLVMTypeRef task_type;   /* void(ptr, i32, i32) */
@@ -125,9 +125,10 @@ static void build_kernel(module *m, uint32_t i)
 
 	m->kernel[i] = add_function(m, vq_kernel_symbol(m->a, m->p, i), m->task_type);
 	memset(&a, 0, sizeof a);
-	for (uint32_t s = 0; s < m->p->n_steps; s++)
-		if (m->p->step[s].kernel == i && m->p->step[s].n_args > n_args)
-			n_args = m->p->step[s].n_args;
+	for (uint32_t v = 0; v <= m->o->n_more; v++)
+		for (uint32_t s = 0; s < m->p[v].n_steps; s++)
+			if (m->p[v].step[s].kernel == i && m->p[v].step[s].n_args > n_args)
+				n_args = m->p[v].step[s].n_args;
 	block = LLVMGetParam(m->kernel[i], 0);
 	for (uint32_t j = 0; j < n_args; j++)
 		a.arg[j] = load_pointer(c, block, (j + 1) * word_bytes(c));
@@ -190,6 +191,7 @@ static void build_step(module *m)
 /* ---- body(inputs, outputs, workspace, env): the steps, all checks done ---- */
 
 typedef struct body {
+	const vq_plan *p;
 	vq_ll in, out, workspace, env;  /* parameters */
 	vq_ll args;                     /* the argument block on the stack */
 	vq_ll scratch;
@@ -207,7 +209,7 @@ static vq_ll pointer(module *m, const body *f, const vq_ref *r)
 	case VQ_REF_WEIGHT:
 		return vq_offset_const(c, m->weights, (int64_t)r->offset);
 	case VQ_REF_BUFFER:
-		return vq_offset_const(c, f->workspace, (int64_t)(m->p->buffer[r->index].offset + r->offset));
+		return vq_offset_const(c, f->workspace, (int64_t)(f->p->buffer[r->index].offset + r->offset));
 	case VQ_REF_NONE:
 		break;
 	}
@@ -231,7 +233,7 @@ static vq_ll constant(module *m, const char *name, const void *data, size_t byte
 static void build_watch(module *m, const body *f, const vq_watch *watch)
 {
 	vq_codegen *c = m->c;
-	const vq_value_info *v = &m->p->g->value[watch->value.id];
+	const vq_value_info *v = &f->p->g->value[watch->value.id];
 	int64_t w = word_bytes(c);
 	LLVMTypeRef param[] = { c->ptr, c->i32, c->ptr, c->i32, c->i32, c->ptr, c->ptr };
 	const char *name = v->name ? v->name : vq_arena_printf(m->a, "%%%u", watch->value.id);
@@ -257,14 +259,13 @@ static void build_watch(module *m, const body *f, const vq_watch *watch)
 	LLVMPositionBuilderAtEnd(c->b, next);
 }
 
-static void build_body(module *m)
+static void build_body(module *m, const vq_plan *p, const char *name)
 {
 	vq_codegen *c = m->c;
-	const vq_plan *p = m->p;
 	LLVMTypeRef param[] = { c->ptr, c->ptr, c->ptr, c->ptr };
-	body f;
+	body f = { .p = p };
 
-	m->body = add_function(m, "body", LLVMFunctionType(c->void_, param, 4, 0));
+	m->body = add_function(m, name, LLVMFunctionType(c->void_, param, 4, 0));
 	f.in = LLVMGetParam(m->body, 0);
 	f.out = LLVMGetParam(m->body, 1);
 	f.workspace = LLVMGetParam(m->body, 2);
@@ -294,9 +295,10 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 	LLVMTypeRef param[] = { c->ptr, c->i32, c->i32 };
 	module m = { .c = c, .p = p, .o = o, .a = p->arena };
 
-	if ((p->buffer_bytes + p->scratch_bytes * 64) >> (word_bytes(c) == 4 ? 31 : 62) || p->weight_bytes >> (word_bytes(c) == 4 ? 31 : 62))
-		return vq_error(diag, NULL, "the model does not fit the address space of %s: weights %llu bytes, workspace %llu bytes",
-			p->target->name, (unsigned long long)p->weight_bytes, (unsigned long long)p->buffer_bytes);
+	for (uint32_t i = 0; i <= o->n_more; i++)
+		if ((p[i].buffer_bytes + p[i].scratch_bytes * 64) >> (word_bytes(c) == 4 ? 31 : 62) || p[i].weight_bytes >> (word_bytes(c) == 4 ? 31 : 62))
+			return vq_error(diag, NULL, "the model does not fit the address space of %s: weights %llu bytes, workspace %llu bytes",
+				p[i].target->name, (unsigned long long)p[i].weight_bytes, (unsigned long long)p[i].buffer_bytes);
 	m.task_type = LLVMFunctionType(c->void_, param, 3, 0);
 	m.kernel = VQ_ARRAY(p->arena, p->n_kernels, vq_ll);
 	m.weights = constant(&m, "weights", p->weight_bytes ? (const char *)p->weights : "", p->weight_bytes ? p->weight_bytes : 1, 64);
@@ -305,10 +307,14 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 	for (uint32_t i = 0; i < p->n_kernels; i++)
 		build_kernel(&m, i);
 	build_step(&m);
-	build_body(&m);
-	if (c->jit)
-		LLVMSetLinkage(m.body, LLVMExternalLinkage);
-	else
-		vq_build_entry(c, p, o, m.body, LLVMGlobalGetValueType(m.body));
+	for (uint32_t i = 0; i <= o->n_more; i++) {
+		const char *suffix = i ? o->more[i - 1].suffix : NULL;
+
+		build_body(&m, &p[i], suffix ? vq_arena_printf(p->arena, "body_%s", suffix) : "body");
+		if (c->jit)
+			LLVMSetLinkage(m.body, LLVMExternalLinkage);
+		else
+			vq_build_entry(c, &p[i], o, suffix, m.body, LLVMGlobalGetValueType(m.body));
+	}
 	return true;
 }

@@ -1,6 +1,8 @@
 /* Packing of constants into the weights section, in execution order. */
 #include "backend/plan.h"
 
+#include "ir/text.h"
+
 #include <string.h>
 
 enum { ALIGN = 64 };
@@ -28,12 +30,37 @@ static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
 	return p->weights + at;
 }
 
+/* The piece at the end, now filled. Where plans share weights, an equal one from before takes its place. */
+static vq_ref settle(vq_plan *p, vq_ref ref, uint64_t before)
+{
+	vq_piece new_ = { .offset = ref.offset, .bytes = p->weight_bytes - ref.offset };
+
+	if (!p->shared)
+		return ref;
+	new_.hash = vq_hash(p->weights + new_.offset, new_.bytes);
+	for (uint32_t i = 0; i < p->n_pieces; i++) {
+		const vq_piece *old = &p->piece[i];
+
+		if (old->hash != new_.hash || old->bytes != new_.bytes ||
+			memcmp(p->weights + old->offset, p->weights + new_.offset, new_.bytes))
+			continue;
+		memset(p->weights + before, 0, p->weight_bytes - before); /* what is reserved next counts on zeros */
+		p->weight_bytes = before;
+		ref.offset = old->offset;
+		return ref;
+	}
+	p->piece = vq_arena_grow(p->arena, p->piece, &p->cap_pieces, p->n_pieces + 1, sizeof *p->piece);
+	p->piece[p->n_pieces++] = new_;
+	return ref;
+}
+
 vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes)
 {
+	uint64_t before = p->weight_bytes;
 	vq_ref ref;
 
 	memcpy(reserve(p, bytes, &ref), data, bytes);
-	return ref;
+	return settle(p, ref, before);
 }
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -43,7 +70,7 @@ static uint64_t round_up(uint64_t n, uint64_t to)
 
 vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_t n, uint32_t k, int64_t *sums)
 {
-	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t));
+	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t)), before = p->weight_bytes;
 	vq_ref ref;
 	unsigned char *out = reserve(p, np * kp, &ref);
 
@@ -60,12 +87,12 @@ vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_
 		if (sums)
 			sums[i] = sum;
 	}
-	return ref;
+	return settle(p, ref, before);
 }
 
 vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_t n, uint32_t k)
 {
-	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t));
+	uint64_t nr = vq_tile_nr(t), np = round_up(n, nr), kp = round_up(k, vq_tile_ka(t)), before = p->weight_bytes;
 	vq_ref ref;
 	unsigned char *out = reserve(p, np * kp * sizeof(float), &ref);
 
@@ -75,7 +102,7 @@ vq_ref vq_pack_weights_f32(vq_plan *p, const vq_tile *t, const float *w, uint32_
 
 			memcpy(out + at * sizeof(float), &w[i * k + j], sizeof(float));
 		}
-	return ref;
+	return settle(p, ref, before);
 }
 
 uint64_t vq_pack_batch_bytes(const vq_tile *t, uint64_t n, uint64_t k, bool f32)

@@ -292,7 +292,7 @@ static void watch(vq_planner *s, vq_value v)
 
 static void init(vq_planner *s, vq_plan *p, const vq_graph *g)
 {
-	*s = (vq_planner){ .p = p, .g = g, .a = p->arena };
+	*s = (vq_planner){ .p = p, .g = g, .a = p->arena, .packed = p->weight_bytes };
 	s->s8 = vq_tile_s8(p->target->isa, false);
 	s->wide = vq_tile_s8(p->target->isa, true);
 	s->f32 = vq_tile_f32(p->target->isa);
@@ -380,13 +380,13 @@ static bool fits_target(const vq_plan *p)
 	return true;
 }
 
-bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict, const vq_value *watched, uint32_t n,
-	bool all)
+/* Plans p->g into p, which may hold kernels and weights already. */
+static bool plan_graph(vq_plan *p, const vq_value *watched, uint32_t n, bool all)
 {
+	const vq_graph *g = p->g;
 	uint32_t errors = g->diag->errors;
 	vq_planner s;
 
-	*p = (vq_plan){ .arena = arena, .g = g, .target = t, .strict = strict };
 	init(&s, p, g);
 	for (uint32_t i = 0; i < n; i++)
 		s.watched[watched[i].id] = true;
@@ -417,9 +417,51 @@ bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_targe
 		return false;
 	vq_plan_memory(p);
 	for (uint32_t i = 0; i < p->n_kernels; i++) {
-		uint64_t bytes = (vq_kernel_scratch(&p->kernel[i], t) + 63) / 64 * 64;
+		uint64_t bytes = (vq_kernel_scratch(&p->kernel[i], p->target) + 63) / 64 * 64;
 
 		p->scratch_bytes = bytes > p->scratch_bytes ? bytes : p->scratch_bytes;
 	}
 	return fits_target(p);
+}
+
+bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict, const vq_value *watched, uint32_t n,
+	bool all)
+{
+	*p = (vq_plan){ .arena = arena, .g = g, .target = t, .strict = strict };
+	return plan_graph(p, watched, n, all);
+}
+
+bool vq_plan_make_all(vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t, bool strict, bool all)
+{
+	bool ok = true;
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		vq_plan *p = &plan[i];
+
+		*p = (vq_plan){ .arena = arena, .g = g[i], .target = t, .strict = strict, .shared = n > 1 };
+		if (!ok)
+			continue;
+		if (i) { /* goes on where the one before ended */
+			p->kernel = p[-1].kernel;
+			p->n_kernels = p[-1].n_kernels;
+			p->cap_kernels = p[-1].cap_kernels;
+			p->weights = p[-1].weights;
+			p->weight_bytes = p[-1].weight_bytes;
+			p->cap_weights = p[-1].cap_weights;
+			p->piece = p[-1].piece;
+			p->n_pieces = p[-1].n_pieces;
+			p->cap_pieces = p[-1].cap_pieces;
+		}
+		ok = plan_graph(p, NULL, 0, all);
+		last = i;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		plan[i].kernel = plan[last].kernel;
+		plan[i].n_kernels = plan[last].n_kernels;
+		plan[i].weights = plan[last].weights;
+		plan[i].weight_bytes = plan[last].weight_bytes;
+		plan[i].scratch_bytes = plan[last].scratch_bytes;
+	}
+	return ok;
 }

@@ -259,6 +259,12 @@ typedef struct vq_index_check {
 	vq_node node;           /* the gather, for messages */
 } vq_index_check;
 
+/* A piece of the weights. */
+typedef struct vq_piece {
+	uint64_t offset, bytes;
+	uint64_t hash; /* of its bytes */
+} vq_piece;
+
 typedef struct vq_plan {
 	vq_arena *arena;
 	const vq_graph *g;
@@ -270,6 +276,9 @@ typedef struct vq_plan {
 	vq_watch *watch;   uint32_t n_watches, cap_watches;
 	vq_index_check *check; uint32_t n_checks, cap_checks;
 	unsigned char *weights; uint64_t weight_bytes, cap_weights; /* the one read-only section, execution order, 64-byte aligned pieces */
+	/* of several plans over the same weights: all pieces so far, of which an equal one is used again; else empty */
+	bool shared;
+	vq_piece *piece; uint32_t n_pieces, cap_pieces;
 	uint64_t buffer_bytes;  /* workspace without worker scratch, by the memory planner */
 	uint64_t scratch_bytes; /* per worker, a multiple of 64; follows the buffers: scratch of worker w at buffer_bytes + w * scratch_bytes */
 } vq_plan;
@@ -277,6 +286,12 @@ typedef struct vq_plan {
 /* watched[n]: values to observe; or all materialised ones with all = true. false after errors in g->diag. */
 bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict,
 	const vq_value *watched, uint32_t n, bool all);
+
+/*
+ * The plans of one model at n sizes of a dimension: kernels, weights and the bytes of scratch are those of all of them together, and
+ * what is the same stands there once. plan[0].weights is to be freed, also after errors.
+ */
+bool vq_plan_make_all(vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t, bool strict, bool all);
 
 /* Gives every buffer its offset; sets buffer_bytes to the exact peak. backend/memory.c */
 void vq_plan_memory(vq_plan *p);

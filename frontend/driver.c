@@ -8,6 +8,7 @@
 #include "frontend/output.h"
 #include "frontend/print_diag.h"
 #include "frontend/samples.h"
+#include "frontend/sizes.h"
 #include "ir/eval.h"
 #include "ir/text.h"
 
@@ -17,6 +18,8 @@ typedef struct driver {
 	const vq_options *o;
 	vq_arena *arena;
 	vq_diag diag;    /* of the model */
+	vq_sizes sizes;     /* of a dimension; usually one */
+	vq_kept_stats kept; /* of the first size, for the others */
 	vq_graph g, qdq; /* the graph in work; a copy of its QDQ form for -emit=onnx */
 	bool have_qdq;
 	vq_graph imported, reference; /* -compare: as it was read; in float, with every fold made */
@@ -76,20 +79,49 @@ static bool read_vir(driver *d)
 	return good;
 }
 
-static bool read_model(driver *d)
+static bool import(driver *d, vq_graph *g, vq_diag *diag, const vq_size_choice *size, bool first)
 {
-	vq_import_options i = {.dims = d->o->dims.item,
-		.n_dims = d->o->dims.n,
+	vq_import_options i = {.dims = size->dims.item,
+		.n_dims = size->dims.n,
 		.shapes = d->o->shapes.item,
 		.n_shapes = d->o->shapes.n,
 		.opened = opened,
-		.node = d->o->analyze ? count_node : NULL,
+		.node = d->o->analyze && first ? count_node : NULL,
 		.user = d};
 
+	return vq_import_onnx(g, d->arena, diag, d->o->model, &i, &d->results.model_hash);
+}
+
+/* Do the samples of -run or -compare fit the graph? */
+static bool samples_fit(driver *d, const vq_graph *g)
+{
+	vq_samples samples;
+	vq_strings files = {.item = NULL};
+	vq_diag aside;
+	bool fit;
+
+	vq_diag_init(&aside, d->arena, NULL);
+	fit = vq_samples_open(&samples, d->arena, &aside, g, d->o->run ? d->o->run : d->o->compare, 1,
+		&d->o->image, &files);
+	vq_samples_close(&samples);
+	return fit;
+}
+
+/* The first size, or for -run and -compare the first that the samples fit. */
+static bool read_model(driver *d)
+{
 	keep(&d->results.read, d->arena, d->o->model);
 	if (vq_path_ends(d->o->model, ".vir"))
 		return read_vir(d);
-	return vq_import_onnx(&d->g, d->arena, &d->diag, d->o->model, &i, &d->results.model_hash);
+	if (d->sizes.n == 1 || !(d->o->run || d->o->compare))
+		return import(d, &d->g, &d->diag, d->sizes.item, true);
+	for (uint32_t i = 0; i < d->sizes.n; i++) {
+		if (!import(d, &d->g, &d->diag, &d->sizes.item[i], false))
+			return false;
+		if (samples_fit(d, &d->g))
+			return true;
+	}
+	return import(d, &d->g, &d->diag, d->sizes.item, true);
 }
 
 /* Does the graph hold codes already? Then its scales are used, whatever -quant says. */
@@ -201,6 +233,7 @@ static bool prepare(driver *d)
 		.measure = o->report != NULL && !o->compare,
 		.progress = vq_bar_progress,
 		.progress_user = &d->bar,
+		.keep = d->sizes.n > 1 ? &d->kept : NULL,
 	};
 	if (scales && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC)) {
 		vq_warning(&d->diag, "option -quant",
@@ -327,6 +360,41 @@ static bool run_passes(driver *d)
 	return good || (d->stopped && d->diag.errors == 0);
 }
 
+/*
+ * The other sizes, by the same passes and with the ranges that the first was calibrated with: they
+ * give the same codes for the same weights, which then stand in the object once.
+ */
+static bool make_sizes(driver *d)
+{
+	vq_variant *more = VQ_ARRAY(d->arena, d->sizes.n - 1, vq_variant);
+	vq_settings set = d->settings;
+
+	set.samples = NULL;
+	set.stats_in = set.stats_out = NULL;
+	set.measure = false;
+	set.keep = NULL;
+	set.like = &d->kept;
+	for (uint32_t i = 1; i < d->sizes.n; i++) {
+		vq_graph *g = VQ_NEW(d->arena, vq_graph);
+		vq_diag *aside = VQ_NEW(d->arena, vq_diag);
+		vq_pass p = {.g = g, .set = &set};
+
+		say(d, "size", d->sizes.item[i].text);
+		vq_diag_init(aside, d->arena, d->o->model);
+		if (!import(d, g, aside, &d->sizes.item[i], false) || !vq_pipeline(&p, NULL, NULL) ||
+			!vq_verify(g, "the pipeline")) {
+			vq_diag_take(&d->diag, aside,
+				vq_arena_printf(d->arena, "with -dim %s", d->sizes.item[i].text));
+			return false;
+		}
+		g->diag = &d->diag; /* the backend's messages name nodes */
+		more[i - 1] = (vq_variant){.g = g, .suffix = d->sizes.item[i].suffix};
+	}
+	d->results.more = more;
+	d->results.n_more = d->sizes.n - 1;
+	return true;
+}
+
 /* ---- -run, -compare and -analyze ---- */
 
 static bool look(driver *d)
@@ -405,6 +473,8 @@ static bool work(driver *d)
 						: "w8a8";
 	if (d->o->run || d->o->compare)
 		return look(d);
+	if (whole && d->sizes.n > 1 && !make_sizes(d))
+		return false;
 	return (!whole || check_products(d)) && vq_emit(&d->results);
 }
 
@@ -426,6 +496,10 @@ int vq_drive(const vq_options *o, vq_arena *arena)
 	vq_diag usage;
 
 	vq_diag_init(&usage, arena, NULL);
+	vq_sizes_parse(&d.sizes, arena, &usage, &o->dims);
+	if (d.sizes.n > 1 && (o->stop || o->passes.n || o->emit & (VQ_EMIT_VIR | VQ_EMIT_ONNX)))
+		vq_error(&usage, "option -dim",
+			"a graph has one size: give one to write it as vir or onnx");
 	if (o->analyze || o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
 		d.results.target = vq_target_resolve(arena, &usage, &o->target);
 		if (o->prefix)

@@ -102,6 +102,8 @@ static bool compile(const vq_results *r, vq_artifact what, const char *prefix, v
 		.tool = "vitqc " VQ_VERSION,
 		.model_hash = r->model_hash,
 		.weights_section = r->o->weights_section,
+		.more = r->more,
+		.n_more = r->n_more,
 		.instrument = r->o->instrument,
 		.strict = r->strict};
 
@@ -120,6 +122,8 @@ static bool check_fallback(const vq_results *r, const vq_object *o)
 	for (uint32_t i = 0; i < o->n_lines; i++) {
 		const vq_plan_line *l = &o->line[i];
 
+		if (l->suffix) /* what is so at one size is so at all */
+			continue;
 		products += l->macs > 0;
 		if (l->macs == 0 || l->integer)
 			continue;
@@ -204,13 +208,14 @@ static bool emit_dependencies(const vq_results *r)
 	return true;
 }
 
-static bool emit_report(const vq_results *r, const vq_object *object)
+static bool emit_report(const vq_results *r, const char *prefix, const vq_object *object)
 {
 	vq_report_facts facts = {.model = r->o->model,
 		.model_hash = r->model_hash,
 		.scheme = r->scheme,
 		.target = r->target ? vq_target_triple(r->target) : NULL,
 		.sites = r->report,
+		.prefix = prefix,
 		.object = object};
 	FILE *f = open_output(r, r->o->report);
 
@@ -254,5 +259,5 @@ bool vq_emit(const vq_results *r)
 	}
 	if (r->o->depend && !emit_dependencies(r))
 		return false;
-	return !r->o->report || emit_report(r, compiled ? &object : NULL);
+	return !r->o->report || emit_report(r, prefix, compiled ? &object : NULL);
 }

@@ -109,31 +109,6 @@ static void count_fused(const vq_look *l, vq_analysis *f)
 	vq_arena_free(&scratch);
 }
 
-/* The same message of several schemes is said once. */
-static void take_messages(const vq_look *l, const vq_diag *from, const char *scheme)
-{
-	for (uint32_t i = 0; i < from->n; i++) {
-		const vq_message *m = &from->item[i];
-		bool known = false;
-
-		if (m->severity != VQ_ERROR)
-			continue;
-		for (uint32_t k = 0; k < l->diag->n; k++)
-			known |= l->diag->item[k].severity == VQ_ERROR &&
-				 strcmp(l->diag->item[k].text, m->text) == 0 &&
-				 !l->diag->item[k].where == !m->where &&
-				 (!m->where || strcmp(l->diag->item[k].where, m->where) == 0);
-		if (known)
-			continue;
-		vq_error(l->diag, m->where ? vq_arena_printf(l->arena, "%s", m->where) : NULL, "%s",
-			m->text);
-		for (uint32_t k = i + 1; k < from->n && from->item[k].severity > VQ_WARNING; k++)
-			vq_note(l->diag, "%s", from->item[k].text);
-		vq_note(l->diag, "under -quant=%s", scheme);
-	}
-	l->diag->bugs += from->bugs;
-}
-
 /* Why the product of this node stays in float. */
 static const char *float_reason(const vq_report *sites, const char *node)
 {
@@ -180,7 +155,7 @@ static vq_scheme_facts plan(const vq_look *l, const vq_graph *from, vq_scheme sc
 	vq_graph_copy(&g, from, &scratch, &aside);
 	s.good = vq_pipeline(&p, NULL, NULL) && vq_verify(&g, "the pipeline") &&
 		 vq_compile(&g, &e, VQ_ARTIFACT_PLAN, &s.object);
-	take_messages(l, &aside, name);
+	vq_diag_take(l->diag, &aside, vq_arena_printf(l->arena, "under -quant=%s", name));
 	s.kernels = count_kernels(&s.object);
 	s.why = VQ_ARRAY(l->arena, s.object.n_lines, const char *);
 	for (uint32_t i = 0; i < s.object.n_lines; i++) {

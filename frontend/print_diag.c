@@ -44,6 +44,34 @@ void vq_print_diag(FILE *out, const vq_diag *d, bool quiet)
 			out);
 }
 
+static bool has_error(const vq_diag *d, const vq_message *m)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		const vq_message *k = &d->item[i];
+
+		if (k->severity == VQ_ERROR && strcmp(k->text, m->text) == 0 &&
+			!k->where == !m->where && (!m->where || strcmp(k->where, m->where) == 0))
+			return true;
+	}
+	return false;
+}
+
+void vq_diag_take(vq_diag *to, const vq_diag *from, const char *note)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		const vq_message *m = &from->item[i];
+
+		if (m->severity != VQ_ERROR || has_error(to, m))
+			continue;
+		vq_error(to, m->where ? vq_arena_printf(to->arena, "%s", m->where) : NULL, "%s", m->text);
+		vq_note(to, "%s", note);
+		for (uint32_t k = i + 1; k < from->n && from->item[k].severity > VQ_WARNING; k++)
+			(from->item[k].severity == VQ_NOTE ? vq_note : vq_hint)(
+				to, "%s", from->item[k].text);
+	}
+	to->bugs += from->bugs;
+}
+
 static double now(void)
 {
 	struct timespec t;

@@ -11,6 +11,9 @@
  */
 void vq_print_diag(FILE *out, const vq_diag *d, bool quiet);
 
+/* Errors of `from`, with their notes and hints, go to `to`, but those it has already; note says where they are from. */
+void vq_diag_take(vq_diag *to, const vq_diag *from, const char *note);
+
 /*
  * The progress callback of vq_settings: a bar on a terminal for steps that take over a second. user
  * is a vq_bar.

@@ -45,10 +45,32 @@ static vq_json *kernels_json(const vq_object *object)
 		vq_json_text(o, "kernel", l->kernel);
 		vq_json_text(o, "kind", l->kind);
 		vq_json_text(o, "node", l->node);
+		vq_json_text(o, "size", l->suffix);
 		vq_json_count(o, "macs", (uint64_t)l->macs);
 		json_object_object_add(o, "integer", json_object_new_boolean(l->integer));
 		vq_json_count(o, "weight_bytes", l->weight_bytes);
 		vq_json_count(o, "tasks", l->tasks);
+		json_object_array_add(all, o);
+	}
+	return all;
+}
+
+/* The run functions: one per size. */
+static vq_json *runs_json(const vq_report_facts *f)
+{
+	vq_json *all = json_object_new_array();
+
+	for (uint32_t i = 0; i < f->object->n_entries; i++) {
+		const vq_entry_facts *e = &f->object->entry[i];
+		vq_json *o = json_object_new_object();
+		char name[256];
+
+		snprintf(name, sizeof name, "%s_run%s%s", f->prefix, e->suffix ? "_" : "",
+			e->suffix ? e->suffix : "");
+		vq_json_text(o, "name", name);
+		vq_json_count(o, "workspace_bytes", e->workspace_bytes);
+		vq_json_count(o, "worker_bytes", e->worker_bytes);
+		vq_json_count(o, "macs", e->macs);
 		json_object_array_add(all, o);
 	}
 	return all;
@@ -73,6 +95,7 @@ bool vq_report_json(FILE *out, const vq_report_facts *f)
 		vq_json_count(o, "macs", f->object->macs);
 		vq_json_count(o, "integer_macs", f->object->integer_macs);
 		json_object_object_add(root, "object", o);
+		json_object_object_add(root, "runs", runs_json(f));
 	}
 	json_object_object_add(root, "sites", sites_json(f->sites));
 	if (f->object)
@@ -136,6 +159,12 @@ bool vq_report_text(FILE *out, const vq_report_facts *f)
 			o->weight_bytes);
 		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n",
 			o->workspace_bytes, o->worker_bytes);
+		for (uint32_t i = 1; i < o->n_entries; i++)
+			fprintf(out,
+				"%s_run_%s  %" PRIu64 " bytes of workspace, %" PRIu64
+				" for each further worker, %" PRIu64 " multiply-accumulates\n",
+				f->prefix, o->entry[i].suffix, o->entry[i].workspace_bytes,
+				o->entry[i].worker_bytes, o->entry[i].macs);
 		fprintf(out, "products   %" PRIu64 " multiply-accumulates, %.2f %% in integers\n",
 			o->macs, share);
 	}
@@ -147,6 +176,8 @@ bool vq_report_text(FILE *out, const vq_report_facts *f)
 		for (uint32_t i = 0; i < o->n_lines; i++) {
 			const vq_plan_line *l = &o->line[i];
 
+			if (l->suffix && (i == 0 || o->line[i - 1].suffix != l->suffix))
+				fprintf(out, "%s_run_%s\n", f->prefix, l->suffix);
 			fprintf(out, "  %-20s %-12s %14" PRId64 " %-7s %12" PRIu64 " %6u  %s\n",
 				or_dash(l->kernel), or_dash(l->kind), l->macs,
 				l->integer ? "integer"

@@ -159,7 +159,7 @@ bool vq_pass_calibrate(vq_pass *p)
 	site = vq_stats_sites(g, g->arena, &n);
 	if (!n)
 		return true;
-	if (!p->set->stats_in && !p->set->guess && (!p->set->samples || !p->set->samples->n)) {
+	if (!p->set->stats_in && !p->set->guess && !p->set->like && (!p->set->samples || !p->set->samples->n)) {
 		vq_error(g->diag, NULL,
 			"the model has no scales and there are no samples to calibrate it with");
 		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, "
@@ -177,11 +177,15 @@ bool vq_pass_calibrate(vq_pass *p)
 		vq_stats_init(&p->stats[site[i].id], g->arena, site[i],
 			(uint32_t)t->dim[t->rank - 1], p->set->observer != VQ_OBSERVE_MINMAX);
 	}
-	if (p->set->guess)
+	if (p->set->like)
+		ok = vq_stats_take(p, site, n, p->set->like);
+	else if (p->set->guess)
 		guess(p, site, n);
 	else
 		ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in)
 				      : run_samples(p, site, n);
+	if (ok && p->set->keep)
+		vq_stats_keep(p, site, n, p->set->keep);
 	if (ok && p->set->stats_out)
 		ok = vq_stats_write(p, site, n, p->set->stats_out);
 	return ok;

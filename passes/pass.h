@@ -26,6 +26,13 @@ typedef struct vq_samples {
 /* Progress of a slow step; the frontend draws a bar on a terminal. May be NULL. */
 typedef void vq_progress(void *user, const char *step, uint32_t done, uint32_t total);
 
+/* Statistics of a calibration by number of the site, with what they must agree in. */
+typedef struct vq_kept_stats {
+	struct vq_stats *site;
+	const char **name;    /* of the source's node or input */
+	uint32_t n;
+} vq_kept_stats;
+
 typedef struct vq_settings {
 	vq_scheme scheme;
 	vq_observer observer;
@@ -38,6 +45,8 @@ typedef struct vq_settings {
 	const char *stats_in, *stats_out; /* -calib-stats: read instead of running, write after running */
 	vq_progress *progress;
 	void *progress_user;
+	vq_kept_stats *keep;      /* calibrate leaves its statistics there, for the same model at another size; may be NULL */
+	const vq_kept_stats *like; /* calibrate takes them from there and runs nothing; NULL: it runs the samples */
 	bool verify;              /* check every invariant of the graph after each pass */
 	bool guess;               /* no samples: every range is [-1, 2], which gives the form of the result and not its scales */
 	bool measure;             /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */

@@ -3,6 +3,8 @@
  */
 #include "passes/stats.h"
 
+#include <string.h>
+
 vq_stats *vq_stats_find(const vq_pass *p, vq_value v)
 {
 	return v.id < p->n_stats && p->stats[v.id].channels ? &p->stats[v.id] : NULL;
@@ -90,4 +92,73 @@ vq_value *vq_stats_sites(const vq_graph *g, vq_arena *a, uint32_t *n)
 			site[(*n)++] = v;
 		}
 	return site;
+}
+
+/* ---- from one size to another ---- */
+
+static const char *site_name(const vq_graph *g, vq_value v)
+{
+	vq_node n = vq_def_of(g, v);
+	const char *name = n.id ? g->node[n.id].name : g->value[v.id].name;
+
+	return name ? name : "";
+}
+
+void vq_stats_keep(const vq_pass *p, const vq_value *site, uint32_t n, vq_kept_stats *to)
+{
+	vq_arena *a = p->g->arena;
+
+	*to = (vq_kept_stats){
+		.site = VQ_ARRAY(a, n, vq_stats), .name = VQ_ARRAY(a, n, const char *), .n = n};
+	for (uint32_t i = 0; i < n; i++) {
+		const vq_stats *s = vq_stats_find(p, site[i]);
+
+		to->name[i] = site_name(p->g, site[i]);
+		to->site[i] = *s; /* a histogram is shared: nothing changes it */
+		to->site[i].lo = VQ_ARRAY(a, s->channels, float);
+		to->site[i].hi = VQ_ARRAY(a, s->channels, float);
+		to->site[i].square = VQ_ARRAY(a, s->channels, double);
+		memcpy(to->site[i].lo, s->lo, s->channels * sizeof *s->lo);
+		memcpy(to->site[i].hi, s->hi, s->channels * sizeof *s->hi);
+		memcpy(to->site[i].square, s->square, s->channels * sizeof *s->square);
+	}
+}
+
+static void take_site(vq_stats *s, const vq_stats *from)
+{
+	float lo = from->lo[0], hi = from->hi[0];
+	double square = 0;
+
+	s->rows = from->rows;
+	s->histogram = from->histogram;
+	for (uint32_t c = 0; c < from->channels; c++) {
+		lo = from->lo[c] < lo ? from->lo[c] : lo;
+		hi = from->hi[c] > hi ? from->hi[c] : hi;
+		square += from->square[c] / from->channels;
+	}
+	for (uint32_t c = 0; c < s->channels; c++) {
+		bool same = s->channels == from->channels;
+
+		s->lo[c] = same ? from->lo[c] : lo;
+		s->hi[c] = same ? from->hi[c] : hi;
+		s->square[c] = same ? from->square[c] : square;
+	}
+}
+
+bool vq_stats_take(vq_pass *p, const vq_value *site, uint32_t n, const vq_kept_stats *from)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const char *name = site_name(p->g, site[i]);
+
+		if (n == from->n && strcmp(name, from->name[i]) == 0) {
+			take_site(vq_stats_find(p, site[i]), &from->site[i]);
+			continue;
+		}
+		vq_error(p->g->diag, NULL,
+			"the model has other operators at this size: ranges of %u values were "
+			"calibrated, expected %u, the first that differs is '%s'",
+			(unsigned)from->n, (unsigned)n, name);
+		return vq_hint(p->g->diag, "compile each size into an object of its own");
+	}
+	return true;
 }

@@ -23,6 +23,15 @@ vq_value *vq_stats_sites(const vq_graph *g, vq_arena *a, uint32_t *n);
  */
 bool vq_stats_write(const vq_pass *p, const vq_value *site, uint32_t n, const char *path);
 
+/* The statistics of site[0..n), before anything changes them, for vq_stats_take; in the graph's arena. */
+void vq_stats_keep(const vq_pass *p, const vq_value *site, uint32_t n, vq_kept_stats *to);
+/*
+ * Fills the statistics of site[0..n) from those of the same model at another size. A value whose
+ * last axis is the one that differs gets its range as a whole. false after an error: the model has
+ * other values at that size.
+ */
+bool vq_stats_take(vq_pass *p, const vq_value *site, uint32_t n, const vq_kept_stats *from);
+
 /*
  * Reads them back into p->stats; refuses a file made for another graph or with too little in it for
  * the settings.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/fuzz/corpus/tiny_vit.onnx: a whole vision transformer of a few KB, for tests that compile it thousands of
 times. One block, width 8, two heads, four patches and a class token; GELU and the split into heads are spelled out as
-exporters do. Needs numpy and onnx. Usage: make_tiny_vit.py FILE"""
+exporters do. Needs numpy and onnx. Usage: make_tiny_vit.py FILE [dynamic]
+With a second argument the batch has no size (tests/run/sizes.onnx)."""
 
 import sys
 
@@ -11,6 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 DIM, HEADS, PATCH, SIZE, HIDDEN, CLASSES = 8, 2, 4, 8, 16, 3
 TOKENS = (SIZE // PATCH) ** 2 + 1
+
+dynamic = len(sys.argv) > 2
+BATCH = "batch" if dynamic else 1
 
 random = np.random.default_rng(7)
 initializers, nodes = [], []
@@ -47,9 +51,14 @@ def heads(x, name, perm):
 
 x = node("Conv", ["image", weight("patch.w", DIM, 1, PATCH, PATCH), weight("patch.b", DIM)], "patch",
          kernel_shape=[PATCH, PATCH], strides=[PATCH, PATCH])
-x = node("Reshape", [x, constant("flat", [1, DIM, -1])], "rows")
+x = node("Reshape", [x, constant("flat", [0 if dynamic else 1, DIM, -1])], "rows")
 x = node("Transpose", [x], "tokens", perm=[0, 2, 1])
-x = node("Concat", [weight("cls", 1, 1, DIM), x], "with_cls", axis=1)
+cls = weight("cls", 1, 1, DIM)
+if dynamic:
+    b = node("Gather", [node("Shape", ["image"], "shape"), constant("zeroth", [0])], "batch_size", axis=0)
+    b = node("Concat", [b, constant("one_token", [1, DIM])], "cls_shape", axis=0)
+    cls = node("Expand", [cls, b], "cls_all")
+x = node("Concat", [cls, x], "with_cls", axis=1)
 x = node("Add", [x, weight("pos", 1, TOKENS, DIM)], "embedded")
 
 y = norm(x, "norm1")
@@ -60,7 +69,7 @@ s = node("MatMul", [q, k], "scores")
 s = node("Mul", [s, constant("scale", (DIM // HEADS) ** -0.5, np.float32)], "scaled")
 s = node("Softmax", [s], "attention", axis=-1)
 y = node("Transpose", [node("MatMul", [s, v], "mixed")], "mixed_t", perm=[0, 2, 1, 3])
-y = node("Reshape", [y, constant("joined.shape", [1, TOKENS, DIM])], "joined")
+y = node("Reshape", [y, constant("joined.shape", [0 if dynamic else 1, TOKENS, DIM])], "joined")
 x = node("Add", [x, linear(y, "proj", DIM, DIM)], "residual1")
 
 y = linear(norm(x, "norm2"), "fc1", DIM, HIDDEN)
@@ -74,8 +83,8 @@ node("Gemm", [x, weight("head.w", DIM, CLASSES), weight("head.b", CLASSES)], "lo
 
 graph = helper.make_graph(
     nodes, "tiny_vit",
-    [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, SIZE, SIZE])],
-    [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, CLASSES])], initializers)
+    [helper.make_tensor_value_info("image", TensorProto.FLOAT, [BATCH, 1, SIZE, SIZE])],
+    [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [BATCH, CLASSES])], initializers)
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 onnx.checker.check_model(model, full_check=True)
 onnx.save(model, sys.argv[1])
