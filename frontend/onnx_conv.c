@@ -201,48 +201,76 @@ bool vq_import_max_pool(vq_onnx *o)
 	int64_t out[VQ_MAX_RANK];
 	window w;
 	vq_type t = *vq_onnx_in_type(o, 0);
+	vq_value x = vq_onnx_in(o, 0);
+	bool bytes = t.elem == VQ_U8 || t.elem == VQ_S8; /* exact in f32 */
 
 	vq_onnx_attr_ignore(o, "storage_order"); /* of the second output */
 	if (!read_window(o, &t, NULL, &w) || !fit_windows(o, &t, &w, out))
 		return false;
-	return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MAX, windows(o, vq_onnx_in(o, 0), &w, out, -INFINITY),
-		window_axes(&w), false));
+	if (bytes)
+		x = vq_onnx_cast(o, x, VQ_F32);
+	x = vq_onnx_reduce(o, VQ_OP_REDUCE_MAX, windows(o, x, &w, out, -INFINITY), window_axes(&w), false);
+	if (bytes && x.id)
+		x = vq_onnx_cast(o, vq_onnx_cast(o, x, VQ_I32), t.elem);
+	return vq_onnx_out(o, 0, x);
+}
+
+/* sum of |x|^p over every window, then the root; the padding is 0 */
+bool vq_import_lp_pool(vq_onnx *o)
+{
+	int64_t out[VQ_MAX_RANK], p;
+	window w;
+	vq_type t = *vq_onnx_in_type(o, 0);
+	vq_value x, y;
+
+	if (!vq_onnx_attr_int(o, "p", 2, &p) || !read_window(o, &t, NULL, &w) || !fit_windows(o, &t, &w, out))
+		return false;
+	if (p < 1 || p > 64)
+		return vq_onnx_refuse(o, "attribute 'p' is %" PRId64 ", expected 1 to 64", p);
+	x = y = vq_onnx_1(o, VQ_OP_ABS, vq_onnx_in(o, 0));
+	for (int64_t i = 1; i < p; i++)
+		y = vq_onnx_2(o, VQ_OP_MUL, y, x);
+	y = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, windows(o, y, &w, out, 0), window_axes(&w), false);
+	if (p == 2)
+		y = vq_onnx_1(o, VQ_OP_SQRT, y);
+	else if (p > 2) /* log(0) is -inf, and exp of that 0 */
+		y = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_2(o, VQ_OP_MUL, vq_onnx_1(o, VQ_OP_LOG, y), vq_onnx_scalar(o, 1.0f / (float)p)));
+	return vq_onnx_out(o, 0, y);
 }
 
 bool vq_import_average_pool(vq_onnx *o)
 {
-	int64_t out[VQ_MAX_RANK];
-	window w;
+	int64_t out[VQ_MAX_RANK], after[VQ_MAX_RANK];
+	window w, counted;
 	vq_type t = *vq_onnx_in_type(o, 0);
-	bool with_padding, padded = false;
+	bool with_padding, padded = false, beyond = false;
 	vq_value sum, count, ones;
 
 	if (!vq_onnx_attr_bool(o, "count_include_pad", false, &with_padding) || !read_window(o, &t, NULL, &w))
 		return false;
-	for (uint32_t i = 0; i < w.n; i++)
-		padded |= w.before[i] || w.after[i];
+	memcpy(after, w.after, sizeof after);
 	if (!fit_windows(o, &t, &w, out))
 		return false;
-	for (uint32_t i = 0; i < w.n && !padded; i++)
-		padded = w.after[i] > 0;
+	for (uint32_t i = 0; i < w.n; i++) {
+		padded |= w.before[i] || w.after[i];
+		beyond |= w.after[i] != after[i]; /* a window of ceil_mode that ends outside of the padding */
+	}
 	if (!padded)
 		return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0),
 			window_axes(&w), false));
-	if (with_padding) {
-		bool ceil_mode;
-
-		/* windows of ceil_mode end outside of the padding, which is then not counted: two counts would be needed */
-		if (!vq_onnx_attr_bool(o, "ceil_mode", false, &ceil_mode))
-			return false;
-		if (ceil_mode)
-			return vq_onnx_refuse(o, "count_include_pad together with ceil_mode is not supported");
+	if (with_padding && !beyond)
 		return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0),
 			window_axes(&w), false));
-	}
-	/* elements of each window that lie in the input: a constant, folded */
+	/* elements of each window that lie in the input, or in its padding if that counts: a constant, folded */
 	t.dim[0] = t.dim[1] = 1;
+	counted = w;
+	for (uint32_t i = 0; i < w.n && with_padding; i++) {
+		t.dim[2 + i] += w.before[i] + after[i];
+		counted.before[i] = 0;
+		counted.after[i] -= after[i];
+	}
 	ones = vq_onnx_expand(o, vq_onnx_scalar(o, 1), t.rank, t.dim);
-	count = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, windows(o, ones, &w, out, 0), window_axes(&w), false);
+	count = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, windows(o, ones, &counted, out, 0), window_axes(&w), false);
 	sum = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, windows(o, vq_onnx_in(o, 0), &w, out, 0), window_axes(&w), false);
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, sum, count));
 }

@@ -1,6 +1,7 @@
 /* Importers of elementwise operators. */
 #include "frontend/onnx_node.h"
 
+#include <math.h>
 #include <string.h>
 
 static vq_value in(vq_onnx *o, uint32_t i)
@@ -8,14 +9,47 @@ static vq_value in(vq_onnx *o, uint32_t i)
 	return vq_onnx_in(o, i);
 }
 
+static vq_value mul(vq_onnx *o, vq_value x, float by)
+{
+	return x.id ? vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_number(o, x, by)) : x;
+}
+
+static vq_value add(vq_onnx *o, vq_value x, float by)
+{
+	return x.id ? vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_number(o, x, by)) : x;
+}
+
+/* integers of 8 bits are computed as i32 and cut to 8 bits again */
+static bool narrow(const vq_onnx *o, vq_value x)
+{
+	vq_elem e = vq_type_of(o->g, x)->elem;
+
+	return x.id && (e == VQ_U8 || e == VQ_S8);
+}
+
+static vq_value calculate(vq_onnx *o, vq_op op, vq_value a, vq_value b)
+{
+	vq_value y;
+
+	if (!narrow(o, a) || !narrow(o, b))
+		return vq_onnx_2(o, op, a, b);
+	y = vq_onnx_2(o, op, vq_onnx_cast(o, a, VQ_I32), vq_onnx_cast(o, b, VQ_I32));
+	return y.id && op != VQ_OP_LESS && op != VQ_OP_EQUAL ? vq_onnx_cast(o, y, vq_type_of(o->g, a)->elem) : y;
+}
+
 bool vq_import_unary(vq_onnx *o)
 {
-	return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, in(o, 0)));
+	vq_value x = in(o, 0);
+
+	if (!narrow(o, x))
+		return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, x));
+	return vq_onnx_out(o, 0, vq_onnx_cast(o, vq_onnx_1(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32)),
+		vq_type_of(o->g, x)->elem));
 }
 
 bool vq_import_binary(vq_onnx *o)
 {
-	return vq_onnx_out(o, 0, vq_onnx_2(o, o->op->ir, in(o, 0), in(o, 1)));
+	return vq_onnx_out(o, 0, calculate(o, o->op->ir, in(o, 0), in(o, 1)));
 }
 
 bool vq_import_xor(vq_onnx *o)
@@ -25,15 +59,15 @@ bool vq_import_xor(vq_onnx *o)
 
 bool vq_import_greater(vq_onnx *o)
 {
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_LESS, in(o, 1), in(o, 0)));
+	return vq_onnx_out(o, 0, calculate(o, VQ_OP_LESS, in(o, 1), in(o, 0)));
 }
 
 /* not the negation of the opposite: a NaN compares false both ways */
 static bool or_equal(vq_onnx *o, vq_value a, vq_value b)
 {
-	vq_value less = vq_onnx_2(o, VQ_OP_LESS, a, b);
+	vq_value less = calculate(o, VQ_OP_LESS, a, b);
 
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_OR, less, vq_onnx_2(o, VQ_OP_EQUAL, a, b)));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_OR, less, calculate(o, VQ_OP_EQUAL, a, b)));
 }
 
 bool vq_import_less_or_equal(vq_onnx *o)
@@ -46,6 +80,33 @@ bool vq_import_greater_or_equal(vq_onnx *o)
 	return or_equal(o, in(o, 1), in(o, 0));
 }
 
+/* the quotient without its fraction: away from the floor where it is negative */
+static vq_value truncated(vq_onnx *o, vq_value x)
+{
+	vq_value down = vq_onnx_1(o, VQ_OP_FLOOR, vq_onnx_1(o, VQ_OP_ABS, x));
+
+	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, 0)), vq_onnx_1(o, VQ_OP_NEG, down), down);
+}
+
+/*
+ * a - trunc(a / b) * b has the sign of the dividend; where that of the divisor is asked for, the other sign is one divisor away. A
+ * dividend below an infinite divisor stays.
+ */
+static vq_value mod_floats(vq_onnx *o, bool c_sign)
+{
+	vq_value a = in(o, 0), b = in(o, 1), zero = vq_onnx_scalar(o, 0), whole, part, y, other;
+
+	whole = truncated(o, vq_onnx_2(o, VQ_OP_DIV, a, b));
+	part = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, whole, zero), zero, vq_onnx_2(o, VQ_OP_MUL, whole, b));
+	y = vq_onnx_2(o, VQ_OP_SUB, a, part);
+	if (c_sign)
+		return y;
+	other = vq_onnx_2(o, VQ_OP_OR,
+		vq_onnx_2(o, VQ_OP_AND, vq_onnx_2(o, VQ_OP_LESS, y, zero), vq_onnx_2(o, VQ_OP_LESS, zero, b)),
+		vq_onnx_2(o, VQ_OP_AND, vq_onnx_2(o, VQ_OP_LESS, zero, y), vq_onnx_2(o, VQ_OP_LESS, b, zero)));
+	return vq_onnx_3(o, VQ_OP_WHERE, other, vq_onnx_2(o, VQ_OP_ADD, y, b), y);
+}
+
 bool vq_import_mod(vq_onnx *o)
 {
 	bool c_sign;
@@ -54,12 +115,66 @@ bool vq_import_mod(vq_onnx *o)
 	if (!vq_onnx_attr_bool(o, "fmod", false, &c_sign))
 		return false;
 	if (vq_onnx_in_type(o, 0)->elem == VQ_F32)
-		return vq_onnx_refuse(o, "Mod of floats is not supported, expected integers");
+		return vq_onnx_out(o, 0, mod_floats(o, c_sign));
 	if (!c_sign)
-		return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MOD, in(o, 0), in(o, 1)));
+		return vq_onnx_out(o, 0, calculate(o, VQ_OP_MOD, in(o, 0), in(o, 1)));
 	/* sign of the dividend: a - trunc(a / b) * b */
-	whole = vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_DIV, in(o, 0), in(o, 1)), in(o, 1));
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_SUB, in(o, 0), whole));
+	whole = calculate(o, VQ_OP_MUL, calculate(o, VQ_OP_DIV, in(o, 0), in(o, 1)), in(o, 1));
+	return vq_onnx_out(o, 0, calculate(o, VQ_OP_SUB, in(o, 0), whole));
+}
+
+/* ---- powers ---- */
+
+/* x^n, n > 0, by squares; of an odd n the last factor is x itself */
+static vq_value whole_power(vq_onnx *o, vq_value x, uint32_t n)
+{
+	vq_value y = VQ_NO_VALUE;
+
+	for (; n; n >>= 1) {
+		if (n & 1)
+			y = y.id ? vq_onnx_2(o, VQ_OP_MUL, y, x) : x;
+		if (n > 1)
+			x = vq_onnx_2(o, VQ_OP_MUL, x, x);
+	}
+	return y;
+}
+
+/* |base|^exponent by logarithm, then the sign: that of an odd exponent, NaN for a negative base with a broken one; x^0 is 1 */
+static vq_value power_by_log(vq_onnx *o, vq_value base, vq_value exponent)
+{
+	vq_value zero = vq_onnx_scalar(o, 0), one = vq_onnx_scalar(o, 1), half, odd, broken, y, negative;
+
+	y = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_2(o, VQ_OP_MUL, exponent, vq_onnx_1(o, VQ_OP_LOG, vq_onnx_1(o, VQ_OP_ABS, base))));
+	half = mul(o, exponent, 0.5f);
+	odd = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_1(o, VQ_OP_FLOOR, half), half);
+	negative = vq_onnx_3(o, VQ_OP_WHERE, odd, y, vq_onnx_1(o, VQ_OP_NEG, y));
+	broken = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_1(o, VQ_OP_FLOOR, exponent), exponent);
+	negative = vq_onnx_3(o, VQ_OP_WHERE, broken, negative, vq_onnx_scalar(o, NAN));
+	y = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, base, zero), negative, y);
+	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, exponent, zero), one, y);
+}
+
+/* The IR's power where kernels have it (the exponents that exporters write) or all is constant; else written out. */
+static vq_value power(vq_onnx *o, vq_value base, vq_value exponent)
+{
+	static const float plain[] = { 0.0f, 1.0f, 2.0f, 3.0f, 0.5f, -1.0f, -0.5f };
+	const float *known = vq_onnx_data_of(o, exponent, VQ_F32);
+	bool one = known && vq_type_count(vq_type_of(o->g, exponent)) == 1;
+	vq_value y;
+
+	if (!base.id || !exponent.id || (vq_is_const(o->g, base) && vq_is_const(o->g, exponent)))
+		return vq_onnx_2(o, VQ_OP_POW, base, exponent);
+	for (size_t i = 0; i < sizeof plain / sizeof *plain && one; i++)
+		if (*known == plain[i])
+			return vq_onnx_2(o, VQ_OP_POW, base, exponent);
+	if (!one || fabsf(*known) > 64 || floorf(*known) != *known)
+		return power_by_log(o, base, exponent);
+	y = whole_power(o, base, (uint32_t)fabsf(*known));
+	if (*known < 0)
+		y = vq_onnx_1(o, VQ_OP_RECIP, y);
+	/* the exponent may have more dimensions */
+	return vq_onnx_2(o, VQ_OP_MUL, y, vq_onnx_reshape(o, vq_onnx_scalar(o, 1), vq_type_of(o->g, exponent)->rank,
+		vq_type_of(o->g, exponent)->dim));
 }
 
 /* the exponent may be of another type than the base */
@@ -68,11 +183,11 @@ bool vq_import_pow(vq_onnx *o)
 	vq_elem elem = vq_onnx_in_type(o, 0)->elem;
 	vq_value base = in(o, 0), exponent = in(o, 1);
 
-	if (elem != VQ_F32 && vq_onnx_in_type(o, 1)->elem == VQ_F32) {
-		base = vq_onnx_cast(o, base, VQ_F32);
-		return vq_onnx_out(o, 0, vq_onnx_cast(o, vq_onnx_2(o, VQ_OP_POW, base, exponent), elem));
-	}
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_POW, base, vq_onnx_cast(o, exponent, elem)));
+	if (elem == VQ_F32)
+		return vq_onnx_out(o, 0, power(o, base, vq_onnx_cast(o, exponent, VQ_F32)));
+	if (vq_onnx_in_type(o, 1)->elem == VQ_F32)
+		return vq_onnx_out(o, 0, vq_onnx_cast(o, power(o, vq_onnx_cast(o, base, VQ_F32), exponent), elem));
+	return vq_onnx_out(o, 0, calculate(o, VQ_OP_POW, base, vq_onnx_cast(o, exponent, elem)));
 }
 
 static vq_value fold_left(vq_onnx *o, vq_op op)
@@ -80,7 +195,7 @@ static vq_value fold_left(vq_onnx *o, vq_op op)
 	vq_value v = in(o, 0);
 
 	for (uint32_t i = 1; i < vq_onnx_inputs(o); i++)
-		v = vq_onnx_2(o, op, v, in(o, i));
+		v = calculate(o, op, v, in(o, i));
 	return v;
 }
 
@@ -159,16 +274,6 @@ bool vq_import_cast_like(vq_onnx *o)
 
 /* ---- activations ---- */
 
-static vq_value mul(vq_onnx *o, vq_value x, float by)
-{
-	return x.id ? vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_number(o, x, by)) : x;
-}
-
-static vq_value add(vq_onnx *o, vq_value x, float by)
-{
-	return x.id ? vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_number(o, x, by)) : x;
-}
-
 static vq_value at_least(vq_onnx *o, vq_value x, float limit)
 {
 	return vq_onnx_2(o, VQ_OP_MAX, x, vq_onnx_scalar(o, limit));
@@ -190,9 +295,9 @@ bool vq_import_clip(vq_onnx *o)
 	vq_value x = in(o, 0);
 
 	if (vq_onnx_has(o, 1))
-		x = vq_onnx_2(o, VQ_OP_MAX, x, in(o, 1));
+		x = calculate(o, VQ_OP_MAX, x, in(o, 1));
 	if (vq_onnx_has(o, 2))
-		x = vq_onnx_2(o, VQ_OP_MIN, x, in(o, 2));
+		x = calculate(o, VQ_OP_MIN, x, in(o, 2));
 	return vq_onnx_out(o, 0, x);
 }
 
@@ -227,6 +332,17 @@ bool vq_import_quick_gelu(vq_onnx *o)
 		return false;
 	if (alpha == 1.702f)
 		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_QUICK, in(o, 0)));
+	if (alpha == 1.0f)
+		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
+}
+
+bool vq_import_swish(vq_onnx *o)
+{
+	float alpha;
+
+	if (!vq_onnx_attr_float(o, "alpha", 1.0f, &alpha))
+		return false;
 	if (alpha == 1.0f)
 		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
@@ -353,6 +469,36 @@ bool vq_import_sign(vq_onnx *o)
 bool vq_import_is_nan(vq_onnx *o)
 {
 	return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_NOT, vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), in(o, 0))));
+}
+
+bool vq_import_is_inf(vq_onnx *o)
+{
+	vq_value up = vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), vq_onnx_scalar(o, INFINITY));
+	vq_value down = vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), vq_onnx_scalar(o, -INFINITY));
+	bool positive, negative;
+
+	if (!vq_onnx_attr_bool(o, "detect_positive", true, &positive) ||
+		!vq_onnx_attr_bool(o, "detect_negative", true, &negative))
+		return false;
+	if (positive && negative)
+		return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_OR, up, down));
+	if (positive || negative)
+		return vq_onnx_out(o, 0, positive ? up : down);
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_AND, up, vq_onnx_1(o, VQ_OP_NOT, up)));
+}
+
+/* x + bias below -lambd, x - bias above lambd, 0 between */
+bool vq_import_shrink(vq_onnx *o)
+{
+	float bias, lambd;
+	vq_value x = in(o, 0), above;
+
+	if (!vq_onnx_attr_float(o, "bias", 0, &bias) || !vq_onnx_attr_float(o, "lambd", 0.5f, &lambd))
+		return false;
+	above = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, lambd), x), add(o, x, -bias),
+		vq_onnx_scalar(o, 0));
+	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)),
+		add(o, x, bias), above));
 }
 
 /* ---- identities ---- */

@@ -41,8 +41,6 @@ static const struct { const char *type, *hint; } advice[] = {
 	{ "DecoderMaskedMultiHeadAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
 	{ "PackedAttention", "export without removing padding (ONNX Runtime's convert_to_packing_mode)" },
 	{ "PackedMultiHeadAttention", "export without removing padding (ONNX Runtime's convert_to_packing_mode)" },
-	{ "ArgMax", "end the model at the scores and take the maximum in your program" },
-	{ "ArgMin", "end the model at the scores and take the minimum in your program" },
 	{ "TopK", "end the model at the scores and sort in your program" },
 	{ "NonMaxSuppression", "end the model at boxes and scores; suppress in your program" },
 	{ "Loop", "control flow is not supported: export by tracing (torch.onnx.export), with fixed shapes" },

@@ -7,7 +7,7 @@
 
 enum {
 	VQ_ONNX_OPSET_LEAST = 11, /* older Slice, Clip, Pad and TopK have other forms */
-	VQ_ONNX_OPSET_MOST = 23,
+	VQ_ONNX_OPSET_MOST = 24,
 	VQ_ONNX_IR_LEAST = 3,
 };
 

@@ -257,6 +257,23 @@ bool vq_import_lp_norm(vq_onnx *o)
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, x, norm));
 }
 
+bool vq_import_mean_variance_norm(vq_onnx *o)
+{
+	vq_value x = vq_onnx_in(o, 0), d, root;
+	uint32_t axes, rank = vq_onnx_in_type(o, 0)->rank;
+	bool given;
+
+	if (!vq_onnx_axes(o, 1, rank, &axes, &given)) /* an attribute: it has one input */
+		return false;
+	if (!given && rank != 4)
+		return vq_onnx_refuse(o, "input has %u dimensions, expected 4 where attribute 'axes' is absent", (unsigned)rank);
+	if (!given)
+		axes = 1 | 1u << 2 | 1u << 3;
+	d = vq_onnx_2(o, VQ_OP_SUB, x, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, x, axes, true));
+	root = vq_onnx_1(o, VQ_OP_SQRT, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, d, d), axes, true));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, d, vq_onnx_2(o, VQ_OP_ADD, root, vq_onnx_scalar(o, 1e-9f))));
+}
+
 /* ---- softmax ---- */
 
 /*

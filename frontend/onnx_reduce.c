@@ -41,6 +41,8 @@ bool vq_import_reduce(vq_onnx *o)
 	/* max and min of bool are or and and */
 	if (elem == VQ_BOOL && (o->op->ir == VQ_OP_REDUCE_MAX || o->op->ir == VQ_OP_REDUCE_MIN))
 		return vq_onnx_out(o, 0, vq_onnx_cast(o, reduce(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32), &a), VQ_BOOL));
+	if (elem == VQ_U8 || elem == VQ_S8) /* computed as i32 and cut to 8 bits again */
+		return vq_onnx_out(o, 0, vq_onnx_cast(o, reduce(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32), &a), elem));
 	return vq_onnx_out(o, 0, reduce(o, o->op->ir, x, &a));
 }
 

@@ -23,7 +23,7 @@ from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
 FORMS = ("run", "int", "scale", "first", "all")
-LEAST_OPSET, MOST_OPSET = 11, 23  # of the default domain, that vitqc reads
+LEAST_OPSET, MOST_OPSET = 11, 24  # of the default domain, that vitqc reads
 
 
 def schema(op, version):

@@ -164,7 +164,7 @@ static void versions_are_checked(void **state)
 	(void)state;
 	m = bad_tensor(DT(FLOAT), "4", 16);
 	m->opset[0]->version = 10;
-	must_refuse(m, "operator set version is 10, expected 11 to 23");
+	must_refuse(m, "operator set version is 10, expected 11 to 24");
 	m = bad_tensor(DT(FLOAT), "4", 16);
 	m->opset[0]->version = 99;
 	must_refuse(m, "operator set version is 99");
