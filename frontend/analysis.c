@@ -149,42 +149,37 @@ bool vq_analysis_text(FILE *out, vq_arena *a, const vq_analysis *f)
 
 /* ---- JSON ---- */
 
-static vq_json *ports_json(vq_arena *a, const vq_graph *g, const vq_port *port, uint32_t n)
+static void ports_json(vq_json *o, const char *key, vq_arena *a, const vq_graph *g, const vq_port *port, uint32_t n)
 {
-	vq_json *all = json_object_new_array();
-
+	vq_json_list(o, key);
 	for (uint32_t i = 0; i < n; i++) {
-		vq_json *o = json_object_new_object();
-
+		vq_json_object(o, NULL);
 		vq_json_text(o, "name", port[i].name);
 		vq_json_text(o, "type", vq_type_text(a, vq_type_of(g, port[i].value)));
-		json_object_array_add(all, o);
+		vq_json_end_object(o);
 	}
-	return all;
+	vq_json_end_list(o);
 }
 
-static vq_json *ops_json(const vq_op_counts *ops)
+static void ops_json(vq_json *o, const vq_op_counts *ops)
 {
-	vq_json *all = json_object_new_array();
-
+	vq_json_list(o, "operators");
 	for (uint32_t i = 0; i < ops->n; i++) {
-		vq_json *o = json_object_new_object();
-
+		vq_json_object(o, NULL);
 		vq_json_text(o, "domain", ops->item[i].domain);
 		vq_json_text(o, "op", ops->item[i].type);
 		vq_json_count(o, "nodes", ops->item[i].n);
 		vq_json_count(o, "not_imported", ops->item[i].refused);
-		json_object_array_add(all, o);
+		vq_json_end_object(o);
 	}
-	return all;
+	vq_json_end_list(o);
 }
 
-static vq_json *scheme_json(const vq_scheme_facts *s)
+static void scheme_json(vq_json *o, const vq_scheme_facts *s)
 {
-	vq_json *o = json_object_new_object(), *list = json_object_new_array();
-
+	vq_json_object(o, NULL);
 	vq_json_text(o, "scheme", s->scheme);
-	json_object_object_add(o, "compiles", json_object_new_boolean(s->good));
+	vq_json_bool(o, "compiles", s->good);
 	if (s->good) {
 		vq_json_count(o, "macs", s->object.macs);
 		vq_json_count(o, "integer_macs", s->object.integer_macs);
@@ -196,51 +191,51 @@ static vq_json *scheme_json(const vq_scheme_facts *s)
 		vq_json_count(o, "kernels", s->kernels);
 		vq_json_count(o, "calls", s->object.n_lines);
 	}
+	vq_json_list(o, "in_float");
 	for (uint32_t i = 0; i < s->object.n_lines; i++) {
 		const vq_plan_line *l = &s->object.line[i];
-		vq_json *p;
 
 		if (!s->why[i])
 			continue;
-		p = json_object_new_object();
-		vq_json_text(p, "node", l->node);
-		vq_json_count(p, "macs", (uint64_t)l->macs);
-		vq_json_text(p, "why", s->why[i]);
-		json_object_array_add(list, p);
+		vq_json_object(o, NULL);
+		vq_json_text(o, "node", l->node);
+		vq_json_count(o, "macs", (uint64_t)l->macs);
+		vq_json_text(o, "why", s->why[i]);
+		vq_json_end_object(o);
 	}
-	json_object_object_add(o, "in_float", list);
-	return o;
+	vq_json_end_list(o);
+	vq_json_end_object(o);
 }
 
 bool vq_analysis_json(FILE *out, vq_arena *a, const vq_analysis *f)
 {
-	vq_json *root = json_object_new_object(), *schemes = json_object_new_array(),
-		*products = json_object_new_object();
+	vq_json o = {.file = out};
 
-	vq_json_text(root, "tool", "vitqc " VQ_VERSION);
-	vq_json_text(root, "model", vq_path_base(f->model));
-	vq_json_text(root, "target", f->target);
+	vq_json_object(&o, NULL);
+	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);
+	vq_json_text(&o, "model", vq_path_base(f->model));
+	vq_json_text(&o, "target", f->target);
 	if (f->g) {
-		vq_json_hash(root, "model_hash", f->model_hash);
-		json_object_object_add(
-			root, "inputs", ports_json(a, f->g, f->g->input, f->g->n_inputs));
-		json_object_object_add(
-			root, "outputs", ports_json(a, f->g, f->g->output, f->g->n_outputs));
-		vq_json_count(root, "parameters", f->parameters);
-		vq_json_count(root, "parameter_bytes", f->parameter_bytes);
+		vq_json_hash(&o, "model_hash", f->model_hash);
+		ports_json(&o, "inputs", a, f->g, f->g->input, f->g->n_inputs);
+		ports_json(&o, "outputs", a, f->g, f->g->output, f->g->n_outputs);
+		vq_json_count(&o, "parameters", f->parameters);
+		vq_json_count(&o, "parameter_bytes", f->parameter_bytes);
 	}
+	ops_json(&o, f->ops);
+	vq_json_object(&o, "products");
 	for (uint32_t i = 0; i < VQ_PRODUCT_KINDS; i++)
 		if (f->product[i].n) {
-			vq_json *o = json_object_new_object();
-
-			vq_json_count(o, "nodes", f->product[i].n);
-			vq_json_count(o, "macs", f->product[i].macs);
-			json_object_object_add(products, f->product[i].op, o);
+			vq_json_object(&o, f->product[i].op);
+			vq_json_count(&o, "nodes", f->product[i].n);
+			vq_json_count(&o, "macs", f->product[i].macs);
+			vq_json_end_object(&o);
 		}
-	json_object_object_add(root, "operators", ops_json(f->ops));
-	json_object_object_add(root, "products", products);
+	vq_json_end_object(&o);
+	vq_json_list(&o, "schemes");
 	for (uint32_t i = 0; i < f->n_schemes; i++)
-		json_object_array_add(schemes, scheme_json(&f->scheme[i]));
-	json_object_object_add(root, "schemes", schemes);
-	return vq_json_print(out, root);
+		scheme_json(&o, &f->scheme[i]);
+	vq_json_end_list(&o);
+	vq_json_end_object(&o);
+	return vq_json_finish(&o);
 }

@@ -86,48 +86,51 @@ bool vq_compare_text(FILE *out, vq_arena *a, const vq_compare_facts *f)
 
 /* ---- JSON ---- */
 
-static vq_json *row_json(vq_arena *a, const vq_compare_row *r, bool in_float)
+static void rows_json(vq_json *o, vq_arena *a, const char *key, const vq_compare_facts *f, bool outputs)
 {
-	vq_json *o = json_object_new_object();
+	vq_json_list(o, key);
+	for (uint32_t i = 0; i < f->n; i++) {
+		const vq_compare_row *r = &f->row[i];
 
-	vq_json_text(o, "name", r->name);
-	vq_json_text(o, "node", r->node);
-	vq_json_text(o, "op", r->op);
-	vq_json_text(o, "type", vq_type_text(a, r->type));
-	vq_json_number(o, "sqnr_db", vq_distance_sqnr(&r->distance));
-	vq_json_number(o, "cosine", vq_distance_cosine(&r->distance));
-	vq_json_number(o, "max_error", r->distance.worst);
-	vq_json_number(o, "max", r->distance.peak);
-	if (in_float)
-		vq_json_number(o, "float_sqnr_db", vq_distance_sqnr(&r->in_float));
-	if (r->output) {
-		vq_json_count(o, "rows", r->rows);
-		vq_json_count(o, "same_largest", r->same_largest);
+		if (r->output != outputs)
+			continue;
+		vq_json_object(o, NULL);
+		vq_json_text(o, "name", r->name);
+		vq_json_text(o, "node", r->node);
+		vq_json_text(o, "op", r->op);
+		vq_json_text(o, "type", vq_type_text(a, r->type));
+		vq_json_number(o, "sqnr_db", vq_distance_sqnr(&r->distance));
+		vq_json_number(o, "cosine", vq_distance_cosine(&r->distance));
+		vq_json_number(o, "max_error", r->distance.worst);
+		vq_json_number(o, "max", r->distance.peak);
+		if (f->in_float)
+			vq_json_number(o, "float_sqnr_db", vq_distance_sqnr(&r->in_float));
+		if (r->output) {
+			vq_json_count(o, "rows", r->rows);
+			vq_json_count(o, "same_largest", r->same_largest);
+		}
+		vq_json_end_object(o);
 	}
-	return o;
+	vq_json_end_list(o);
 }
 
 bool vq_compare_json(FILE *out, const vq_compare_facts *f)
 {
-	vq_json *root = json_object_new_object(), *outputs = json_object_new_array(),
-		*values = json_object_new_array();
+	vq_json o = {.file = out};
 	vq_arena scratch = {.block = NULL};
-	bool good;
 
-	vq_json_text(root, "tool", "vitqc " VQ_VERSION);
-	vq_json_text(root, "model", vq_path_base(f->model));
-	vq_json_hash(root, "model_hash", f->model_hash);
-	vq_json_text(root, "scheme", f->scheme);
-	vq_json_text(root, "with", f->with);
-	vq_json_count(root, "samples", f->samples);
-	vq_json_count(root, "rescaled", f->changed);
-	vq_json_count(root, "not_found", f->without);
-	for (uint32_t i = 0; i < f->n; i++)
-		json_object_array_add(f->row[i].output ? outputs : values,
-			row_json(&scratch, &f->row[i], f->in_float));
-	json_object_object_add(root, "outputs", outputs);
-	json_object_object_add(root, "values", values);
-	good = vq_json_print(out, root);
+	vq_json_object(&o, NULL);
+	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);
+	vq_json_text(&o, "model", vq_path_base(f->model));
+	vq_json_hash(&o, "model_hash", f->model_hash);
+	vq_json_text(&o, "scheme", f->scheme);
+	vq_json_text(&o, "with", f->with);
+	vq_json_count(&o, "samples", f->samples);
+	vq_json_count(&o, "rescaled", f->changed);
+	vq_json_count(&o, "not_found", f->without);
+	rows_json(&o, &scratch, "outputs", f, true);
+	rows_json(&o, &scratch, "values", f, false);
+	vq_json_end_object(&o);
 	vq_arena_free(&scratch);
-	return good;
+	return vq_json_finish(&o);
 }

@@ -3,25 +3,108 @@
 #include <inttypes.h>
 #include <math.h>
 
+static void put_string(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fprintf(f, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20)
+			fprintf(f, "\\u%04x", (unsigned)*s);
+		else
+			fputc(*s, f);
+	}
+	fputc('"', f);
+}
+
+static void new_line(vq_json *o)
+{
+	fprintf(o->file, "\n%*s", (int)(2 * o->depth), "");
+}
+
+/* What stands in front of a value. */
+static void begin(vq_json *o, const char *key)
+{
+	if (o->any)
+		fputc(',', o->file);
+	if (o->depth)
+		new_line(o);
+	if (key) {
+		put_string(o->file, key);
+		fputc(':', o->file);
+	}
+	o->any = true;
+}
+
+static void open(vq_json *o, const char *key, char bracket)
+{
+	begin(o, key);
+	fputc(bracket, o->file);
+	o->depth++;
+	o->any = false;
+}
+
+static void end(vq_json *o, char bracket)
+{
+	o->depth--;
+	if (o->any)
+		new_line(o);
+	fputc(bracket, o->file);
+	o->any = true;
+}
+
+void vq_json_object(vq_json *o, const char *key)
+{
+	open(o, key, '{');
+}
+
+void vq_json_end_object(vq_json *o)
+{
+	end(o, '}');
+}
+
+void vq_json_list(vq_json *o, const char *key)
+{
+	open(o, key, '[');
+}
+
+void vq_json_end_list(vq_json *o)
+{
+	end(o, ']');
+}
+
 void vq_json_text(vq_json *o, const char *key, const char *text)
 {
-	if (text)
-		json_object_object_add(o, key, json_object_new_string(text));
+	if (!text)
+		return;
+	begin(o, key);
+	put_string(o->file, text);
+}
+
+void vq_json_bool(vq_json *o, const char *key, bool v)
+{
+	begin(o, key);
+	fputs(v ? "true" : "false", o->file);
 }
 
 void vq_json_count(vq_json *o, const char *key, uint64_t v)
 {
-	json_object_object_add(o, key, json_object_new_uint64(v));
+	begin(o, key);
+	fprintf(o->file, "%" PRIu64, v);
+}
+
+void vq_json_int(vq_json *o, const char *key, int64_t v)
+{
+	begin(o, key);
+	fprintf(o->file, "%" PRId64, v);
 }
 
 void vq_json_number(vq_json *o, const char *key, double v)
 {
-	char text[32];
-
 	if (!isfinite(v))
 		return;
-	snprintf(text, sizeof text, "%.9g", v);
-	json_object_object_add(o, key, json_object_new_double_s(v, text));
+	begin(o, key);
+	fprintf(o->file, "%.9g", v);
 }
 
 void vq_json_hash(vq_json *o, const char *key, uint64_t hash)
@@ -32,12 +115,8 @@ void vq_json_hash(vq_json *o, const char *key, uint64_t hash)
 	vq_json_text(o, key, text);
 }
 
-bool vq_json_print(FILE *out, vq_json *root)
+bool vq_json_finish(vq_json *o)
 {
-	bool good = fprintf(out, "%s\n",
-			    json_object_to_json_string_ext(root,
-				    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)) > 0;
-
-	json_object_put(root);
-	return good;
+	fputc('\n', o->file);
+	return !ferror(o->file);
 }

@@ -9,14 +9,13 @@
 
 /* ---- JSON ---- */
 
-static vq_json *sites_json(const vq_report *r)
+static void sites_json(vq_json *o, const vq_report *r)
 {
-	vq_json *all = json_object_new_array();
-
+	vq_json_list(o, "sites");
 	for (uint32_t i = 0; i < r->n; i++) {
 		const vq_site *s = &r->site[i];
-		vq_json *o = json_object_new_object();
 
+		vq_json_object(o, NULL);
 		vq_json_text(o, "name", s->name);
 		vq_json_text(o, "op", s->op);
 		vq_json_text(o, "scheme", s->scheme);
@@ -24,83 +23,82 @@ static vq_json *sites_json(const vq_report *r)
 		if (s->scale_max > 0) {
 			vq_json_number(o, "scale_min", (double)s->scale_min);
 			vq_json_number(o, "scale_max", (double)s->scale_max);
-			json_object_object_add(o, "zero", json_object_new_int(s->zero));
+			vq_json_int(o, "zero", s->zero);
 		}
 		vq_json_count(o, "macs", (uint64_t)s->macs);
 		vq_json_count(o, "weight_bytes", (uint64_t)s->weight_bytes);
 		vq_json_number(o, "sqnr_db", s->sqnr_db);
-		json_object_array_add(all, o);
+		vq_json_end_object(o);
 	}
-	return all;
+	vq_json_end_list(o);
 }
 
-static vq_json *kernels_json(const vq_object *object)
+static void kernels_json(vq_json *o, const vq_object *object)
 {
-	vq_json *all = json_object_new_array();
-
+	vq_json_list(o, "kernels");
 	for (uint32_t i = 0; i < object->n_lines; i++) {
 		const vq_plan_line *l = &object->line[i];
-		vq_json *o = json_object_new_object();
 
+		vq_json_object(o, NULL);
 		vq_json_text(o, "kernel", l->kernel);
 		vq_json_text(o, "kind", l->kind);
 		vq_json_text(o, "node", l->node);
 		vq_json_text(o, "size", l->suffix);
 		vq_json_count(o, "macs", (uint64_t)l->macs);
-		json_object_object_add(o, "integer", json_object_new_boolean(l->integer));
+		vq_json_bool(o, "integer", l->integer);
 		vq_json_count(o, "weight_bytes", l->weight_bytes);
 		vq_json_count(o, "tasks", l->tasks);
-		json_object_array_add(all, o);
+		vq_json_end_object(o);
 	}
-	return all;
+	vq_json_end_list(o);
 }
 
 /* The run functions: one per size. */
-static vq_json *runs_json(const vq_report_facts *f)
+static void runs_json(vq_json *o, const vq_report_facts *f)
 {
-	vq_json *all = json_object_new_array();
-
+	vq_json_list(o, "runs");
 	for (uint32_t i = 0; i < f->object->n_entries; i++) {
 		const vq_entry_facts *e = &f->object->entry[i];
-		vq_json *o = json_object_new_object();
 		char name[256];
 
 		snprintf(name, sizeof name, "%s_run%s%s", f->prefix, e->suffix ? "_" : "",
 			e->suffix ? e->suffix : "");
+		vq_json_object(o, NULL);
 		vq_json_text(o, "name", name);
 		vq_json_count(o, "workspace_bytes", e->workspace_bytes);
 		vq_json_count(o, "worker_bytes", e->worker_bytes);
 		vq_json_count(o, "macs", e->macs);
-		json_object_array_add(all, o);
+		vq_json_end_object(o);
 	}
-	return all;
+	vq_json_end_list(o);
 }
 
 bool vq_report_json(FILE *out, const vq_report_facts *f)
 {
-	vq_json *root = json_object_new_object();
+	vq_json o = {.file = out};
 
-	vq_json_text(root, "tool", "vitqc " VQ_VERSION);
-	vq_json_text(root, "model", vq_path_base(f->model));
-	vq_json_hash(root, "model_hash", f->model_hash);
-	vq_json_text(root, "scheme", f->scheme);
-	vq_json_text(root, "target", f->target);
+	vq_json_object(&o, NULL);
+	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);
+	vq_json_text(&o, "model", vq_path_base(f->model));
+	vq_json_hash(&o, "model_hash", f->model_hash);
+	vq_json_text(&o, "scheme", f->scheme);
+	vq_json_text(&o, "target", f->target);
 	if (f->object) {
-		vq_json *o = json_object_new_object();
-
-		vq_json_count(o, "bytes", f->object->elf_bytes);
-		vq_json_count(o, "workspace_bytes", f->object->workspace_bytes);
-		vq_json_count(o, "worker_bytes", f->object->worker_bytes);
-		vq_json_count(o, "weight_bytes", f->object->weight_bytes);
-		vq_json_count(o, "macs", f->object->macs);
-		vq_json_count(o, "integer_macs", f->object->integer_macs);
-		json_object_object_add(root, "object", o);
-		json_object_object_add(root, "runs", runs_json(f));
+		vq_json_object(&o, "object");
+		vq_json_count(&o, "bytes", f->object->elf_bytes);
+		vq_json_count(&o, "workspace_bytes", f->object->workspace_bytes);
+		vq_json_count(&o, "worker_bytes", f->object->worker_bytes);
+		vq_json_count(&o, "weight_bytes", f->object->weight_bytes);
+		vq_json_count(&o, "macs", f->object->macs);
+		vq_json_count(&o, "integer_macs", f->object->integer_macs);
+		vq_json_end_object(&o);
+		runs_json(&o, f);
 	}
-	json_object_object_add(root, "sites", sites_json(f->sites));
+	sites_json(&o, f->sites);
 	if (f->object)
-		json_object_object_add(root, "kernels", kernels_json(f->object));
-	return vq_json_print(out, root);
+		kernels_json(&o, f->object);
+	vq_json_end_object(&o);
+	return vq_json_finish(&o);
 }
 
 /* ---- text ---- */
