@@ -95,7 +95,8 @@ typedef enum vq_kernel_kind {
 
 /*
  * C[b] = epilogue(A[b] · B[b]), b over the batch. Arguments: 0 A, 1 packed B, 2 column parameters (f32: bias f32[Np];
- * s8: initial accumulator s32[Np], multiplier f32[Np], addend f32[Np], with rows: column sums s32[Np]; Np = N rounded up to NR),
+ * s8: initial accumulator s32[Np], multiplier f32[Np], addend f32[Np], with rows: column sums s32[Np], with b_zeros: zero points
+ * s32[Np]; Np = N rounded up to NR),
  * 3 C, 4 … extras of the epilogue.
  * Packed B: panels [Np/NR][Kp/KR][NR][KR], Kp = K rounded up to KA, zero padded (see vq_tile).
  */
@@ -115,10 +116,11 @@ typedef struct vq_gemm {
 	bool comp_with_b;
 	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
 	int32_t b_zero;
+	bool b_zeros;        /* the same with a zero point per column, in the parameters; b_zero is 0 */
 	int32_t a_zero;
 	/*
 	 * Number of the argument that holds a scale and a zero point per row of A as two f32 (batch elements one after the other, a_zero
-	 * and b_zero 0): (float(acc - zero * column sum) * scale) * multiplier + addend. 0: none.
+	 * 0; column sums are those of B minus its zero points): (float(acc - zero * column sum) * scale) * multiplier + addend. 0: none.
 	 */
 	uint32_t rows;
 	vq_epilogue epilogue;

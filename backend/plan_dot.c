@@ -138,21 +138,23 @@ static vq_ref product_result(vq_planner *s, const vq_group *group, const vq_epil
 typedef struct columns {
 	int32_t *comp;
 	float *mult, *add;
-	int32_t *sums; /* with scales per row, else NULL */
+	int32_t *sums;  /* with scales per row, else NULL */
+	int32_t *zeros; /* of the weights, one per column, else NULL */
 	uint32_t np;
 } columns;
 
 static vq_ref pack_columns(vq_planner *s, const columns *c)
 {
-	size_t bytes = c->np * sizeof(float), all = (c->sums ? 4 : 3) * bytes;
-	unsigned char *block = VQ_ARRAY(s->a, all, unsigned char);
+	const void *part[] = { c->comp, c->mult, c->add, c->sums, c->zeros };
+	size_t bytes = c->np * sizeof(float), at = 0;
+	unsigned char *block = VQ_ARRAY(s->a, sizeof part / sizeof *part * bytes, unsigned char);
 
-	memcpy(block, c->comp, bytes);
-	memcpy(block + bytes, c->mult, bytes);
-	memcpy(block + 2 * bytes, c->add, bytes);
-	if (c->sums)
-		memcpy(block + 3 * bytes, c->sums, bytes);
-	return vq_pack_bytes(s->p, block, all);
+	for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+		if (part[i]) {
+			memcpy(block + at, part[i], bytes);
+			at += bytes;
+		}
+	return vq_pack_bytes(s->p, block, at);
 }
 
 static columns new_columns(vq_planner *s, uint32_t np)
@@ -160,6 +162,27 @@ static columns new_columns(vq_planner *s, uint32_t np)
 	return (columns){
 		.comp = VQ_ARRAY(s->a, np, int32_t), .mult = VQ_ARRAY(s->a, np, float), .add = VQ_ARRAY(s->a, np, float), .np = np,
 	};
+}
+
+/*
+ * Zero points of the weights: one for all goes into the kernel's code, several into the columns. a_zero is that of the rows, or 0
+ * where they bring their own.
+ */
+static void weight_zeros(vq_planner *s, const vq_quant *q, int32_t a_zero, vq_gemm *d, columns *c)
+{
+	bool same = true;
+
+	for (uint32_t i = 1; i < q->n; i++)
+		same &= q->zero[i] == q->zero[0];
+	if (same) {
+		d->b_zero = q->zero[0];
+	} else {
+		d->b_zeros = true;
+		c->zeros = VQ_ARRAY(s->a, c->np, int32_t);
+		for (uint32_t i = 0; i < d->n; i++)
+			c->zeros[i] = q->zero[i / (d->n / q->n)];
+	}
+	d->a_zero = d->b_zero || d->b_zeros ? a_zero : 0; /* else only the initial accumulators know it, and layers share the kernel */
 }
 
 /* scale of channel i of n along the last axis */
@@ -213,24 +236,20 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	columns c = new_columns(s, (uint32_t)round_up(d->n, vq_tile_nr(&t)));
 	int64_t reach = qx->zero[0] - qx->lo > qx->hi - qx->zero[0] ? qx->zero[0] - qx->lo : qx->hi - qx->zero[0];
 
-	if (qw->n > 1)
-		for (uint32_t i = 0; i < qw->n; i++)
-			if (qw->zero[i])
-				return vq_planner_refuse(s, group->node[0], "weights have a scale per channel and zero points other than 0");
 	d->wide = t.pairs_s16 != s->s8.pairs_s16;
-	d->b_zero = qw->zero[0];
-	d->a_zero = d->b_zero ? qx->zero[0] : 0; /* else only the initial accumulators know it, and layers share the kernel */
+	weight_zeros(s, qw, qx->zero[0], d, &c);
 	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
 	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
 	qo = group->n == 1 ? vq_quant_of(g, vq_type_of(g, n->out)) : NULL;
 	for (uint32_t i = 0; i < d->n; i++) {
 		double so = channel_scale(qo, i, d->n), sum = 0;
+		uint32_t entry = i / (d->n / qw->n);
 
 		c.comp[i] = (int32_t)(uint32_t)(uint64_t)(-(qx->zero[0] + (t.a == VQ_A_U8 ? 128 : 0)) * sums[i]);
-		c.mult[i] = (float)((double)qx->scale[0] * (double)qw->scale[qw->n == 1 ? 0 : i] / so);
+		c.mult[i] = (float)((double)qx->scale[0] * (double)qw->scale[entry] / so);
 		c.add[i] = bias ? vq_c_merge_bias(bias[i], (float)so) : 0.0f;
 		for (uint32_t k = 0; k < d->k; k++)
-			sum += fabs((double)w[(size_t)i * d->k + k] - qw->zero[0]);
+			sum += fabs((double)w[(size_t)i * d->k + k] - qw->zero[entry]);
 		sum *= (double)reach;
 		if (sum >= 0x1p31)
 			return vq_planner_refuse(s, group->node[0], "the accumulator can exceed 32 bits");
@@ -281,18 +300,19 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 	c = new_columns(s, np);
 	c.sums = VQ_ARRAY(s->a, np, int32_t);
 	sums = VQ_ARRAY(s->a, d->n, int64_t);
+	weight_zeros(s, qw, 0, d, &c);
 	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
 	rows = vq_planner_row_scales(s, n->in[1], vq_type_of(g, n->in[0]), vq_type_of(g, n->in[0])->rank - 1, group->node[0]);
 	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
 	for (uint32_t i = 0; i < d->n; i++) {
-		int64_t reach = 0;
+		int64_t reach = 0, zero = qw->zero[i / (d->n / qw->n)];
 
 		for (uint32_t k = 0; k < d->k; k++)
-			reach += 255 * llabs((long long)w[(size_t)i * d->k + k]);
+			reach += 255 * llabs((long long)w[(size_t)i * d->k + k] - zero);
 		if (reach >= 0x80000000)
 			return vq_planner_refuse(s, group->node[0], "the accumulator can exceed 32 bits");
 		c.comp[i] = (int32_t)(t.a == VQ_A_U8 ? -128 * sums[i] : 0);
-		c.sums[i] = (int32_t)sums[i];
+		c.sums[i] = (int32_t)(sums[i] - d->k * zero);
 		c.mult[i] = qw->scale[i / (d->n / qw->n)];
 		c.add[i] = bias ? vq_c_flush(bias[i]) : 0.0f;
 	}

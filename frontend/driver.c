@@ -32,6 +32,7 @@ typedef struct driver {
 	vq_results results;
 	vq_bar bar;
 	bool stopped; /* at -stop */
+	bool scales;  /* the model brought scales of activations, or finds them at run time */
 } driver;
 
 /* ---- reading the model ---- */
@@ -124,23 +125,6 @@ static bool read_model(driver *d)
 	return import(d, &d->g, &d->diag, d->sizes.item, true);
 }
 
-/* Does the graph hold codes already? Then its scales are used, whatever -quant says. */
-static bool has_scales(const vq_graph *g)
-{
-	for (uint32_t i = 1; i < g->n_values; i++)
-		if (g->value[i].type.quant)
-			return true;
-	return false;
-}
-
-static bool has_row_scales(const vq_graph *g)
-{
-	for (uint32_t i = 1; i < g->n_nodes; i++)
-		if (vq_is_dynamic(g->node[i].op))
-			return true;
-	return false;
-}
-
 /* Scales of products are all found at run time. */
 static bool is_dynamic(const vq_graph *g)
 {
@@ -151,7 +135,7 @@ static bool is_dynamic(const vq_graph *g)
 			vq_type_of(g, n->in[0])->quant)
 			return false;
 	}
-	return has_row_scales(g);
+	return vq_has_row_scales(g);
 }
 
 /* ---- settings of the passes ---- */
@@ -210,7 +194,7 @@ static vq_scheme choose_scheme(const vq_options *o, bool scales)
 static void tell_choice(driver *d)
 {
 	if (d->o->quant != VQ_QUANT_DEFAULT || d->o->quiet ||
-		d->settings.scheme != VQ_SCHEME_W8A8_DYNAMIC || !has_row_scales(&d->g))
+		d->settings.scheme != VQ_SCHEME_W8A8_DYNAMIC || !vq_has_row_scales(&d->g))
 		return;
 	vq_bar_clear(&d->bar);
 	fputs("vitqc: note: int8 with scales found at run time (-quant=w8a8-dynamic); -calib=SAMPLES gives w8a8, "
@@ -220,10 +204,10 @@ static void tell_choice(driver *d)
 static bool prepare(driver *d)
 {
 	const vq_options *o = d->o;
-	bool scales = has_scales(&d->g);
 
+	d->scales = vq_carries_scales(&d->g) || vq_has_row_scales(&d->g); /* they are used, whatever -quant says */
 	d->settings = (vq_settings){
-		.scheme = choose_scheme(o, scales),
+		.scheme = choose_scheme(o, d->scales),
 		.observer = o->observer,
 		.percentile = o->percentile,
 		.granularity = o->emit & VQ_EMIT_ONNX ? VQ_GRANULARITY_TENSOR : o->granularity,
@@ -235,15 +219,15 @@ static bool prepare(driver *d)
 		.progress_user = &d->bar,
 		.keep = d->sizes.n > 1 ? &d->kept : NULL,
 	};
-	if (scales && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC)) {
+	if (d->scales && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC)) {
 		vq_warning(&d->diag, "option -quant",
 			"the model brings scales of its own, which are used");
-	} else if (scales && (o->calib || o->calib_stats)) {
+	} else if (d->scales && (o->calib || o->calib_stats)) {
 		vq_warning(&d->diag, "option -calib",
 			"the model brings scales of its own, which are used: nothing is "
 			"calibrated");
 		return true;
-	} else if (!scales && d->settings.scheme == VQ_SCHEME_W8A8 && !o->calib && !o->calib_stats &&
+	} else if (!d->scales && d->settings.scheme == VQ_SCHEME_W8A8 && !o->calib && !o->calib_stats &&
 		   !o->stop && !o->passes.n) {
 		vq_error(&d->diag, NULL,
 			"w8a8 needs samples to calibrate with, or a model that brings scales");
@@ -467,7 +451,7 @@ static bool work(driver *d)
 	d->results.g = &d->g;
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;
-	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || has_scales(&d->g);
+	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || d->scales;
 	d->results.scheme = !d->results.strict	? "none"
 			    : is_dynamic(&d->g) ? "w8a8-dynamic"
 						: "w8a8";

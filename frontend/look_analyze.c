@@ -76,14 +76,6 @@ static void count_products(vq_analysis *f, const vq_graph *g)
 	}
 }
 
-static bool has_scales(const vq_graph *g)
-{
-	for (uint32_t i = 1; i < g->n_values; i++)
-		if (g->value[i].type.quant)
-			return true;
-	return false;
-}
-
 /* What the passes fuse into; a hook that stops before anything is quantized. */
 static bool until_fused(void *user, vq_pass *p, const vq_pass_info *pass, bool after)
 {
@@ -216,7 +208,7 @@ bool vq_look_analyze(
 		count_parameters(&f);
 		count_fused(l, &f);
 		for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-			bool own = has_scales(g);
+			bool own = vq_carries_scales(g) || vq_has_row_scales(g);
 
 			if (own ? i > 0
 				: l->o->quant != VQ_QUANT_DEFAULT && l->o->quant != all[i].choice)

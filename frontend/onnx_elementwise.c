@@ -234,10 +234,14 @@ static void note_width(vq_onnx *o, int64_t to)
 
 static bool cast_input(vq_onnx *o, vq_elem elem)
 {
+	vq_value v;
 	vq_type t;
 
-	if (!vq_onnx_empty(o, 0))
-		return vq_onnx_out(o, 0, vq_onnx_cast(o, in(o, 0), elem));
+	if (!vq_onnx_empty(o, 0)) {
+		v = vq_onnx_cast(o, in(o, 0), elem);
+		vq_onnx_follow_cast(o, in(o, 0), v);
+		return vq_onnx_out(o, 0, v);
+	}
 	t = vq_onnx_input_name(o, 0)->empty;
 	t.elem = elem;
 	return vq_onnx_out_empty(o, 0, &t);

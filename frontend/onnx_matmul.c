@@ -1,5 +1,5 @@
 /* Importers of matrix products. */
-#include "frontend/onnx_node.h"
+#include "frontend/onnx_matmul.h"
 
 #include <string.h>
 
@@ -34,13 +34,19 @@ static vq_value drop_one(vq_onnx *o, vq_value x, uint32_t axis)
 	return vq_onnx_reshape(o, x, rank, dim);
 }
 
-bool vq_import_matmul(vq_onnx *o)
+vq_value vq_onnx_matmul(vq_onnx *o, vq_value a, vq_value b)
 {
-	vq_value a = vq_onnx_in(o, 0), b = vq_onnx_in(o, 1), y;
-	bool row = vq_onnx_in_type(o, 0)->rank == 1, column = vq_onnx_in_type(o, 1)->rank == 1;
+	bool row, column;
+	vq_value y;
 
-	if (!vq_onnx_in_type(o, 0)->rank || !vq_onnx_in_type(o, 1)->rank)
-		return vq_onnx_refuse(o, "an input is a scalar, expected vectors or matrices");
+	if (!a.id || !b.id)
+		return VQ_NO_VALUE;
+	if (!vq_type_of(o->g, a)->rank || !vq_type_of(o->g, b)->rank) {
+		vq_onnx_refuse(o, "an input is a scalar, expected vectors or matrices");
+		return VQ_NO_VALUE;
+	}
+	row = vq_type_of(o->g, a)->rank == 1;
+	column = vq_type_of(o->g, b)->rank == 1;
 	if (row)
 		a = insert_one(o, a, 0);
 	if (column)
@@ -50,7 +56,12 @@ bool vq_import_matmul(vq_onnx *o)
 		y = drop_one(o, y, vq_type_of(o->g, y)->rank - 1);
 	if (row && y.id)
 		y = drop_one(o, y, vq_type_of(o->g, y)->rank - (column ? 1 : 2));
-	return vq_onnx_out(o, 0, y);
+	return y;
+}
+
+bool vq_import_matmul(vq_onnx *o)
+{
+	return vq_onnx_out(o, 0, vq_onnx_matmul(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1)));
 }
 
 /* ONNX Runtime's own: transposes and a factor */

@@ -59,6 +59,9 @@ typedef struct vq_onnx_scope {
 	const Onnx__FunctionProto *function;
 } vq_onnx_scope;
 
+/* What a value of quantization at run time stands for (onnx_dynamic.c). */
+typedef struct vq_onnx_origin vq_onnx_origin;
+
 /* The import under way. */
 struct vq_onnx {
 	vq_graph *g;
@@ -71,6 +74,7 @@ struct vq_onnx {
 	uint32_t n_scopes;                               /* made so far */
 	uint32_t depth;                                  /* of subgraphs and calls */
 	uint32_t called;                                 /* nodes of functions imported so far */
+	vq_onnx_origin *origin; uint32_t n_origins, cap_origins; /* in the order of import */
 	bool said_half, said_double;                     /* once per model */
 	/* the node being imported */
 	const Onnx__NodeProto *node;
@@ -148,6 +152,9 @@ vq_value vq_onnx_gather(vq_onnx *o, vq_value x, uint32_t axis, const int64_t *in
 vq_value vq_onnx_layernorm(vq_onnx *o, vq_value x, vq_value gamma, vq_value beta, float epsilon);
 /* zeros or ones, [n] */
 vq_value vq_onnx_filled(vq_onnx *o, float v, int64_t n);
+
+/* to is the cast of from: what is known of the origin of one holds for the other (onnx_dynamic.c). */
+void vq_onnx_follow_cast(vq_onnx *o, vq_value from, vq_value to);
 
 /* ---- outputs ---- */
 

@@ -3,7 +3,7 @@
  * no value. QuantizeLinear and DequantizeLinear are kept as nodes even between constants, because what they carry is the
  * point of the model; only weights are rounded to codes here.
  */
-#include "frontend/onnx_conv.h"
+#include "frontend/onnx_quant.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,7 +187,7 @@ static void share_entries(vq_onnx *o, params *p)
 	}
 }
 
-static vq_value quantized(vq_onnx *o, vq_value x, uint32_t scale_in, uint32_t zero_in, int64_t axis, bool is_signed)
+vq_value vq_onnx_quantized(vq_onnx *o, vq_value x, uint32_t scale_in, uint32_t zero_in, int64_t axis, bool is_signed)
 {
 	vq_type t;
 	params p;
@@ -241,7 +241,7 @@ bool vq_import_quantize(vq_onnx *o)
 	if (type && type != T(UINT8) && type != T(INT8))
 		return vq_onnx_refuse(o, "output is %s, expected uint8 or int8",
 			vq_onnx_type_name(o->arena, type < 0 || type > INT32_MAX ? -1 : (int32_t)type));
-	return vq_onnx_out(o, 0, quantized(o, vq_onnx_in(o, 0), 1, 2, axis, type == T(INT8)));
+	return vq_onnx_out(o, 0, vq_onnx_quantized(o, vq_onnx_in(o, 0), 1, 2, axis, type == T(INT8)));
 }
 
 /* ---- from codes ---- */
@@ -276,8 +276,8 @@ static vq_value bias_constant(vq_onnx *o, vq_value x, const params *p, double fa
 	return vq_add_const(o->g, &t, v, o->g->value[x.id].name);
 }
 
-/* int8 or uint8 weights become codes of the IR */
-static vq_value code_constant(vq_onnx *o, vq_value x, params *p)
+/* int8 or uint8 weights become signed codes, without an entry yet */
+static vq_value as_codes(vq_onnx *o, vq_value x, params *p)
 {
 	vq_value_info info = o->g->value[x.id];
 	int64_t n = vq_type_count(&info.type);
@@ -293,8 +293,16 @@ static vq_value code_constant(vq_onnx *o, vq_value x, params *p)
 			p->zero[i] = -128;
 	}
 	info.type.elem = VQ_S8;
-	info.type.quant = vq_quant_add(o->g, &p->q);
 	return vq_add_const(o->g, &info.type, data, info.name);
+}
+
+static vq_value code_constant(vq_onnx *o, vq_value x, params *p)
+{
+	vq_value codes = as_codes(o, x, p);
+	vq_value_info info = o->g->value[codes.id];
+
+	info.type.quant = vq_quant_add(o->g, &p->q);
+	return vq_add_const(o->g, &info.type, info.data, info.name);
 }
 
 /* codes that are no result of a quantize (inputs of the model): (x - zero) * scale in f32, exact but for the product */
@@ -319,7 +327,7 @@ static vq_value by_arithmetic(vq_onnx *o, vq_value x, const params *p)
 	return vq_onnx_2(o, VQ_OP_MUL, x, s);
 }
 
-static vq_value dequantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis)
+vq_value vq_onnx_dequantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis)
 {
 	vq_value x = vq_onnx_in(o, in);
 	vq_type t;
@@ -360,43 +368,71 @@ bool vq_import_dequantize(vq_onnx *o)
 	int64_t axis;
 
 	vq_onnx_attr_ignore(o, "output_dtype"); /* float types: all are float32 here */
-	return read_common(o, &axis) && vq_onnx_out(o, 0, dequantized(o, 0, 1, 2, axis));
+	return read_common(o, &axis) && vq_onnx_out(o, 0, vq_onnx_dequantized(o, 0, 1, 2, axis));
 }
 
-/* ---- operators on codes (QOperator form): the same as QDQ form ---- */
+/* ---- for operators of integers ---- */
 
-bool vq_import_qlinear_matmul(vq_onnx *o)
+vq_value vq_onnx_bias(vq_onnx *o, uint32_t in, uint32_t scale_in, double factor)
 {
-	vq_value a = dequantized(o, 0, 1, 2, -2), b = dequantized(o, 3, 4, 5, -1), y;
-
-	y = vq_onnx_build(o, VQ_OP_MATMUL, (vq_value[]){ a, b }, 2, &(vq_attr){ 0 });
-	return vq_onnx_out(o, 0, quantized(o, y, 6, 7, -1, false));
-}
-
-bool vq_import_qlinear_binary(vq_onnx *o)
-{
-	vq_value y = vq_onnx_2(o, o->op->ir, dequantized(o, 0, 1, 2, 0), dequantized(o, 3, 4, 5, 0));
-
-	return vq_onnx_out(o, 0, quantized(o, y, 6, 7, 0, false));
-}
-
-/* its int32 bias has the scale of the products and no parameters of its own */
-bool vq_import_qlinear_conv(vq_onnx *o)
-{
-	vq_value x = dequantized(o, 0, 1, 2, 1), w = dequantized(o, 3, 4, 5, 0), bias = vq_onnx_in(o, 8);
-	float scale;
+	vq_type t = *vq_onnx_in_type(o, in);
 	params p;
 
-	if (!x.id || !w.id || !vq_onnx_float(o, 1, "scale of x", &scale))
-		return false;
-	if (bias.id) {
-		vq_type t = *vq_type_of(o->g, bias);
+	if (!need_constant(o, in, "bias") || !read_params(o, scale_in, VQ_ONNX_NO_INPUT, &t, 0, &p))
+		return VQ_NO_VALUE;
+	if (t.elem == VQ_I32)
+		return bias_constant(o, vq_onnx_in(o, in), &p, factor);
+	vq_onnx_refuse(o, "bias is %s, expected int32", vq_type_text(o->arena, &t));
+	return VQ_NO_VALUE;
+}
 
-		if (!need_constant(o, 8, "bias") || !read_params(o, 4, UINT32_MAX, &t, 0, &p))
+bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axis, vq_onnx_weights *w)
+{
+	vq_value x = vq_onnx_in(o, in);
+	vq_type t = *vq_type_of(o->g, x);
+	params p = { .q = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .scale = &(float){ 1.0f } } };
+	bool has_zero = vq_onnx_has(o, zero_in);
+
+	if (t.elem != VQ_U8 && t.elem != VQ_S8)
+		return vq_onnx_refuse(o, "weights are %s, expected uint8 or int8", vq_type_text(o->arena, &t));
+	if (!vq_onnx_axis(o, axis, t.rank, &w->axis) || (has_zero && !need_constant(o, zero_in, "zero point")))
+		return false;
+	if (has_zero) {
+		p.q.n = (uint32_t)vq_type_count(vq_onnx_in_type(o, zero_in));
+		if (p.q.n != 1 && p.q.n != t.dim[w->axis])
+			return vq_onnx_refuse(o, "there are %u zero points, but dimension %u is %" PRId64, (unsigned)p.q.n,
+				(unsigned)w->axis, t.dim[w->axis]);
+		if (vq_onnx_in_type(o, zero_in)->elem != t.elem)
+			return vq_onnx_refuse(o, "weights are %s, but their zero point is %s", vq_elem_name(t.elem),
+				vq_elem_name(vq_onnx_in_type(o, zero_in)->elem));
+		if (!read_zero(o, zero_in, &p))
 			return false;
-		if (t.elem != VQ_I32 || t.rank != 1)
-			return vq_onnx_refuse(o, "bias is %s, expected a vector of int32", vq_type_text(o->arena, &t));
-		bias = bias_constant(o, bias, &p, scale);
+	} else {
+		p.zero = VQ_NEW(o->arena, int32_t);
 	}
-	return vq_onnx_out(o, 0, quantized(o, vq_onnx_conv(o, x, w, bias), 6, 7, 1, false));
+	w->codes = as_codes(o, x, &p);
+	w->zero = p.zero;
+	w->n = p.q.n;
+	return true;
+}
+
+vq_value vq_onnx_weights_scaled(vq_onnx *o, const vq_onnx_weights *w, const float *scale, uint32_t n)
+{
+	vq_value_info info = o->g->value[w->codes.id];
+	vq_quant q = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = n > w->n ? n : w->n };
+	float *scales = VQ_ARRAY(o->arena, q.n, float);
+	int32_t *zero = VQ_ARRAY(o->arena, q.n, int32_t);
+
+	if (!check_scale(o, scale, n))
+		return VQ_NO_VALUE;
+	for (uint32_t i = 0; i < q.n; i++) {
+		scales[i] = scale[n == 1 ? 0 : i];
+		zero[i] = w->zero[w->n == 1 ? 0 : i];
+	}
+	if (q.n > 1)
+		q.axis = (int32_t)w->axis;
+	q.scale = scales;
+	q.zero = zero;
+	info.type.quant = vq_quant_add(o->g, &q);
+	return vq_build_dequantize(o->g, o->where, vq_add_const(o->g, &info.type, info.data, info.name));
 }

@@ -49,12 +49,12 @@ const char *vq_eval_quantize_dynamic(vq_eval *e)
 }
 
 /* the exact sum of one row times one row of weights; false if it does not fit 32 bits */
-static bool exact_sum(const int8_t *x, int32_t zero, const int8_t *w, int64_t k, int32_t *sum)
+static bool exact_sum(const int8_t *x, int32_t zero, const int8_t *w, int32_t w_zero, int64_t k, int32_t *sum)
 {
 	int64_t acc = 0;
 
 	for (int64_t i = 0; i < k; i++)
-		acc += (x[i] - zero) * w[i];
+		acc += (int64_t)(x[i] - zero) * (w[i] - w_zero);
 	*sum = (int32_t)acc;
 	return acc >= INT32_MIN && acc <= INT32_MAX;
 }
@@ -87,10 +87,11 @@ const char *vq_eval_linear_dynamic(vq_eval *e)
 		const float *row = pairs + 2 * row_of(t, &e->in[1].type, r);
 
 		for (int64_t c = 0; c < n; c++) {
-			float scale = q->scale[c / (n / q->n)], v;
+			int64_t entry = c / (n / q->n);
+			float scale = q->scale[entry], v;
 			int32_t sum;
 
-			if (!exact_sum(x + r * k, (int32_t)row[1], w + c * k, k, &sum))
+			if (!exact_sum(x + r * k, (int32_t)row[1], w + c * k, q->zero[entry], k, &sum))
 				return vq_arena_printf(e->a,
 					"accumulator overflow: the sum at position %lld does not fit 32 bits",
 					(long long)(r * n + c));

@@ -479,11 +479,10 @@ const char *vq_shape_linear_dynamic(vq_rule *r)
 			"tensor or along dimension 0",
 			vq_type_text(r->a, w), (long long)x->dim[x->rank - 1]);
 	for (uint32_t i = 0; i < q->n; i++)
-		if (q->zero[i] || !(q->scale[i] >= VQ_LEAST_ROW_SCALE))
+		if (!(q->scale[i] >= VQ_LEAST_ROW_SCALE))
 			return vq_arena_printf(r->a,
-				"scale %u of the weights is %g with zero point %d, expected at "
-				"least 2^-60 with 0",
-				(unsigned)i, (double)q->scale[i], (int)q->zero[i]);
+				"scale %u of the weights is %g, expected at least 2^-60",
+				(unsigned)i, (double)q->scale[i]);
 	vq_rule_set_shape(r, x);
 	r->out->dim[x->rank - 1] = w->dim[0];
 	return r->n_in > 3 ? need_vector(r, 3, w->dim[0], "the bias") : NULL;

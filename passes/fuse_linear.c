@@ -38,13 +38,14 @@ static bool absorb(vq_graph *g, vq_node n)
 {
 	vq_node_info i = g->node[n.id];
 	vq_node l;
+	vq_value bias;
 	int64_t outputs;
 	double *c;
 
 	if (i.op != VQ_OP_ADD && i.op != VQ_OP_SUB && i.op != VQ_OP_MUL && i.op != VQ_OP_DIV)
 		return false;
 	l = vq_def_of(g, i.in[0]);
-	if (vq_op_of(g, l) != VQ_OP_LINEAR || !vq_used_once(g, i.in[0]) ||
+	if ((vq_op_of(g, l) != VQ_OP_LINEAR && vq_op_of(g, l) != VQ_OP_LINEAR_DYNAMIC) || !vq_used_once(g, i.in[0]) ||
 		!vq_is_const(g, i.in[1]) ||
 		!vq_same_shape(vq_type_of(g, i.in[0]), vq_type_of(g, i.out)))
 		return false;
@@ -59,7 +60,8 @@ static bool absorb(vq_graph *g, vq_node n)
 	}
 	if (i.op == VQ_OP_MUL || i.op == VQ_OP_DIV)
 		return vq_is_f32_linear(g, l) && vq_take_over(g, n, vq_linear_scaled(g, l, c));
-	if (g->node[l.id].n_in > 2 && !vq_is_const(g, g->node[l.id].in[2]))
+	bias = vq_operand(g, l, vq_linear_bias(vq_op_of(g, l)));
+	if (bias.id && !vq_is_const(g, bias))
 		return false;
 	return vq_take_over(g, n, vq_linear_biased(g, l, c));
 }
@@ -90,7 +92,7 @@ static bool once(vq_pass *p)
  *          term along the last axis becomes bias; a constant factor (LayerScale, the attention
  *          scale on q) goes into f32 weights and bias, each rounded once from double. A merged
  *          projection is split where its results are taken apart, also behind a per-tensor quantize
- *          and dequantize.
+ *          and dequantize. linear_dynamic, which models quantized at run time bring, takes biases, too.
  * Leaves:  matmul of a constant by a value; factors of operators that are used elsewhere, or whose
  *          weights are codes.
  * Why:     one form for all exporters, and scales of their own for q, k and v.

@@ -110,6 +110,14 @@ const vq_pass_info *vq_pass_find(const char *name, size_t length); /* NULL if un
 /* Hooks of -dump and -verify; called before (after = false) and after every pass; false stops. May be NULL. */
 typedef bool vq_pass_hook(void *user, vq_pass *p, const vq_pass_info *pass, bool after);
 
+/*
+ * Does the model quantize values by scales of its own? Codes of weights and tables alone do not count: they say nothing
+ * about how products are computed.
+ */
+bool vq_carries_scales(const vq_graph *g);
+/* Are there operators with scales per row, found at run time? */
+bool vq_has_row_scales(const vq_graph *g);
+
 /* The pipeline from an imported graph to the form the backend takes: integer (w8a8) or float (none). */
 bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user);
 

@@ -39,11 +39,26 @@ static bool call(run *r, const char *name)
 	return !r->hook || r->hook(r->user, r->p, pass, true);
 }
 
-/* Does the model carry scales of its own? */
-static bool carries_scales(const vq_graph *g)
+bool vq_carries_scales(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_values; i++)
+		if (g->value[i].type.quant && g->value[i].def != VQ_DEF_CONST)
+			return true;
+	return false;
+}
+
+bool vq_has_row_scales(const vq_graph *g)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
-		if (g->node[i].op == VQ_OP_QUANTIZE || g->node[i].op == VQ_OP_DEQUANTIZE)
+		if (vq_is_dynamic(g->node[i].op))
+			return true;
+	return false;
+}
+
+static bool has_codes(const vq_graph *g)
+{
+	for (uint32_t i = 1; i < g->n_nodes; i++)
+		if (g->node[i].op == VQ_OP_DEQUANTIZE)
 			return true;
 	return false;
 }
@@ -74,11 +89,14 @@ bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)
 
 	if (!fuse(&r))
 		return false;
-	if (carries_scales(p->g)) /* whatever -quant says: its values are those of its scales */
+	/* whatever -quant says: its values are those of its scales */
+	if (vq_has_row_scales(p->g))
+		return call(&r, "insert_dynamic") && call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
+	if (vq_carries_scales(p->g))
 		return call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
-	if (p->set->scheme == VQ_SCHEME_NONE)
-		return true;
-	if (p->set->scheme == VQ_SCHEME_W8A8_DYNAMIC)
-		return quantize_dynamic(&r);
-	return quantize(&r) && call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
+	if (p->set->scheme == VQ_SCHEME_W8A8)
+		return quantize(&r) && call(&r, "cancel_qdq") && call(&r, "absorb_qdq");
+	if (p->set->scheme == VQ_SCHEME_W8A8_DYNAMIC && !quantize_dynamic(&r))
+		return false;
+	return !has_codes(p->g) || call(&r, "cancel_qdq"); /* tables that the model holds as codes stay codes */
 }

@@ -14,9 +14,14 @@ bool vq_is_f32_linear(const vq_graph *g, vq_node n)
 	return true;
 }
 
+uint32_t vq_linear_bias(vq_op op)
+{
+	return op == VQ_OP_LINEAR_DYNAMIC ? 3 : 2;
+}
+
 int64_t vq_linear_outputs(const vq_graph *g, vq_node n)
 {
-	return vq_type_of(g, g->node[n.id].in[1])->dim[0];
+	return vq_type_of(g, g->node[n.id].in[vq_linear_bias(g->node[n.id].op) - 1])->dim[0];
 }
 
 /* constant v[n, k] with row o times factor[o] */
@@ -52,15 +57,16 @@ vq_value vq_linear_scaled(vq_graph *g, vq_node n, const double *factor)
 vq_value vq_linear_biased(vq_graph *g, vq_node n, const double *term)
 {
 	const vq_node_info *i = &g->node[n.id];
-	vq_value in[3] = { i->in[0], i->in[1] }, v;
+	uint32_t bias = vq_linear_bias(i->op);
+	vq_value in[4] = { i->in[0], i->in[1], bias > 2 ? i->in[2] : VQ_NO_VALUE }, v;
 	int64_t count = vq_linear_outputs(g, n);
 	double *sum = VQ_ARRAY(g->arena, (size_t)count, double);
 
 	for (int64_t o = 0; o < count; o++)
 		sum[o] = term[o] +
-			 (i->n_in > 2 ? (double)((const float *)g->value[i->in[2].id].data)[o] : 0);
-	in[2] = vq_const_from(g, 1, &count, sum);
-	v = vq_build(g, vq_where(g, n), VQ_OP_LINEAR, in, 3, NULL);
+			 (i->n_in > bias ? (double)((const float *)g->value[i->in[bias].id].data)[o] : 0);
+	in[bias] = vq_const_from(g, 1, &count, sum);
+	v = vq_build(g, vq_where(g, n), g->node[n.id].op, in, bias + 1, NULL);
 	vq_inherit(g, v, n);
 	return v;
 }

@@ -6,6 +6,8 @@
 
 /* Is n a linear operator whose weights and bias are f32 constants? */
 bool vq_is_f32_linear(const vq_graph *g, vq_node n);
+/* Number of the bias operand of linear or linear_dynamic, behind that of the weights. */
+uint32_t vq_linear_bias(vq_op op);
 /* Outputs of linear operator n. */
 int64_t vq_linear_outputs(const vq_graph *g, vq_node n);
 

@@ -6,8 +6,9 @@
  * Integer products with codes a, zero za of A and codes b, zero zb of B:
  *   sum (a - za)(b - zb) = sum a b  - za colsum(b)  - zb (rowsum(a) - k za)
  * The first accumulator of a column is -za colsum(b); where the instruction wants a + 128, it is -(za + 128) colsum(b).
- * The last term is one subtraction per row, in imports only. All of it may wrap: the true value is proved to fit.
- * With a zero point per row, za is 0 in the first accumulators, and za colsum(b) is subtracted at the end.
+ * The last term is one subtraction per row, in imports only; with a zero point per column, a product more. All of it may
+ * wrap: the true value is proved to fit. With a zero point per row, za is 0 in the first accumulators, and
+ * za (colsum(b) - k zb) is subtracted at the end.
  */
 #include "backend/kernels/gemm_tile.h"
 #include "backend/kernels/kernel.h"
@@ -29,6 +30,7 @@ typedef struct gemm {
 	vq_ll b, start, multiplier, addend; /* of the batch element */
 	vq_ll row_scales;    /* scale and zero point of the block's first row, NULL if rows have none */
 	vq_ll column_sums;   /* with row_scales */
+	vq_ll zeros;         /* of the columns, with b_zeros */
 	vq_ll c;             /* row 0 of the block, column 0 */
 	vq_ll full;          /* element index of c in the result */
 	/* set per panel */
@@ -76,7 +78,7 @@ static vq_ll take_row_scale(vq_codegen *c, gemm *g, vq_ll row_index, vq_ll *x, c
 static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, vq_ll *v, vq_ll row_index)
 {
 	LLVMTypeRef type = vq_vec(c->f32, shape.lanes);
-	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], column_sum[VQ_TILE_MAX], at = vq_mul_const(c, g->column, 4);
+	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], column_sum[VQ_TILE_MAX], zeros[VQ_TILE_MAX], at = vq_mul_const(c, g->column, 4);
 
 	for (uint32_t j = 0; j < shape.n; j++) {
 		int64_t bytes = 4 * (int64_t)j * shape.lanes;
@@ -87,6 +89,8 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 		if (g->row_scales)
 			column_sum[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
 				vq_offset_const(c, vq_offset(c, g->column_sums, at), bytes), 4);
+		if (g->zeros)
+			zeros[j] = vq_load(c, vq_vec(c->i32, shape.lanes), vq_offset_const(c, vq_offset(c, g->zeros, at), bytes), 4);
 	}
 	for (uint32_t r = 0; r < rows; r++) {
 		vq_ll correction = NULL, scale = NULL;
@@ -96,7 +100,7 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 
 			correction = vq_load(c, c->i32, vq_offset_const(c, p, 4 * (int64_t)r), 4);
 			correction = LLVMBuildSub(c->b, correction, vq_ci32(c, (int32_t)(uint32_t)((int64_t)g->d->k * g->d->a_zero)), "");
-			correction = vq_splat(c, vq_mul_const(c, correction, g->d->b_zero), shape.lanes);
+			correction = vq_splat(c, g->zeros ? correction : vq_mul_const(c, correction, g->d->b_zero), shape.lanes);
 		}
 		if (g->row_scales)
 			scale = take_row_scale(c, g, vq_add_word(c, row_index, vq_cword(c, r)), &v[r * shape.n], column_sum, shape);
@@ -104,7 +108,7 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 			vq_ll *x = &v[r * shape.n + j];
 
 			if (correction)
-				*x = LLVMBuildSub(c->b, *x, correction, "");
+				*x = LLVMBuildSub(c->b, *x, g->zeros ? LLVMBuildMul(c->b, correction, zeros[j], "") : correction, "");
 			if (!g->d->f32)
 				*x = LLVMBuildSIToFP(c->b, *x, type, "");
 			if (scale)
@@ -224,6 +228,8 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 		g->row_scales = vq_offset(c, args->arg[d->rows], vq_mul_const(c, at, 8));
 		g->column_sums = vq_offset_const(c, g->addend, 4 * (int64_t)g->np);
 	}
+	if (d->b_zeros)
+		g->zeros = vq_offset_const(c, g->addend, (d->rows ? 8 : 4) * (int64_t)g->np);
 	g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
 	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), vq_mul_const(c, inner, c_elements[1]));
 	g->full = vq_add_word(c, g->full, vq_mul_const(c, row0, d->c_row / element));
@@ -235,7 +241,7 @@ static void pack(vq_codegen *c, gemm *g)
 	vq_pack_a p = { .form = &g->form, .u8 = d->a_u8, .from = g->a, .from_row = d->a_row, .to = g->args->scratch };
 
 	g->scratch = p.to;
-	if (d->b_zero)
+	if (d->b_zero || d->b_zeros)
 		p.sums = g->sums = vq_offset_const(c, p.to, (int64_t)vq_packed_a_bytes(&g->form, g->block));
 	vq_pack_rows(c, &p, &g->split, g->is_last);
 }
@@ -247,7 +253,7 @@ void vq_build_gemm(vq_codegen *c, const vq_gemm *d, vq_kernel_args *a)
 	uint32_t nr, whole, rest, row_blocks, column_blocks, last_rows;
 	vq_loop loop;
 
-	g.form = vq_tile_form_of(c->target->isa, d->f32, d->wide, d->k, d->a_row, d->a_u8, d->b_zero != 0);
+	g.form = vq_tile_form_of(c->target->isa, d->f32, d->wide, d->k, d->a_row, d->a_u8, d->b_zero || d->b_zeros);
 	nr = vq_tile_nr(&g.form.t);
 	g.np = (d->n + nr - 1) / nr * nr;
 	whole = d->n / nr;

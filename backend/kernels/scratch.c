@@ -4,12 +4,12 @@
 
 static uint64_t gemm_scratch(const vq_gemm *d, const vq_target *t)
 {
-	vq_tile_form f = vq_tile_form_of(t->isa, d->f32, d->wide, d->k, d->a_row, d->a_u8, d->b_zero != 0);
+	vq_tile_form f = vq_tile_form_of(t->isa, d->f32, d->wide, d->k, d->a_row, d->a_u8, d->b_zero || d->b_zeros);
 	uint32_t rows = d->row_block < d->m ? d->row_block : d->m;
 
 	if (f.direct)
 		return 0;
-	return vq_packed_a_bytes(&f, rows) + (d->b_zero ? ((uint64_t)rows * 4 + 63) / 64 * 64 : 0);
+	return vq_packed_a_bytes(&f, rows) + (d->b_zero || d->b_zeros ? ((uint64_t)rows * 4 + 63) / 64 * 64 : 0);
 }
 
 uint64_t vq_kernel_scratch(const vq_kernel *k, const vq_target *t)

@@ -22,7 +22,7 @@ typedef struct product {
 	uint32_t m, n, k;
 	uint32_t batch0, batch1;
 	vq_store store;
-	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows;
+	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows, b_zeros;
 	int32_t a_zero, b_zero;
 	uint32_t row_block, col_block;
 	uint32_t a_pad;            /* bytes between rows of A beyond k */
@@ -36,6 +36,7 @@ static uint32_t up(uint32_t n, uint32_t to)
 
 static int8_t logical_a[MOST], logical_b[MOST];
 static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST];
+static int32_t zeros[MOST]; /* of the columns, with b_zeros */
 static unsigned char a_bytes[4 * MOST], b_bytes[4 * MOST], p_bytes[4 * MOST], c_bytes[4 * MOST], source[4 * MOST];
 
 /* panels as vq_tile describes them, zero padded; at most one batch element */
@@ -70,6 +71,7 @@ static void fill(const product *p, uint32_t batch)
 		mult[i] = 0x1p-9f + test_f32(0x1p-11f);
 		addend[i] = test_f32(20.0f);
 		column_extra[i] = test_f32(3.0f);
+		zeros[i] = p->b_zeros ? (int32_t)test_code(-128, 127) * (i % 5 ? 1 : 3) : p->b_zero;
 	}
 	for (uint32_t i = 0; i < m * p->n; i++)
 		residual[i] = test_f32(3.0f);
@@ -89,7 +91,7 @@ static float value(const product *p, uint32_t z, uint32_t r, uint32_t j)
 	for (uint32_t i = 0; i < p->k; i++) {
 		size_t a = ((size_t)z * p->m + r) * p->k + i, b = ((size_t)z * p->n + j) * p->k + i;
 
-		acc += (logical_a[a] - zero) * (logical_b[b] - p->b_zero);
+		acc += (logical_a[a] - zero) * (logical_b[b] - zeros[j]);
 		v = v + f32_a[a] * f32_b[b];
 	}
 	if (!p->f32)
@@ -164,7 +166,7 @@ static void column_sums(const product *p, unsigned char *out)
 		int32_t sum = 0;
 
 		for (uint32_t i = 0; i < p->k; i++)
-			sum += logical_b[(size_t)j * p->k + i];
+			sum += logical_b[(size_t)j * p->k + i] - zeros[j];
 		memcpy(out + 4 * j, &sum, 4);
 	}
 }
@@ -207,6 +209,7 @@ static void add_product(kernel_suite *s, product p)
 	d->comp_with_b = p.with_b;
 	d->a_zero = p.a_zero;
 	d->b_zero = p.b_zero;
+	d->b_zeros = p.b_zeros;
 	d->row_block = p.row_block ? p.row_block : p.m;
 	d->col_block = p.col_block ? p.col_block : 1000;
 	epilogue(&p, &d->epilogue);
@@ -244,6 +247,10 @@ static void add_product(kernel_suite *s, product p)
 		column_sums(&p, p_bytes + p_size);
 		p_size += 4 * (size_t)np;
 	}
+	if (p.b_zeros) {
+		memcpy(memset(p_bytes + p_size, 0, 4 * (size_t)np), zeros, 4 * (size_t)p.n);
+		p_size += 4 * (size_t)np;
+	}
 	/* the last row of A has no padding after it: reading it would fault */
 	arg[0] = (kernel_data){ a_bytes + p.a_skew, a_row * p.m * batch - p.a_pad, false };
 	arg[1] = (kernel_data){ b_bytes, b_size * batch, false };
@@ -257,8 +264,8 @@ static void add_product(kernel_suite *s, product p)
 		d->rows = n;
 		arg[n++] = (kernel_data){ row_scales, 8 * (size_t)p.m * batch, false };
 	}
-	snprintf(name, sizeof name, "%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d blocks %u %u",
-		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero, (int)p.b_zero,
+	snprintf(name, sizeof name, "%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d%s blocks %u %u",
+		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero, (int)p.b_zero, p.b_zeros ? " per column" : "",
 		d->row_block, d->col_block);
 	kernel_suite_add(s, name, &k, arg, n);
 }
@@ -301,6 +308,9 @@ static void real_shapes(kernel_suite *s)
 	add_product(s, (product){ .m = 9, .n = 20, .k = 33, .batch0 = 2, .store = VQ_STORE_F32, .with_b = true, .a_zero = 9,
 		.b_zero = 21, .row_block = 4 });
 	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zero = -128, .a_zero = 300 });
+	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zeros = true, .a_zero = 300 });
+	add_product(s, (product){ .m = 21, .n = 37, .k = 65, .store = VQ_STORE_S8, .b_zeros = true, .a_zero = -3, .wide = true,
+		.row_block = 9, .col_block = 1 });
 }
 
 static void row_scaled(kernel_suite *s)
@@ -315,6 +325,8 @@ static void row_scaled(kernel_suite *s)
 	add_product(s, (product){ .m = 13, .n = 101, .k = 96, .store = VQ_STORE_F32, .rows = true, .gelu = true, .column = true,
 		.row_block = 6 });
 	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
+	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = true, .row_block = 8 });
+	add_product(s, (product){ .m = 6, .n = 19, .k = 64, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .b_zero = 77, .wide = true });
 }
 
 static void worst_cases(kernel_suite *s)

@@ -183,6 +183,11 @@ static void linear(void **state)
 	assert_f32(out, (256 + 765) * 0.25f * 0.5f + 1.0f, 255 * 127 * 0.25f * 2.0f, 6 * 4.0f * 0.5f + 1.0f, 0.0f);
 	assert_null(compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 3, &out));
 	assert_f32(out, (256 + 765) * 0.25f * 0.5f, 255 * 127 * 0.25f * 2.0f, 6 * 4.0f * 0.5f, 0.0f);
+	/* weights with zero points: 0, 1, 2 and -128, -1, 126 */
+	q.zero = I32(1, 1);
+	in[2] = codes(tensor(b, VQ_S8, S8(1, 2, 3, -127, 0, 127), 2, 3, 0), vq_quant_add(&b->g, &q));
+	assert_null(compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 3, &out));
+	assert_f32(out, (128 + 510) * 0.25f * 0.5f, (255 * 126 - 128) * 0.25f * 2.0f, 3 * 4.0f * 0.5f, -3 * 4.0f * 2.0f);
 }
 
 static void overflow(void **state)
