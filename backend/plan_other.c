@@ -73,9 +73,21 @@ void vq_planner_loop(vq_planner *s, vq_kernel *kernel, const vq_ref *arg, uint32
 }
 
 /*
- * A chain on one tensor and single elements may walk any shape of as many elements: then a reshape that strides cannot express needs no
- * copy, the chain reads through it (patches: quantize of the reordered image).
+ * One operator on one tensor and single elements may walk any shape of as many elements: then a reshape that strides cannot express needs
+ * no copy, the operator reads through it (patches: quantize of the reordered image).
  */
+static bool reads_through_reshape(const vq_planner *s, const vq_group *group)
+{
+	const vq_graph *g = s->g;
+	const vq_node_info *n = &g->node[group->node[0].id];
+	vq_value x = n->in[0];
+	const vq_type *t = vq_type_of(g, n->out), *xt = vq_type_of(g, x);
+
+	return group->n == 1 && n->n_in == 1 && vq_same_shape(xt, t) && vq_def_op(g, x) == VQ_OP_RESHAPE && !s->home[x.id].set &&
+	       (!t->quant || vq_quant_of(g, t)->n == 1) && (!xt->quant || vq_quant_of(g, xt)->n == 1) &&
+	       vq_same(vq_window_find(g, x, NULL, NULL).root, x);
+}
+
 static void read_through_reshape(vq_planner *s, vq_value x, vq_elementwise *d, vq_ref *arg)
 {
 	vq_value from = x;
@@ -84,11 +96,6 @@ static void read_through_reshape(vq_planner *s, vq_value x, vq_elementwise *d, v
 
 	while (vq_def_op(s->g, from) == VQ_OP_RESHAPE)
 		from = vq_operand(s->g, vq_def_of(s->g, from), 0);
-	if (vq_same(from, x) || d->epilogue.n_extras != 1)
-		return;
-	w = vq_window_find(s->g, x, NULL, NULL);
-	if (!vq_same(w.root, x) || s->home[x.id].set)
-		return;
 	w = vq_planner_window(s, from);
 	h = vq_planner_home(s, w.root);
 	d->rank = w.rank;
@@ -158,8 +165,7 @@ bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
 	kernel.kind = VQ_KERNEL_ELEMENTWISE;
 	if (t->elem != VQ_F32 && !t->quant && (xt->elem == VQ_F32 || xt->quant ? t->elem != VQ_BOOL && t->elem != VQ_I32 : true))
 		return plan_integer(s, tail);
-	if (vq_same_shape(xt, t) && g->node[head.id].n_in == 1 && vq_same(vq_window_find(g, x, NULL, NULL).root, x) && !s->home[x.id].set &&
-		vq_def_op(g, x) == VQ_OP_RESHAPE && group->n == 1) {
+	if (reads_through_reshape(s, group)) {
 		/* planned below without ever giving the reshaped value a home */
 		vq_epilogue *e = &d->epilogue;
 		vq_home saved = s->home[x.id];

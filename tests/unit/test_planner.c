@@ -272,6 +272,27 @@ static void scales_along_an_axis(void **state)
 
 /* ---- movement ---- */
 
+/* a reshape of moved elements, which strides do not express, read by quantize: with one scale it is read through, with several copied */
+static void reshapes_that_are_quantized(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[1,4,6,2]) {\n"
+	     "  %1 = view %x offset=0 stride=[1,12,2] : f32[2,4,6]\n"
+	     "  %2 = reshape %1 : f32[3,16]\n"
+	     "  %3 = quantize %2 : s8<0x1p-5,3>[3,16]\n"
+	     "  %4 = dequantize %3\n"
+	     "  return %4\n"
+	     "}\n");
+	same("quant #1 = axis 2 [0x1p-5, 0x1p-4] [0, 0] -127:127\n"
+	     "graph f(x: f32[1,4,6,2]) {\n"
+	     "  %1 = view %x offset=0 stride=[1,12,2] : f32[2,4,6]\n"
+	     "  %2 = reshape %1 : f32[1,3,16]\n"
+	     "  %3 = quantize %2 : s8<#1>[1,3,16]\n"
+	     "  %4 = dequantize %3\n"
+	     "  return %4\n"
+	     "}\n");
+}
+
 static void pads(void **state)
 {
 	(void)state;
@@ -328,6 +349,7 @@ int main(void)
 		cmocka_unit_test(on_integers),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(scales_along_an_axis),
+		cmocka_unit_test(reshapes_that_are_quantized),
 		cmocka_unit_test(pads),
 		cmocka_unit_test(softmax_over_any_axis),
 		cmocka_unit_test(products_of_elements),
