@@ -72,7 +72,7 @@ static void attend_f32(const vq_eval *ev, const shape *s, const float *const in[
 			if (in[3])
 				p[j] = p[j] + bias.at[j * bias.step];
 		}
-		vq_eval_softmax_row(p, p, s->m, 1);
+		vq_eval_softmax_row(p, p, s->m, 1, in[3] != NULL);
 		for (int64_t i = 0; i < s->e; i++)
 			o[i] = 0.0f;
 		for (int64_t j = 0; j < s->m; j++) {

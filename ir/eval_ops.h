@@ -45,7 +45,7 @@ const char *vq_eval_finish(vq_eval *e, float *y);
 void vq_eval_quantize(vq_eval *e, const float *v);
 
 /* softmax of x[0], x[step] … to y; y may be x. Not flushed. */
-void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step);
+void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step, bool masked);
 
 /* Integer elements, widened; stores wrap modulo 2^bits, to bool: 0 or 1. */
 int64_t vq_eval_load_int(vq_elem t, const void *data, int64_t i);

@@ -140,15 +140,17 @@ const char *vq_eval_reduce(vq_eval *e)
 
 /* ---- softmax ---- */
 
-void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step)
+void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step, bool masked)
 {
-	float m = largest(x, n, step), s[LANES] = {0}, inverse;
+	float m = largest(x, n, step), s[LANES] = {0}, total, inverse;
 
+	m = masked && m == -INFINITY ? 0.0f : m;
 	for (int64_t i = 0; i < n; i++) {
 		y[i * step] = vq_c_exp(x[i * step] - m);
 		s[i % LANES] = s[i % LANES] + y[i * step];
 	}
-	inverse = 1.0f / vq_c_tree16(s);
+	total = vq_c_tree16(s);
+	inverse = 1.0f / (masked && !(total > 0.0f) ? 1.0f : total);
 	for (int64_t i = 0; i < n; i++)
 		y[i * step] = y[i * step] * inverse;
 }
@@ -166,7 +168,7 @@ static const char *softmax(vq_eval *e)
 	for (int64_t r = 0; r < rows; r++) {
 		int64_t first = r / inner * inner * n + r % inner;
 
-		vq_eval_softmax_row(x + first, y + first, n, inner);
+		vq_eval_softmax_row(x + first, y + first, n, inner, false);
 	}
 	return vq_eval_finish(e, y);
 }

@@ -334,15 +334,22 @@ static void softmax_integer(vq_codegen *c, attention *s, vq_ll row)
 
 static void softmax_f32(vq_codegen *c, attention *s)
 {
-	vq_ll carried[4];
+	vq_ll carried[4], none, total;
 
 	for (uint32_t p = 0; p < s->chunks; p++)
 		carried[p] = vq_splat_f32(c, -INFINITY, 16);
 	vq_walk16(c, s->d->m, s->chunks, finish_scores, s, carried, s->chunks);
 	s->greatest = greatest_of(c, s, carried);
+	if (s->d->has_bias) { /* a row masked as a whole: exponentials and sum are 0 */
+		none = LLVMBuildFCmp(c->b, LLVMRealOEQ, s->greatest, vq_splat_f32(c, -INFINITY, 16), "");
+		s->greatest = LLVMBuildSelect(c->b, none, vq_splat_f32(c, 0.0f, 16), s->greatest, "");
+	}
 	carried[0] = vq_splat_f32(c, 0.0f, 16);
 	vq_walk16(c, s->d->m, s->chunks, exponentials, s, carried, 1);
-	s->inverse = vq_splat(c, reciprocal(c, vq_tree16(c, carried[0])), 16);
+	total = vq_tree16(c, carried[0]);
+	if (s->d->has_bias)
+		total = LLVMBuildSelect(c->b, LLVMBuildFCmp(c->b, LLVMRealOGT, total, vq_cf32(c, 0.0f), ""), total, vq_cf32(c, 1.0f), "");
+	s->inverse = vq_splat(c, reciprocal(c, total), 16);
 	vq_walk16(c, s->d->m, s->chunks, normalise, s, NULL, 0);
 }
 

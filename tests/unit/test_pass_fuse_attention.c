@@ -193,14 +193,18 @@ static void a_softmax_along_the_queries_stays(void **state)
 	stays(f, matmul(f, s, heads(f, x)));
 }
 
-static void a_scale_after_the_mask_stays(void **state)
+/* the mask is multiplied as well */
+static void a_scale_after_the_mask(void **state)
 {
 	fixture *f = *state;
 	vq_value x = input(f, "x", DIMS(B, N, C)), s;
+	vq_node a;
 
 	s = matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
 	s = op2(f, VQ_OP_ADD, s, input(f, "mask", DIMS(B, 1, 1, N)));
-	stays(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.5f))), heads(f, x)));
+	output(f, merge(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.5f))), heads(f, x))));
+	a = fused(f, 2);
+	assert_true(f->g.node[a.id].attr.attention.scale == 0.5f);
 }
 
 static void quantized_probabilities_stay(void **state)
@@ -214,12 +218,25 @@ static void quantized_probabilities_stay(void **state)
 	stays(f, matmul(f, vq_build_dequantize(&f->g, NULL, s), heads(f, x)));
 }
 
-static void a_factor_per_head_stays(void **state)
+/* cosine attention: into q */
+static void a_factor_per_head(void **state)
 {
 	fixture *f = *state;
 	vq_value x = input(f, "x", DIMS(B, N, C)), s;
 
 	s = matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
+	s = op2(f, VQ_OP_MUL, s, constant(f, DIMS(1, H, 1, 1)));
+	output(f, merge(f, matmul(f, softmax(f, s), heads(f, x))));
+	fused(f, 5);
+}
+
+static void a_factor_per_head_after_the_mask_stays(void **state)
+{
+	fixture *f = *state;
+	vq_value x = input(f, "x", DIMS(B, N, C)), s;
+
+	s = matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
+	s = op2(f, VQ_OP_ADD, s, input(f, "mask", DIMS(B, 1, 1, N)));
 	s = op2(f, VQ_OP_MUL, s, constant(f, DIMS(1, H, 1, 1)));
 	stays(f, matmul(f, softmax(f, s), heads(f, x)));
 }
@@ -304,9 +321,10 @@ int main(void)
 		TEST(one_head_without_a_batch),
 		TEST(probabilities_used_elsewhere_stay),
 		TEST(a_softmax_along_the_queries_stays),
-		TEST(a_scale_after_the_mask_stays),
+		TEST(a_scale_after_the_mask),
 		TEST(quantized_probabilities_stay),
-		TEST(a_factor_per_head_stays),
+		TEST(a_factor_per_head),
+		TEST(a_factor_per_head_after_the_mask_stays),
 		TEST(only_the_token_that_is_used_is_computed),
 		TEST(all_tokens_are_computed_if_all_are_used),
 		TEST(a_bias_per_query_keeps_all_queries),

@@ -270,6 +270,16 @@ static void scales_along_an_axis(void **state)
 		"its zero points differ along an axis");
 }
 
+/* of three queries the first has no key, the second one */
+static void attention_without_keys(void **state)
+{
+	(void)state;
+	same("graph f(q: f32[1,3,4], k: f32[1,3,4], v: f32[1,3,4]) {\n"
+	     "  const @b : f32[1,1,3,3] = inline [-inf, -inf, -inf, 0x0p+0, -inf, -inf, 0x0p+0, 0x1p+0, -inf]\n"
+	     "  %1 = attention %q, %k, %v, @b heads=2 scale=0x1p-1\n"
+	     "  return %1\n}\n");
+}
+
 /* ---- movement ---- */
 
 /* a reshape of moved elements, which strides do not express, read by quantize: with one scale it is read through, with several copied */
@@ -349,6 +359,7 @@ int main(void)
 		cmocka_unit_test(on_integers),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(scales_along_an_axis),
+		cmocka_unit_test(attention_without_keys),
 		cmocka_unit_test(reshapes_that_are_quantized),
 		cmocka_unit_test(pads),
 		cmocka_unit_test(softmax_over_any_axis),
