@@ -126,11 +126,16 @@ void vq_stats_keep(const vq_pass *p, const vq_value *site, uint32_t n, vq_kept_s
 
 static void take_site(vq_stats *s, const vq_stats *from)
 {
+	vq_stats own = *s;
 	float lo = from->lo[0], hi = from->hi[0];
 	double square = 0;
 
-	s->rows = from->rows;
-	s->histogram = from->histogram;
+	*s = *from; /* whatever is known of it, but for what belongs to this graph */
+	s->value = own.value;
+	s->channels = own.channels;
+	s->lo = own.lo;
+	s->hi = own.hi;
+	s->square = own.square;
 	for (uint32_t c = 0; c < from->channels; c++) {
 		lo = from->lo[c] < lo ? from->lo[c] : lo;
 		hi = from->hi[c] > hi ? from->hi[c] : hi;

@@ -213,6 +213,40 @@ static void statistics_round_trip(void **state)
 	unlink(again);
 }
 
+/* What one size of a model was calibrated with, another takes whole; one with other operators does not. */
+static void statistics_for_another_size(void **state)
+{
+	small_vit *s = sv_make(&(small_vit_options){.outlier = 10}), *t;
+	vq_kept_stats kept;
+	uint32_t seen = 0;
+
+	(void)state;
+	s->set.observer = VQ_OBSERVE_MSE;
+	s->set.keep = &kept;
+	if (!vq_pass_calibrate(&s->p))
+		fail_msg("%s", sv_problem(s));
+	t = sv_make(&(small_vit_options){.outlier = 10});
+	t->set.observer = VQ_OBSERVE_MSE;
+	t->set.samples = NULL;
+	t->set.like = &kept;
+	if (!vq_pass_calibrate(&t->p))
+		fail_msg("%s", sv_problem(t));
+	assert_int_equal(s->p.n_stats, t->p.n_stats);
+	for (uint32_t i = 0; i < t->p.n_stats; i++) {
+		if (!t->p.stats[i].channels)
+			continue;
+		assert_true(same_stats(&s->p.stats[i], &t->p.stats[i]));
+		assert_int_equal(t->p.stats[i].value.id, i);
+		seen++;
+	}
+	assert_int_equal(seen, kept.n);
+	t->g.node[sv_find(&t->g, "norm2").id].name = "other";
+	assert_false(vq_pass_calibrate(&t->p));
+	assert_non_null(strstr(t->diag.item[0].text, "the first that differs is 'other'"));
+	sv_free(s);
+	sv_free(t);
+}
+
 /* Statistics of the first sites under one executor; NULL if it is not there. */
 static vq_stats *stats_with(small_vit *s, const vq_executor *x)
 {
@@ -274,6 +308,7 @@ int main(void)
 		cmocka_unit_test(needs_samples),
 		cmocka_unit_test(names_the_node_of_a_nan),
 		cmocka_unit_test(statistics_round_trip),
+		cmocka_unit_test(statistics_for_another_size),
 		cmocka_unit_test(executors_agree),
 	};
 
