@@ -13,15 +13,21 @@
 #define IN data[0], data[1]
 #elif INPUTS == 3
 #define IN data[0], data[1], data[2]
+#elif INPUTS == 4
+#define IN data[0], data[1], data[2], data[3]
 #else
-#error "INPUTS: 1, 2 or 3"
+#error "INPUTS: 1 to 4"
 #endif
 #if OUTPUTS == 1
 #define OUT data[INPUTS]
 #elif OUTPUTS == 2
 #define OUT data[INPUTS], data[INPUTS + 1]
+#elif OUTPUTS == 3
+#define OUT data[INPUTS], data[INPUTS + 1], data[INPUTS + 2]
+#elif OUTPUTS == 4
+#define OUT data[INPUTS], data[INPUTS + 1], data[INPUTS + 2], data[INPUTS + 3]
 #else
-#error "OUTPUTS: 1 or 2"
+#error "OUTPUTS: 1 to 4"
 #endif
 
 enum { TENSORS = INPUTS + OUTPUTS };
