@@ -129,6 +129,13 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	return ok;
 }
 
+/* Rows of what an activation function gives differ much in their ranges, in every trained transformer; others do not. */
+static bool rows_differ(vq_op op)
+{
+	return op == VQ_OP_GELU || op == VQ_OP_GELU_TANH || op == VQ_OP_GELU_QUICK ||
+	       op == VQ_OP_SILU || op == VQ_OP_RELU;
+}
+
 /* Statistics that fit any model (vq_settings.guess). */
 static void guess(vq_pass *p, const vq_value *site, uint32_t n)
 {
@@ -136,6 +143,7 @@ static void guess(vq_pass *p, const vq_value *site, uint32_t n)
 		vq_stats *s = vq_stats_find(p, site[i]);
 
 		s->rows = 1;
+		s->row_square = rows_differ(vq_def_op(p->g, site[i])) ? 0.09 : 9;
 		for (uint32_t c = 0; c < s->channels; c++) {
 			s->lo[c] = -1;
 			s->hi[c] = 2;

@@ -48,7 +48,7 @@ typedef struct vq_settings {
 	vq_kept_stats *keep;      /* calibrate leaves its statistics there, for the same model at another size; may be NULL */
 	const vq_kept_stats *like; /* calibrate takes them from there and runs nothing; NULL: it runs the samples */
 	bool verify;              /* check every invariant of the graph after each pass */
-	bool guess;               /* no samples: every range is [-1, 2], which gives the form of the result and not its scales */
+	bool guess;               /* no samples: ranges are assumed (passes/calibrate.c), which gives the form of the result and not its scales */
 	bool measure;             /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */
 } vq_settings;
 
