@@ -348,17 +348,24 @@ bool vq_import_dynamic_quantize_matmul(vq_onnx *o)
 	return vq_onnx_out(o, 0, product_of(o, vq_onnx_in(o, 0), vq_onnx_dequantized(o, 1, 2, 3, -1), vq_onnx_in(o, 4)));
 }
 
+vq_value vq_onnx_unquantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis)
+{
+	const vq_onnx_origin *codes = origin_of(o, vq_onnx_in(o, in), CODES);
+	const vq_onnx_origin *scale = origin_of(o, vq_onnx_in(o, scale_in), SCALE);
+	const vq_onnx_origin *zero = origin_of(o, vq_onnx_in(o, zero_in), ZERO);
+
+	if (codes && scale && zero && codes->site == scale->site && codes->site == zero->site)
+		return codes->x;
+	return vq_onnx_dequantized(o, in, scale_in, zero_in, axis);
+}
+
 bool vq_import_matmul_integer_to_float(vq_onnx *o)
 {
+	vq_value w = vq_onnx_dequantized(o, 1, 3, 5, -1), x = vq_onnx_unquantized(o, 0, 2, 4, -2), bias = vq_onnx_in(o, 6), y;
 	const vq_onnx_origin *codes = origin_of(o, vq_onnx_in(o, 0), CODES);
-	const vq_onnx_origin *scale = origin_of(o, vq_onnx_in(o, 2), SCALE);
-	const vq_onnx_origin *zero = origin_of(o, vq_onnx_in(o, 4), ZERO);
-	vq_value x, w = vq_onnx_dequantized(o, 1, 3, 5, -1), bias = vq_onnx_in(o, 6), y;
 
-	if (codes && scale && zero && codes->site == scale->site && codes->site == zero->site) {
-		x = codes->x;
+	if (codes && vq_same(codes->x, x))
 		return vq_onnx_out(o, 0, product_of(o, x, w, bias));
-	}
-	y = vq_onnx_matmul(o, vq_onnx_dequantized(o, 0, 2, 4, -2), w);
+	y = vq_onnx_matmul(o, x, w);
 	return vq_onnx_out(o, 0, bias.id ? vq_onnx_2(o, VQ_OP_ADD, y, bias) : y);
 }

@@ -28,10 +28,6 @@ const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since)
 
 /* operators people meet, and what to do about them */
 static const struct { const char *type, *hint; } advice[] = {
-	{ "QLinearSoftmax", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
-	{ "QLinearSigmoid", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
-	{ "QLinearConcat", "quantize with quant_format=QDQ instead of QOperator, or give vitqc the float model" },
-	{ "QAttention", "give vitqc the float model; it quantizes weights and activations itself" },
 	{ "MatMulNBits", "give vitqc the float model; it quantizes weights and activations itself" },
 	{ "GroupQueryAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
 	{ "DecoderMaskedMultiHeadAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },

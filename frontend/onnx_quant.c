@@ -378,7 +378,7 @@ vq_value vq_onnx_bias(vq_onnx *o, uint32_t in, uint32_t scale_in, double factor)
 	vq_type t = *vq_onnx_in_type(o, in);
 	params p;
 
-	if (!need_constant(o, in, "bias") || !read_params(o, scale_in, VQ_ONNX_NO_INPUT, &t, 0, &p))
+	if (!need_constant(o, in, "bias") || !read_params(o, scale_in, VQ_ONNX_NO_INPUT, &t, -1, &p))
 		return VQ_NO_VALUE;
 	if (t.elem == VQ_I32)
 		return bias_constant(o, vq_onnx_in(o, in), &p, factor);

@@ -12,6 +12,8 @@
  * axis. VQ_NO_VALUE after an error.
  */
 vq_value vq_onnx_dequantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis);
+/* The same; codes that are scale and zero point of one DynamicQuantizeLinear are what it quantized (onnx_dynamic.c). */
+vq_value vq_onnx_unquantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis);
 /* x as codes by such inputs; without a zero point they are uint8 with 0, or int8 if is_signed. */
 vq_value vq_onnx_quantized(vq_onnx *o, vq_value x, uint32_t scale_in, uint32_t zero_in, int64_t axis, bool is_signed);
 /* Constant input `in`, an int32 bias, as floats by the scales of scale_in times a factor. */
