@@ -475,7 +475,7 @@ bool vq_look_compare(
 	vq_strings files = {.item = NULL};
 	bool good;
 
-	if (!vq_samples_open(&c.samples, l->arena, l->diag, g, l->o->compare, l->o->calib_count,
+	if (!vq_samples_open(&c.samples, l->arena, l->diag, g, l->o->compare, l->o->count,
 		    &l->o->image, &files))
 		return false;
 	good = open_stored(&c, g);

@@ -620,8 +620,10 @@ static void check_together(parser *p)
 	if (o->quant == VQ_QUANT_DYNAMIC && o->emit & VQ_EMIT_ONNX)
 		vq_error(d, "option -emit",
 			"ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");
-	if (o->calib_count && !o->calib && !o->run && !o->compare)
+	if (o->calib_count && !o->calib)
 		vq_error(d, "option -calib-count", "needs -calib");
+	if (o->count && !o->run && !o->compare)
+		vq_error(d, "option -count", "needs -run or -compare");
 	if (o->verbose && o->quiet)
 		vq_error(d, "option -q", "contradicts -v");
 }

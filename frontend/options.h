@@ -92,6 +92,7 @@ typedef struct vq_options {
 	bool depend_phony; /* -MP */
 	const char *depend_file, *depend_target;
 	const char *run, *compare; /* paths of samples */
+	uint32_t count;            /* of them; 0: all */
 	bool analyze;
 } vq_options;
 

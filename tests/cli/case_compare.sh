@@ -1,6 +1,6 @@
 # -compare: every layer against the same model in float, or against stored values; worst first
 images=$root/samples/fashion/test_images.npy
-run 0 "$model" $calib -compare="$images" -calib-count=16 -report=c.txt
+run 0 "$model" $calib -calib-count=64 -compare="$images" -count=16 -report=c.txt
 quiet
 only c.txt
 grep -q '^compared   w8a8 with float, 16 samples of test_images.npy$' c.txt || fail "c.txt does not say what was compared"
@@ -12,15 +12,15 @@ sort -s -n -k1,1 rows | cmp -s - rows || fail "the worst is not first"
 grep -q 'blocks.2/mlp/fc2/MatMul (MatMul)' rows || fail "nodes of the model are not named"
 awk '$1 < 25 { exit 1 }' rows || fail "a layer is worse than 25 dB"
 cp c.txt first.txt
-run 0 "$model" $calib -compare="$images" -calib-count=16 -calib-executor=evaluator -report=c.txt
+run 0 "$model" $calib -calib-count=64 -compare="$images" -count=16 -calib-executor=evaluator -report=c.txt
 same c.txt first.txt
 
 # an object that naive quantization broke: the report points at where it starts
-run 0 "$root/samples/fashion/vit_outlier_hard.onnx" $calib -fold=none -compare="$images" -calib-count=16
+run 0 "$root/samples/fashion/vit_outlier_hard.onnx" $calib -fold=none -compare="$images" -count=16
 awk '/^output/ { for (i = 1; i < NF; i++) if ($i == "sqnr" && $(i + 1) > 10) exit 1 }' out || fail "naive quantization looks good"
 
 # no samples to calibrate with; JSON
-run 0 "$model" -quant=w8a8-dynamic -image-mean=0.2860 -image-std=0.3530 -compare="$images" -calib-count=4 -report=c.json
+run 0 "$model" -quant=w8a8-dynamic -image-mean=0.2860 -image-std=0.3530 -compare="$images" -count=4 -report=c.json
 rm -f rows c.txt first.txt
 only c.json
 if command -v python3 >/dev/null; then

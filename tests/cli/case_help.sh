@@ -11,6 +11,8 @@ run 0 -target=aarch64 -mattr=help
 prints "dotprod" "cortex-a76"
 run 2 -target=aarch64 -mcpu=cortex-a9000 -mattr=help
 says "unknown CPU 'cortex-a9000'"
+run 2 "$model" -count=2 -o x.o
+says "option -count: needs -run or -compare"
 run 0 -print-ops
 prints "LayerNormalization"
 quiet

@@ -162,6 +162,7 @@ static void refusals(void **state)
 		{ "m.onnx -report=r.pdf", "expected a name ending in .json or .txt" },
 		{ "m.onnx -quant=none -calib=x", "needs no calibration" },
 		{ "m.onnx -calib-count=3", "needs -calib" },
+		{ "m.onnx -count=3", "option -count: needs -run or -compare" },
 		{ "m.onnx -v -q", "contradicts -v" },
 		{ "m.onnx -MP", "option -MP: needs -MD or -MF" },
 		{ "m.onnx -header=x.h -emit=vir", "a header is written only with an object" },
