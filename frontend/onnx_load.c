@@ -1,6 +1,7 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 
 #include "frontend/onnx_load.h"
+#include "frontend/onnx_wire.h"
 #include "ir/text.h"
 
 #include <errno.h>
@@ -60,8 +61,13 @@ Onnx__GraphProto *vq_onnx_unpack_graph(vq_onnx_model *m, const ProtobufCBinaryDa
 static bool not_a_model(vq_onnx_model *m, const unsigned char *data, size_t bytes)
 {
 	vq_diag *d = m->diag;
+	vq_wire_fault f;
 
-	vq_error(d, NULL, "not an ONNX model: the protobuf cannot be decoded");
+	if (vq_wire_find_fault(&f, m->arena, &onnx__model_proto__descriptor, data, bytes))
+		vq_error(d, vq_arena_printf(m->arena, "byte %zu", f.at), "not an ONNX model: the protobuf cannot be decoded: %s %s",
+			*f.field ? f.field : "it", f.problem);
+	else
+		vq_error(d, NULL, "not an ONNX model: %s", m->proto ? "it has no graph" : "the protobuf cannot be decoded");
 	if (bytes >= 7 && !memcmp(data, "version", 7))
 		vq_hint(d, "this is a Git LFS pointer; fetch the file itself with git lfs pull");
 	else if (bytes >= 4 && !memcmp(data, "PK\003\004", 4))

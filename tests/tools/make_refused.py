@@ -159,9 +159,11 @@ refused("scale_nan", model([op("QuantizeLinear", "x s", "q", "a"), op("Dequantiz
 
 # no models
 refused("empty_message", b"\x3a\x00", "opset_import")
-refused("no_graph", model([op("Relu")]).SerializeToString()[:4], "not an ONNX model")
-refused("field_beyond", b"\x3a\xff\xff\xff\xff\x0f", "not an ONNX model")
-refused("text", b"Hello, this is no model at all.\n", "not an ONNX model")
+refused("no_graph", model([op("Relu")]).SerializeToString()[:4],
+        "byte 2: not an ONNX model: the protobuf cannot be decoded: graph is 46 bytes long, 0 are left")
+refused("field_beyond", b"\x3a\xff\xff\xff\xff\x0f",
+        "byte 0: not an ONNX model: the protobuf cannot be decoded: graph is 4294967295 bytes long, 0 are left")
+refused("text", b"Hello, this is no model at all.\n", "byte 2: not an ONNX model")
 
 with open(os.path.join(folder, "list.txt"), "w") as f:
     f.write("\n".join(expected) + "\n")
