@@ -1,5 +1,5 @@
 /*
- * Damaged files: malformed TINY FILE TRUNCATIONS FLIPS [all]
+ * Damaged files: malformed TINY FILE TRUNCATIONS FLIPS [all|dynamic]
  *
  * Tries FILE cut at so many places, evenly spread, then with single bytes changed at so many places that a generator
  * with a fixed seed chooses. Afterwards the file itself, which must be accepted.
@@ -43,7 +43,7 @@ static unsigned char *read_file(const char *path, size_t *n)
 
 int main(int argc, char **argv)
 {
-	bool all = argc == 6 && !strcmp(argv[5], "all");
+	bool all = argc == 6 && !strcmp(argv[5], "all"), dynamic = argc == 6 && !strcmp(argv[5], "dynamic");
 	unsigned long cuts, flips;
 	uint64_t state = 0x9e3779b97f4a7c15u;
 	const try_counts *c;
@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	size_t n;
 
 	if (argc < 5) {
-		fprintf(stderr, "usage: malformed TINY FILE TRUNCATIONS FLIPS [all]\n");
+		fprintf(stderr, "usage: malformed TINY FILE TRUNCATIONS FLIPS [all|dynamic]\n");
 		return 2;
 	}
 	cuts = strtoul(argv[3], NULL, 10);
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	copy = malloc(n);
 	if (!copy)
 		return 2;
-	try_begin(argv[1]);
+	try_begin(argv[1], dynamic);
 	if (try_bytes(argv[2], "whole", data, n, true) != TRY_ACCEPTED) {
 		fprintf(stderr, "malformed: %s itself is refused; TRY_VERBOSE=1 shows why\n", argv[2]);
 		free(data);

@@ -184,7 +184,8 @@ static void change_bytes(ProtobufCBinaryData *b)
 
 	if (!copy || b->len > MOST_TENSOR)
 		return;
-	memcpy(copy, b->data, b->len);
+	if (b->len)
+		memcpy(copy, b->data, b->len);
 	b->data = copy;
 	if (below(4) == 0 && b->len >= 8) { /* an odd number */
 		int64_t v = number(0);
@@ -325,7 +326,8 @@ static void borrow(Onnx__NodeProto *to, const Onnx__NodeProto *from)
 
 	if (!list || !from->n_attribute)
 		return;
-	memcpy(list, to->attribute, to->n_attribute * sizeof *list);
+	for (size_t i = 0; i < to->n_attribute; i++)
+		list[i] = to->attribute[i];
 	list[to->n_attribute++] = from->attribute[below(from->n_attribute)];
 	to->attribute = list;
 }

@@ -173,10 +173,11 @@ static void note(const vq_diag *d, bool good)
 static const vq_target *target;
 static vq_arena always;       /* what lives as long as the test */
 static const char *tiny_path;
+static bool is_dynamic;       /* the second scheme is w8a8-dynamic */
 static uint64_t *seen;        /* hashes of the structures that have been compiled, unsorted */
 static uint32_t n_seen, cap_seen;
 
-void try_begin(const char *tiny)
+void try_begin(const char *tiny, bool dynamic)
 {
 	vq_target_request request = { .target = "x86-64" };
 	vq_diag diag;
@@ -188,6 +189,7 @@ void try_begin(const char *tiny)
 		exit(77);
 	}
 	tiny_path = tiny;
+	is_dynamic = dynamic;
 	snprintf(failed_file, sizeof failed_file, "malformed-%ld.bin", (long)getpid());
 	vq_set_oom_handler(out_of_memory, NULL);
 	vq_set_fatal_handler(llvm_failed);
@@ -272,7 +274,7 @@ static bool compile(const char *path, const void *data, size_t bytes, vq_scheme 
 	vq_diag d;
 	vq_graph g;
 	vq_samples samples = { .self = &g, .n = 2, .get = get_sample };
-	vq_settings set = { .scheme = scheme, .weight_mse = true, .samples = &samples, .executor = &vq_evaluator, .verify = true };
+	vq_settings set = { .scheme = scheme, .weight_mse = !is_dynamic, .samples = &samples, .executor = &vq_evaluator, .verify = true };
 	vq_report report = { .arena = &a };
 	vq_pass p = { .g = &g, .set = &set, .report = &report };
 	vq_emit_options emit = { .target = target, .prefix = "m", .scheme = "none", .tool = "test",
@@ -378,7 +380,7 @@ try_outcome try_bytes(const char *path, const char *name, const void *data, size
 	} else {
 		good = compile(path, data, bytes, VQ_SCHEME_NONE, all);
 		if (good)
-			good = compile(path, data, bytes, VQ_SCHEME_W8A8, all);
+			good = compile(path, data, bytes, is_dynamic ? VQ_SCHEME_W8A8_DYNAMIC : VQ_SCHEME_W8A8, all);
 	}
 	clock_from(0);
 	check_memory();

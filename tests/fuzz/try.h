@@ -14,7 +14,7 @@ enum {
 };
 
 typedef enum try_kind {
-	TRY_ONNX, TRY_VIR,       /* a model: import, pipeline in float and in w8a8, object */
+	TRY_ONNX, TRY_VIR,       /* a model: import, pipeline in float and quantized, object */
 	TRY_SAMPLES,             /* a calibration file for the tiny model: opened and read */
 	TRY_STATS,               /* -calib-stats for the tiny model: the pipeline in w8a8 */
 } try_kind;
@@ -31,8 +31,11 @@ typedef struct try_counts {
 /* By the extension of path. */
 try_kind try_kind_of(const char *path);
 
-/* Once, before the first try; tiny is the path of the tiny model. */
-void try_begin(const char *tiny);
+/*
+ * Once, before the first try; tiny is the path of the tiny model. dynamic: models are quantized by w8a8-dynamic with plain
+ * scales of weights, which takes a hundredth of the time that calibrating a real model with the evaluator does.
+ */
+void try_begin(const char *tiny, bool dynamic);
 
 /*
  * One try; path is where the bytes come from (its folder is where external data is looked for) and name describes the
