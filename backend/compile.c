@@ -8,8 +8,29 @@
 
 #include <string.h>
 
+/*
+ * LLVM's object with the weights behind it, in the memory that held them. The weights of a large model are larger than all else:
+ * they are moved, not copied.
+ */
+static bool join(vq_plan *p, const vq_emit_options *e, const char *object, size_t bytes, vq_object *o, vq_diag *diag)
+{
+	size_t at = (bytes + 63) / 64 * 64, size = p->weight_bytes ? p->weight_bytes : 1, room = at + size;
+	unsigned char *all = vq_resize(p->weights, room);
+
+	p->weights = NULL;
+	if (!p->weight_bytes)
+		all[0] = 0;
+	memmove(all + at, all, size);
+	memset(all + bytes, 0, at - bytes);
+	memcpy(all, object, bytes);
+	o->elf = vq_arena_adopt(o->arena, all);
+	o->elf_bytes = room;
+	return vq_elf_place(e->target, all, bytes, e->weights_section, at, diag);
+}
+
 /* the module's text or object into o->elf */
-static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_artifact what, vq_object *o, vq_diag *diag)
+static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_plan *plan, const vq_emit_options *e, vq_artifact what, vq_object *o,
+	vq_diag *diag)
 {
 	LLVMMemoryBufferRef buffer;
 	char *message = NULL;
@@ -29,6 +50,12 @@ static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_artifact what, 
 		return false;
 	}
 	n = LLVMGetBufferSize(buffer);
+	if (c->weights_apart) {
+		bool ok = join(plan, e, LLVMGetBufferStart(buffer), n, o, diag);
+
+		LLVMDisposeMemoryBuffer(buffer);
+		return ok;
+	}
 	o->elf = vq_arena_strndup(o->arena, LLVMGetBufferStart(buffer), n);
 	o->elf_bytes = n;
 	LLVMDisposeMemoryBuffer(buffer);
@@ -157,8 +184,9 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	if (!machine)
 		goto out;
 	c.plan = plan;
+	c.weights_apart = what == VQ_ARTIFACT_OBJECT;
 	vq_stack_watch(&stack, &c, vq_arena_printf(&scratch, "%s_run", options->prefix), g->diag);
-	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, what, o, g->diag);
+	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, plan, options, what, o, g->diag);
 	vq_codegen_close(&c, machine);
 	if (ok && what == VQ_ARTIFACT_OBJECT) {
 		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);

@@ -5,8 +5,10 @@
 /* Numbers of the ELF specification and its processor supplements. */
 enum {
 	ET_REL = 1,
+	SHT_PROGBITS = 1,
 	SHT_SYMTAB = 2,
 	SHT_RELA = 4,
+	SHT_NOBITS = 8,
 	SHT_REL = 9,
 	SHT_ARM_ATTRIBUTES = 0x70000003,
 	SHF_WRITE = 1,
@@ -444,4 +446,42 @@ bool vq_elf_check(
 	if (t->arch == VQ_ARCH_ARM && !attributes)
 		return fail(&r, "there is no .ARM.attributes section");
 	return good;
+}
+
+/* ---- weights ---- */
+
+static const char room_prefix[] = ".bss"; /* what makes LLVM leave out the bytes */
+
+const char *vq_elf_room(vq_arena *arena, const char *name)
+{
+	return vq_arena_printf(arena, "%s%s", room_prefix, name ? name : ".rodata");
+}
+
+static void put(unsigned char *p, uint64_t v, uint32_t bytes)
+{
+	for (uint32_t i = 0; i < bytes; i++)
+		p[i] = (unsigned char)(v >> 8 * i);
+}
+
+bool vq_elf_place(const vq_target *t, void *elf, size_t bytes, const char *name, uint64_t at, vq_diag *diag)
+{
+	reader r = {.p = elf, .n = bytes, .diag = diag, .t = t};
+	sections all = {.table = 0};
+	const char *room = vq_elf_room(diag->arena, name);
+
+	if (!check_header(&r, &all))
+		return false;
+	for (uint32_t i = 1; i < all.n; i++) {
+		section s = get_section(&r, &all, i);
+		unsigned char *header = (unsigned char *)elf + all.table + (uint64_t)i * all.entry;
+
+		if (s.type != SHT_NOBITS || strcmp(string(&r, &all.names, s.name), room) != 0)
+			continue;
+		put(header, s.name + sizeof room_prefix - 1, 4); /* the tail of the name is the name that is wanted */
+		put(header + 4, SHT_PROGBITS, 4);
+		put(header + 8, SHF_ALLOC, r.wide ? 8 : 4);
+		put(header + (r.wide ? 24 : 16), at, r.wide ? 8 : 4);
+		return true;
+	}
+	return fail(&r, "there is no section %s", room);
 }

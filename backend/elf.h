@@ -17,4 +17,11 @@
 bool vq_elf_check(
 	const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag);
 
+/*
+ * Weights may be larger than all else in memory, so LLVM does not see them: it makes a section without bytes of this name, and
+ * vq_elf_place turns it into the read-only section of that name, whose bytes are those from file offset `at` on. NULL: .rodata.
+ */
+const char *vq_elf_room(vq_arena *arena, const char *name);
+bool vq_elf_place(const vq_target *t, void *elf, size_t bytes, const char *name, uint64_t at, vq_diag *diag);
+
 #endif

@@ -18,7 +18,8 @@ struct vq_exec {
 	vq_arena arena;
 	vq_diag *diag;
 	const vq_graph *g;
-	vq_plan plan; /* without its weights; says which indices to check */
+	vq_plan plan; /* says which indices to check */
+	void *weights; /* the block that holds the plan's */
 	LLVMOrcLLJITRef jit;
 	body_function *body;
 	void *workspace;
@@ -71,7 +72,20 @@ static void jit_dispose(vq_exec *e)
 	if (error)
 		LLVMConsumeError(error);
 	vq_free(e->workspace);
+	vq_free(e->weights);
 	vq_arena_free(&all); /* e lives in it */
+}
+
+/* The code reads the plan's weights where they are: on cache lines, as in an object. */
+static void align_weights(vq_exec *e)
+{
+	enum { LINE = 64 };
+	unsigned char *block = vq_resize(e->plan.weights, e->plan.weight_bytes + LINE);
+	unsigned char *first = block + (LINE - (uintptr_t)block % LINE) % LINE;
+
+	memmove(first, block, e->plan.weight_bytes);
+	e->weights = block;
+	e->plan.weights = first;
 }
 
 static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
@@ -90,6 +104,7 @@ static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_
 	e->g = g;
 	if (target && vq_plan_make(&e->plan, &arena, g, target, true, observed, n, false))
 		machine = vq_codegen_open(&c, target, true, g->diag);
+	align_weights(e);
 	if (machine) {
 		c.plan = &e->plan;
 		c.jit = true;
@@ -100,7 +115,6 @@ static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_
 		ok = ok && load(e, &c, machine);
 		vq_codegen_close(&c, machine);
 	}
-	vq_free(e->plan.weights);
 	e->arena = arena;
 	if (!ok) {
 		jit_dispose(e);

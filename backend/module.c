@@ -1,6 +1,7 @@
 /* The module: kernel functions, the run function with its checks, weights and facts. */
 #include "backend/codegen.h"
 
+#include "backend/elf.h"
 #include "backend/module.h"
 
 #include <stdio.h>
@@ -229,6 +230,30 @@ static vq_ll constant(module *m, const char *name, const void *data, size_t byte
 	return g;
 }
 
+static vq_ll weights(module *m)
+{
+	vq_codegen *c = m->c;
+	const vq_plan *p = m->p;
+	LLVMTypeRef room = LLVMArrayType2(c->i8, p->weight_bytes ? p->weight_bytes : 1);
+	vq_ll g;
+
+	if (c->jit)
+		return LLVMConstIntToPtr(LLVMConstInt(c->word, (uintptr_t)p->weights, 0), c->ptr);
+	if (!c->weights_apart) {
+		g = constant(m, "weights", p->weight_bytes ? (const char *)p->weights : "", p->weight_bytes ? p->weight_bytes : 1, 64);
+		if (m->o->weights_section)
+			LLVMSetSection(g, m->o->weights_section);
+		return g;
+	}
+	g = LLVMAddGlobal(c->module, room, "weights");
+	LLVMSetInitializer(g, LLVMConstNull(room));
+	LLVMSetGlobalConstant(g, 1);
+	LLVMSetLinkage(g, LLVMInternalLinkage);
+	LLVMSetAlignment(g, 64);
+	LLVMSetSection(g, vq_elf_room(m->a, m->o->weights_section));
+	return g;
+}
+
 /* env->observe(user, value, name, elem, rank, dim, data) if it is set */
 static void build_watch(module *m, const body *f, const vq_watch *watch)
 {
@@ -301,9 +326,7 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 				p[i].target->name, (unsigned long long)p[i].weight_bytes, (unsigned long long)p[i].buffer_bytes);
 	m.task_type = LLVMFunctionType(c->void_, param, 3, 0);
 	m.kernel = VQ_ARRAY(p->arena, p->n_kernels, vq_ll);
-	m.weights = constant(&m, "weights", p->weight_bytes ? (const char *)p->weights : "", p->weight_bytes ? p->weight_bytes : 1, 64);
-	if (o->weights_section)
-		LLVMSetSection(m.weights, o->weights_section);
+	m.weights = weights(&m);
 	for (uint32_t i = 0; i < p->n_kernels; i++)
 		build_kernel(&m, i);
 	build_step(&m);

@@ -14,17 +14,13 @@ static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
 
 	if (need > p->cap_weights) {
 		uint64_t cap = p->cap_weights ? p->cap_weights : 1 << 16;
-		unsigned char *grown;
 
 		while (cap < need)
-			cap *= 2;
-		grown = vq_alloc(cap);
-		if (p->weight_bytes)
-			memcpy(grown, p->weights, p->weight_bytes);
-		vq_free(p->weights);
-		p->weights = grown;
+			cap += cap / 2;
+		p->weights = vq_resize(p->weights, cap); /* in place, or by moving pages: large models fit in memory once */
 		p->cap_weights = cap;
 	}
+	memset(p->weights + p->weight_bytes, 0, need - p->weight_bytes);
 	p->weight_bytes = need;
 	*ref = (vq_ref){ .kind = VQ_REF_WEIGHT, .offset = at };
 	return p->weights + at;

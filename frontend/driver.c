@@ -295,11 +295,30 @@ static void keep_reference(driver *d, const char *next)
 		drop_rounding(&d->reference);
 }
 
+/* Weights are most of the memory, and every pass that rewrites them leaves the old ones behind. */
+static void release(driver *d, const vq_pass *p)
+{
+	const vq_graph *all[5];
+	uint32_t n = 0;
+
+	all[n++] = &d->g;
+	if (d->have_qdq)
+		all[n++] = &d->qdq;
+	if (d->have_reference)
+		all[n++] = &d->reference;
+	if (d->o->compare)
+		all[n++] = &d->imported;
+	if (p->reference)
+		all[n++] = p->reference;
+	vq_graph_release(all, n);
+}
+
 static bool hook(void *user, vq_pass *p, const vq_pass_info *pass, bool after)
 {
 	driver *d = user;
 
-	(void)p;
+	if (after)
+		release(d, p);
 	if (!after) {
 		say(d, "pass", pass->name);
 		keep_reference(d, pass->name);

@@ -1,6 +1,7 @@
 #include "ir/arena.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@ enum {
 
 struct vq_arena_block {
 	struct vq_arena_block *older;
-	size_t bytes; /* of data */
+	size_t bytes;  /* of data */
+	void *adopted; /* a heap block of its own, NULL: none */
+	bool may_go;   /* marked: holds one piece, which may be released */
 	alignas(ALIGN_LARGE) unsigned char data[];
 };
 
@@ -67,6 +70,18 @@ void vq_free(void *block)
 	free(block);
 }
 
+void *vq_resize(void *block, size_t bytes)
+{
+	void *p;
+
+	if (fail_in && --fail_in == 0)
+		out_of_memory();
+	p = realloc(block, bytes ? bytes : 1);
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
 void *vq_arena_alloc(vq_arena *a, size_t bytes)
 {
 	size_t align = bytes >= ALIGN_LARGE ? ALIGN_LARGE : ALIGN_SMALL;
@@ -79,7 +94,7 @@ void *vq_arena_alloc(vq_arena *a, size_t bytes)
 		if (want > SIZE_MAX - sizeof *b)
 			out_of_memory();
 		b = checked(ALIGN_LARGE, sizeof *b + want);
-		b->bytes = want;
+		*b = (struct vq_arena_block){ .bytes = want };
 		/* a large request gets a block of its own behind the current one, which stays open */
 		if (a->block && want == bytes) {
 			b->older = a->block->older;
@@ -137,11 +152,59 @@ char *vq_arena_strndup(vq_arena *a, const char *text, size_t length)
 	return copy;
 }
 
+void *vq_arena_adopt(vq_arena *a, void *block)
+{
+	struct vq_arena_block *b = checked(ALIGN_LARGE, sizeof *b);
+
+	*b = (struct vq_arena_block){ .adopted = block };
+	if (a->block) { /* behind the current one, which stays open */
+		b->older = a->block->older;
+		a->block->older = b;
+	} else {
+		a->block = b;
+	}
+	return block;
+}
+
+void vq_arena_mark(vq_arena *a, const void *p)
+{
+	struct vq_arena_block *b = a->block;
+
+	while (b && p != b->data)
+		b = b->older;
+	if (b && b->bytes > BLOCK_BYTES / 4 && b->bytes != BLOCK_BYTES) /* one that was made for a large piece */
+		b->may_go = true;
+}
+
+size_t vq_arena_release(vq_arena *a, const void *const *kept, size_t n)
+{
+	struct vq_arena_block **link = &a->block;
+	size_t released = 0;
+
+	while (*link) {
+		struct vq_arena_block *b = *link;
+		uintptr_t from = (uintptr_t)b->data;
+		size_t i = 0;
+
+		while (b->may_go && i < n && ((uintptr_t)kept[i] < from || (uintptr_t)kept[i] - from >= b->bytes))
+			i++;
+		if (b == a->block || !b->may_go || i < n) {
+			link = &b->older;
+			continue;
+		}
+		released += b->bytes;
+		*link = b->older;
+		free(b);
+	}
+	return released;
+}
+
 void vq_arena_free(vq_arena *a)
 {
 	while (a->block) {
 		struct vq_arena_block *older = a->block->older;
 
+		free(a->block->adopted);
 		free(a->block);
 		a->block = older;
 	}

@@ -27,6 +27,8 @@ void vq_fail_allocation(uint64_t n);
 /* Checked heap blocks for what outlives no arena (buffers of run time size). Zeroed. Never return NULL. */
 void *vq_alloc(size_t bytes);
 void vq_free(void *block); /* NULL is fine */
+/* block (of vq_alloc, vq_resize, or NULL) with that many bytes, maybe moved; new ones have any value, alignment is 16. Never NULL. */
+void *vq_resize(void *block, size_t bytes);
 
 /* A growing region that is freed as a whole. All-zero is an empty arena. */
 typedef struct vq_arena {
@@ -42,6 +44,15 @@ char *vq_arena_printf(vq_arena *a, const char *format, ...) VQ_PRINTF(2, 3);
 char *vq_arena_vprintf(vq_arena *a, const char *format, va_list args);
 char *vq_arena_strndup(vq_arena *a, const char *text, size_t length);
 void vq_arena_free(vq_arena *a);
+
+/*
+ * Large pieces that can go before the arena does. vq_arena_mark: what was allocated at p may be released, if it is large enough to
+ * stand alone (else nothing happens). vq_arena_release frees all such pieces into which none of kept[n] points and returns their bytes.
+ */
+void vq_arena_mark(vq_arena *a, const void *p);
+size_t vq_arena_release(vq_arena *a, const void *const *kept, size_t n);
+/* a block of vq_alloc or vq_resize is freed with the arena; returns it */
+void *vq_arena_adopt(vq_arena *a, void *block);
 
 #define VQ_NEW(arena, type) ((type *)vq_arena_alloc((arena), sizeof(type)))
 #define VQ_ARRAY(arena, count, type) ((type *)vq_arena_array((arena), (count), sizeof(type)))

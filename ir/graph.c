@@ -96,12 +96,16 @@ void vq_add_output(vq_graph *g, const char *name, vq_value v)
 	add_port(g, &g->output, &g->n_outputs, &g->cap_outputs, name, v);
 }
 
+enum { LARGE = 64 * 1024 }; /* bytes of data that are worth releasing (vq_graph_release) */
+
 vq_value vq_add_const(vq_graph *g, const vq_type *t, const void *data, const char *name)
 {
 	vq_value v = add_value(g, t, VQ_DEF_CONST, 0);
 
 	g->value[v.id].data = data;
 	g->value[v.id].name = name;
+	if (vq_type_bytes(t) >= LARGE)
+		vq_arena_mark(g->arena, data);
 	return v;
 }
 
@@ -305,6 +309,23 @@ static void visit(sweep *s, vq_value root)
 		else
 			move_value(s, v);
 	}
+}
+
+void vq_graph_release(const vq_graph *const *g, uint32_t n)
+{
+	vq_arena scratch = { 0 };
+	const void **kept;
+	size_t all = 0, at = 0;
+
+	for (uint32_t k = 0; k < n; k++)
+		all += g[k]->n_values;
+	kept = VQ_ARRAY(&scratch, all, const void *);
+	for (uint32_t k = 0; k < n; k++)
+		for (uint32_t i = 1; i < g[k]->n_values; i++)
+			if (g[k]->value[i].data)
+				kept[at++] = g[k]->value[i].data;
+	vq_arena_release(g[0]->arena, kept, at);
+	vq_arena_free(&scratch);
 }
 
 void vq_graph_sweep(vq_graph *g)

@@ -183,7 +183,7 @@ uint32_t vq_quant_per_tensor(vq_graph *g, float scale, int32_t zero, int32_t lo,
 
 vq_value vq_add_input(vq_graph *g, const char *name, const vq_type *t);
 void vq_add_output(vq_graph *g, const char *name, vq_value v);
-/* data is not copied and must live as long as the graph's arena */
+/* data is not copied and must live as long as the graph's arena, or stand in it (vq_graph_release) */
 vq_value vq_add_const(vq_graph *g, const vq_type *t, const void *data, const char *name);
 /* copies */
 vq_value vq_add_const_copy(vq_graph *g, const vq_type *t, const void *data, const char *name);
@@ -215,6 +215,11 @@ void vq_replace(vq_graph *g, vq_value old, vq_value new_);
  * so that the order depends on the graph alone and not on how it was made. Inputs stay. Renumbers everything: ids held by the caller die.
  */
 void vq_graph_sweep(vq_graph *g);
+/*
+ * Frees the data of large constants that none of these graphs, which share an arena, has any more. All graphs of the arena that are
+ * still used must be given, and nothing else may point to a constant's data.
+ */
+void vq_graph_release(const vq_graph *const *g, uint32_t n);
 
 /* Number of uses of each value (graph outputs count), indexed by value id; in a. */
 uint32_t *vq_use_counts(const vq_graph *g, vq_arena *a);

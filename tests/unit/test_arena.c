@@ -45,6 +45,44 @@ static void large_blocks(void **state)
 	vq_arena_free(&a);
 }
 
+/* of four large pieces three are marked and two of those kept, one by a pointer into its middle */
+static void released_pieces(void **state)
+{
+	enum { PIECE = 300000 }; /* more than a shared block has */
+	vq_arena a = {0};
+	char *small = vq_arena_alloc(&a, 100), *p[4], *block = vq_alloc(10);
+	const void *kept[2];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		p[i] = vq_arena_alloc(&a, PIECE);
+		memset(p[i], 'a' + i, PIECE);
+		if (i != 3)
+			vq_arena_mark(&a, p[i]);
+	}
+	vq_arena_mark(&a, small); /* shares its block: stays */
+	vq_arena_mark(&a, p[0] + 1); /* no piece starts there */
+	kept[0] = p[0];
+	kept[1] = p[2] + PIECE - 1;
+	assert_int_equal(vq_arena_release(&a, kept, 2), PIECE);
+	assert_int_equal(vq_arena_release(&a, kept, 2), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(i == 1 || (p[i][0] == 'a' + i && p[i][PIECE - 1] == 'a' + i));
+	assert_int_equal(small[99], 0);
+	assert_int_equal(vq_arena_release(&a, kept, 0), 2 * PIECE);
+	assert_int_equal(p[3][PIECE - 1], 'd');
+
+	block[9] = 'x';
+	block = vq_resize(block, 1 << 20);
+	assert_int_equal(block[9], 'x');
+	assert_ptr_equal(vq_arena_adopt(&a, block), block);
+	memset(vq_arena_alloc(&a, 1000), 'y', 1000); /* the arena goes on */
+	assert_int_equal(block[9], 'x');
+	vq_arena_free(&a);
+	vq_arena_adopt(&a, vq_alloc(1)); /* into an empty one */
+	vq_arena_free(&a);
+}
+
 static void growing_keeps_items(void **state)
 {
 	vq_arena a = {0};
@@ -144,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aligned_zeroed_and_apart),
 		cmocka_unit_test(large_blocks),
+		cmocka_unit_test(released_pieces),
 		cmocka_unit_test(growing_keeps_items),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(running_out),

@@ -209,6 +209,33 @@ static void damaged_objects(void **state)
 	test_free(o.p);
 }
 
+/* a section without bytes becomes the read-only section of its weights */
+static void placed_weights(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_COMPILERS; i++) {
+		const vq_target *t = target(compilers[i].target, compilers[i].float_abi);
+		object o = compile(compilers[i].cc, compilers[i].options, "static char w[4000] __attribute__((section(\".bss.mine\")));\n"
+			"__attribute__((visibility(\"default\"))) char *vit_run(int i) { return w + i; }\n");
+		unsigned char *p;
+
+		if (!o.n)
+			continue;
+		diag.n = diag.errors = diag.bugs = 0;
+		assert_false(vq_elf_check(t, "vit", o.p, o.n, &diag));
+		assert_true(said("writable section .bss.mine of 4000 bytes"));
+		diag.n = diag.errors = diag.bugs = 0;
+		p = test_malloc(o.n);
+		memcpy(p, o.p, o.n);
+		assert_true(vq_elf_place(t, p, o.n, ".mine", 4096, &diag));
+		assert_true(vq_elf_check(t, "vit", p, o.n, &diag));
+		assert_false(vq_elf_place(t, p, o.n, ".mine", 4096, &diag)); /* it is placed */
+		assert_true(said("there is no section .bss.mine"));
+		test_free(p);
+		test_free(o.p);
+	}
+}
+
 static int clean(void **state)
 {
 	char command[256];
@@ -225,6 +252,7 @@ int main(void)
 		cmocka_unit_test(good_objects),
 		cmocka_unit_test(faults),
 		cmocka_unit_test(wrong_targets),
+		cmocka_unit_test(placed_weights),
 		cmocka_unit_test(damaged_objects),
 	};
 
