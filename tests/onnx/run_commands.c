@@ -2,7 +2,7 @@
  * Many runs of vitqc without starting it many times: reads commands from standard input, one a
  * line, fields separated by tabs, the first one the file for messages, the rest the arguments of
  * vitqc. Each runs in a process of its own (fork), so that one that crashes is one line of the
- * result. Prints for each its exit code, or 1000 and the signal.
+ * result. Prints for each its exit code, or 1000 and the signal; 98 if it leaks (AddressSanitizer).
  */
 #include "frontend/driver.h"
 #include "frontend/print_diag.h"
@@ -13,7 +13,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_ARGS = 64, SECONDS = 120, SIGNALLED = 1000 };
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#endif
+
+#ifdef WITH_ASAN
+int __lsan_do_recoverable_leak_check(void);
+#define LEAKS() __lsan_do_recoverable_leak_check()
+#else
+#define LEAKS() 0
+#endif
+
+enum { MAX_ARGS = 64, SECONDS = 120, SIGNALLED = 1000, LEAKED = 98 };
 
 static int vitqc(int argc, const char *const *argv)
 {
@@ -33,12 +49,13 @@ static int vitqc(int argc, const char *const *argv)
 
 static int child(const char *log, int argc, const char *const *argv)
 {
-	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666), code;
 
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
 		return 99;
 	alarm(SECONDS);
-	return vitqc(argc, argv);
+	code = vitqc(argc, argv);
+	return LEAKS() ? LEAKED : code; /* _exit does not look */
 }
 
 /* The exit code of one command, or SIGNALLED and the signal. */
