@@ -5,13 +5,15 @@
 #include "passes/view.h"
 #include "passes/weights.h"
 
+#include <float.h>
 #include <string.h>
 
 enum { MOST_BIASES = 4 };
 
 /*
  * A score replaced by at most this has no weight, and adding it to the score gives the same f32: masks of -inf and of the
- * least f32.
+ * least f32. A finite one is added as this: the least f32 would become -inf where scores are scaled, and a row that is masked
+ * as a whole 0 instead of the mean of all.
  */
 static const double masked = -1e30;
 
@@ -64,6 +66,7 @@ static bool behind_mask(const vq_graph *g, vq_value v, match *m)
 		if (!vq_scalar(g, n->in[3 - side], &fill) || !(fill <= masked) || !(m->scale > 0) ||
 			!vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)))
 			continue;
+		fill = fill < -FLT_MAX ? fill : masked / m->scale;
 		t.bias[t.n_biases].v = n->in[0];
 		t.bias[t.n_biases].factor = m->scale;
 		t.bias[t.n_biases].where_true = side == 1 ? 0 : fill;
