@@ -2,9 +2,8 @@
 #ifndef VQ_BACKEND_CODEGEN_H
 #define VQ_BACKEND_CODEGEN_H
 
+#include "backend/llvm_versions.h"
 #include "backend/plan.h"
-
-#include <llvm-c/Core.h>
 
 /* Everything a builder needs. One per compilation; no globals. */
 typedef struct vq_codegen {

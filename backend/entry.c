@@ -67,7 +67,7 @@ static void cpuid(vq_codegen *c, int64_t leaf, vq_ll out[4])
 {
 	LLVMTypeRef word4[] = { c->i32, c->i32, c->i32, c->i32 }, in[] = { c->i32, c->i32 };
 	LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(c->context, word4, 4, 0), in, 2, 0);
-	static const char text[] = "cpuid", constraint[] = "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}";
+	char text[] = "cpuid", constraint[] = "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}";
 	vq_ll arg[] = { vq_ci32(c, leaf), vq_ci32(c, 0) };
 	vq_ll f = LLVMGetInlineAsm(type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
 	vq_ll r = LLVMBuildCall2(c->b, type, f, arg, 2, "");
@@ -80,7 +80,7 @@ static vq_ll xcr0(vq_codegen *c)
 {
 	LLVMTypeRef pair[] = { c->i32, c->i32 };
 	LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(c->context, pair, 2, 0), &c->i32, 1, 0);
-	static const char text[] = "xgetbv", constraint[] = "={ax},={dx},{cx},~{dirflag},~{fpsr},~{flags}";
+	char text[] = "xgetbv", constraint[] = "={ax},={dx},{cx},~{dirflag},~{fpsr},~{flags}";
 	vq_ll arg = vq_ci32(c, 0);
 	vq_ll f = LLVMGetInlineAsm(type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
 

@@ -166,8 +166,12 @@ static const char *variant_text(const vq_plan *p, const vq_emit_options *o, cons
 const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
 {
 	vq_arena *a = p->arena;
-	const char *up = upper(a, o->prefix), *more = "";
+	const char *up = upper(a, o->prefix), *more = "", *stack = "";
 	texts t = texts_of(p, up, "");
+
+	if (stack_bytes)
+		stack = vq_arena_printf(a, "#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n",
+			up, (unsigned long long)stack_bytes);
 
 	for (uint32_t i = 0; i < o->n_more; i++)
 		more = vq_arena_printf(a, "%s%s", more, variant_text(&p[i + 1], o, o->more[i].suffix));
@@ -179,7 +183,7 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 		"#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
 		"%s"
 		"#define %s_WORKSPACE_ALIGN 64u\n"
-		"#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n"
+		"%s"
 		"/* elements of each input and output */\n"
 		"%s\n"
 		"/*\n"
@@ -199,6 +203,5 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 		"%s"
 		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
 		o->tool, p->target->name, p->target->triple, p->target->cpu, *p->target->features ? p->target->features : "no extra features",
-		up, up, vitq_text, workspace_text(p, up, ""), up, up, (unsigned long long)stack_bytes, t.counts, t.ports, up, up, o->prefix,
-		t.params, o->prefix, o->prefix, more);
+		up, up, vitq_text, workspace_text(p, up, ""), up, stack, t.counts, t.ports, up, up, o->prefix, t.params, o->prefix, o->prefix, more);
 }

@@ -1,8 +1,7 @@
 /* What LLVM knows about the machine vitqc runs on, and about itself. */
+#include "backend/llvm_versions.h"
 #include "backend/target_table.h"
 
-#include <llvm-c/Core.h>
-#include <llvm-c/TargetMachine.h>
 #include <stdio.h>
 #include <string.h>
 

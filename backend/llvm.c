@@ -74,6 +74,28 @@ static void protect(LLVMContextRef context, LLVMModuleRef module, const vq_targe
 	module_flag(context, module, "sign-return-address-with-bkey", !!(t->protect & VQ_PROTECT_B_KEY));
 }
 
+static LLVMTargetMachineRef create_machine(LLVMTargetRef target, const vq_target *t)
+{
+	LLVMRelocMode reloc = t->pic ? LLVMRelocPIC : LLVMRelocStatic;
+#if LLVM_VERSION_MAJOR < 18 /* no way to give the ABI but the module flag, which is set below */
+	return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
+#else
+	LLVMTargetMachineOptionsRef options = LLVMCreateTargetMachineOptions();
+	LLVMTargetMachineRef machine;
+
+	LLVMTargetMachineOptionsSetCPU(options, t->cpu);
+	LLVMTargetMachineOptionsSetFeatures(options, t->features);
+	if (t->abi)
+		LLVMTargetMachineOptionsSetABI(options, t->abi);
+	LLVMTargetMachineOptionsSetCodeGenOptLevel(options, LLVMCodeGenLevelDefault);
+	LLVMTargetMachineOptionsSetRelocMode(options, reloc);
+	LLVMTargetMachineOptionsSetCodeModel(options, LLVMCodeModelDefault);
+	machine = LLVMCreateTargetMachineWithOptions(target, t->triple, options);
+	LLVMDisposeTargetMachineOptions(options);
+	return machine;
+#endif
+}
+
 /* where nobody asked for remarks */
 static void ignore(LLVMDiagnosticInfoRef info, void *user)
 {
@@ -88,7 +110,6 @@ static void ignore(LLVMDiagnosticInfoRef info, void *user)
 LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag)
 {
 	LLVMTargetRef target;
-	LLVMTargetMachineOptionsRef options;
 	LLVMTargetMachineRef machine;
 	LLVMTargetDataRef layout;
 	LLVMContextRef context;
@@ -101,16 +122,7 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 		LLVMDisposeMessage(message);
 		return NULL;
 	}
-	options = LLVMCreateTargetMachineOptions();
-	LLVMTargetMachineOptionsSetCPU(options, t->cpu);
-	LLVMTargetMachineOptionsSetFeatures(options, t->features);
-	if (t->abi)
-		LLVMTargetMachineOptionsSetABI(options, t->abi);
-	LLVMTargetMachineOptionsSetCodeGenOptLevel(options, LLVMCodeGenLevelDefault);
-	LLVMTargetMachineOptionsSetRelocMode(options, t->pic ? LLVMRelocPIC : LLVMRelocStatic);
-	LLVMTargetMachineOptionsSetCodeModel(options, LLVMCodeModelDefault);
-	machine = LLVMCreateTargetMachineWithOptions(target, t->triple, options);
-	LLVMDisposeTargetMachineOptions(options);
+	machine = create_machine(target, t);
 
 	context = LLVMContextCreate();
 	LLVMContextSetDiagnosticHandler(context, ignore, NULL);
@@ -124,6 +136,8 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 	LLVMDisposeTargetData(layout);
 	if (t->pic)
 		module_flag(context, module, "PIC Level", 2);
+	if (t->arch == VQ_ARCH_RISCV64)
+		module_flag(context, module, "SmallDataLimit", 0); /* older LLVMs put small constants into a writable section */
 	protect(context, module, t);
 	if (t->abi)
 		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "target-abi", 10,

@@ -320,6 +320,9 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 	LLVMTypeRef param[] = { c->ptr, c->i32, c->i32 };
 	module m = { .c = c, .p = p, .o = o, .a = p->arena };
 
+	if (LLVM_VERSION_MAJOR < 19 && p->weight_bytes >> 32)
+		return vq_error(diag, NULL, "weights of %llu bytes, with LLVM %s at most 4 GiB: build vitqc with LLVM 19 or later",
+			(unsigned long long)p->weight_bytes, vq_llvm_version());
 	for (uint32_t i = 0; i <= o->n_more; i++)
 		if ((p[i].buffer_bytes + p[i].scratch_bytes * 64) >> (word_bytes(c) == 4 ? 31 : 62) || p[i].weight_bytes >> (word_bytes(c) == 4 ? 31 : 62))
 			return vq_error(diag, NULL, "the model does not fit the address space of %s: weights %llu bytes, workspace %llu bytes",

@@ -4,7 +4,6 @@
 
 #include "backend/codegen.h"
 
-#include <llvm-c/TargetMachine.h>
 
 /* "gemm": the kind of a kernel, for reports */
 const char *vq_kernel_kind_name(const vq_kernel *k);

@@ -18,7 +18,7 @@ typedef struct vq_stack {
  */
 void vq_stack_watch(vq_stack *s, vq_codegen *c, const char *run, vq_diag *diag);
 
-/* With RISC-V V: for vector registers of up to 1024 bits. Bytes that one call of run, or one task of a worker, needs at most, return addresses and alignment included. */
+/* With RISC-V V: for vector registers of up to 1024 bits. Bytes that one call of run, or one task of a worker, needs at most, return addresses and alignment included; 0: this LLVM does not tell. */
 uint64_t vq_stack_bytes(const vq_stack *s, const vq_target *t);
 
 #endif
