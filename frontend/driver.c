@@ -7,6 +7,7 @@
 #include "frontend/onnx_import.h"
 #include "frontend/output.h"
 #include "frontend/print_diag.h"
+#include "frontend/report.h"
 #include "frontend/samples.h"
 #include "frontend/sizes.h"
 #include "ir/eval.h"
@@ -421,17 +422,6 @@ static bool look(driver *d)
 
 /* ---- the whole ---- */
 
-static const char *float_product(const driver *d, vq_node n)
-{
-	const char *name = d->g.node[n.id].name;
-
-	for (uint32_t i = 0; name && i < d->report.n; i++)
-		if (d->report.site[i].name && d->report.site[i].why &&
-			strcmp(d->report.site[i].name, name) == 0)
-			return d->report.site[i].why;
-	return "its operands are not quantized";
-}
-
 /* -Werror=float-fallback before anything is compiled, with reasons. */
 static bool check_products(driver *d)
 {
@@ -447,7 +437,7 @@ static bool check_products(driver *d)
 			continue;
 		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){i}),
 			"its product stays in float (-Werror=float-fallback): %s",
-			float_product(d, (vq_node){i}));
+			vq_float_reason(&d->report, d->g.node[i].name));
 	}
 	return good;
 }

@@ -132,7 +132,8 @@ static bool check_fallback(const vq_results *r, const vq_object *o)
 		if (r->o->werror_fallback)
 			vq_error(r->diag,
 				l->node ? vq_arena_printf(r->arena, "node '%s'", l->node) : NULL,
-				"its product stays in float (-Werror=float-fallback)");
+				"its product stays in float (-Werror=float-fallback): %s",
+				vq_float_reason(r->report, l->node));
 	}
 	if (n && !r->o->werror_fallback) {
 		vq_warning(r->diag, NULL,

@@ -5,6 +5,7 @@
 #include "frontend/analysis.h"
 
 #include "frontend/folder.h"
+#include "frontend/report.h"
 #include "ir/text.h"
 #include "passes/qdq.h"
 
@@ -101,16 +102,6 @@ static void count_fused(const vq_look *l, vq_analysis *f)
 	vq_arena_free(&scratch);
 }
 
-/* Why the product of this node stays in float. */
-static const char *float_reason(const vq_report *sites, const char *node)
-{
-	for (uint32_t i = 0; node && i < sites->n; i++)
-		if (sites->site[i].name && sites->site[i].why &&
-			strcmp(sites->site[i].name, node) == 0)
-			return sites->site[i].why;
-	return "its operands are not quantized";
-}
-
 static uint32_t count_kernels(const vq_object *o)
 {
 	uint32_t n = 0;
@@ -155,7 +146,7 @@ static vq_scheme_facts plan(const vq_look *l, const vq_graph *from, vq_scheme sc
 
 		if (!line->macs || line->integer)
 			continue;
-		s.why[i] = vq_arena_printf(l->arena, "%s", float_reason(&sites, line->node));
+		s.why[i] = vq_arena_printf(l->arena, "%s", vq_float_reason(&sites, line->node));
 		s.n_float++;
 	}
 	vq_arena_free(&scratch);

@@ -7,6 +7,15 @@
 #include <math.h>
 #include <string.h>
 
+const char *vq_float_reason(const vq_report *sites, const char *node)
+{
+	for (uint32_t i = 0; node && i < sites->n; i++)
+		if (sites->site[i].name && sites->site[i].why &&
+			strcmp(sites->site[i].name, node) == 0)
+			return sites->site[i].why;
+	return "its operands are not quantized";
+}
+
 /* ---- JSON ---- */
 
 static void sites_json(vq_json *o, const vq_report *r)

@@ -20,6 +20,9 @@ typedef struct vq_report_facts {
 	const vq_object *object; /* NULL if nothing was compiled */
 } vq_report_facts;
 
+/* Why the product of this node of the model stays in float; never NULL. */
+const char *vq_float_reason(const vq_report *sites, const char *node);
+
 /* false on a write error. The same facts give the same bytes. */
 bool vq_report_json(FILE *out, const vq_report_facts *f);
 bool vq_report_text(FILE *out, const vq_report_facts *f);
