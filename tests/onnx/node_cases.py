@@ -139,7 +139,7 @@ def write_case(folder, case):
     # a type of the result is remembered apart: npz has no bfloat16
     np.savez(f"{folder}/expected.npz", *[widened(r) for r in results])
     return {"forms": forms, "types": kinds, "rtol": case.rtol, "atol": case.atol,
-            "outputs": [o.name for o in case.model.graph.output], "ops": sorted({n.op_type for n in case.model.graph.node})}
+            "elements": arrays[0].dtype.name if arrays else None, "outputs": [o.name for o in case.model.graph.output], "ops": sorted({n.op_type for n in case.model.graph.node})}
 
 
 def tensors_only(case):

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""ONNX's own node cases through the evaluator (vitqc -run) and, where vitqc compiles them, through objects for x86-64.
+"""ONNX's own node cases through the evaluator (vitqc -run) and, where vitqc compiles them, through objects for x86-64; some of
+each operator through objects for the other architectures in QEMU.
 
-    node_tests.py VITQC RUN_COMMANDS WORK [PATTERN]      PATTERN: only cases whose names match, and the list is not checked
+    node_tests.py VITQC RUN_COMMANDS WORK [PATTERN]      PATTERN: only cases whose names match, and neither the list nor the page is checked
 
-exceptions.txt lists what does not pass, and why; the test fails when the list is wrong in either direction.
+exceptions.txt lists what does not pass, and why; the test fails when the list is wrong in either direction, and when
+docs/supported-ops.md is not what supported.py makes of the results (UPDATE=1 rewrites it).
 """
 import collections
 import ctypes
@@ -17,8 +19,12 @@ import sys
 
 import numpy as np
 
+import contrib
+import emulated
 import node_cases
 import objects as compiled
+import onnx
+import supported
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Computed in f32 where the case rounds every step to its type: half a unit of the type, a few times.
@@ -187,7 +193,8 @@ def check(cases, listed, refusals, complete):
         for name, case in cases.items():
             failed = case.get(kind)
             if kind == "object" and isinstance(failed, list):
-                if not any(fnmatch.fnmatchcase(failed[1], f"*{p}*") for p in refusals):
+                case["refused"] = next((p for p in refusals if fnmatch.fnmatchcase(failed[1], f"*{p}*")), None)
+                if not case["refused"]:
                     problems.append(f"{kind}: {name}: refused for no reason listed: {failed[1]}")
                 failed = None
             if failed and name not in listed[kind]:
@@ -219,13 +226,20 @@ def main():
     cases = node_cases.write_cases(work, declared)
     if pattern:
         cases = {n: c for n, c in cases.items() if re.search(pattern, n)}
+    emulated_problems, lines = [], []
     with multiprocessing.Pool(2) as pool:
         evaluate(cases, work, runner, pool)
         if compiled.can_run():
             objects(cases, work, runner, pool)
-    problems = check(cases, *read_exceptions(), complete=pattern is None)
+            emulated_problems, lines = emulated.run_all(cases, work, lambda c: run_commands(c, runner, pool), compare)
+    listed, refusals = read_exceptions()
+    problems = check(cases, listed, refusals, complete=pattern is None) + emulated_problems
+    if pattern is None and compiled.can_run():
+        described = collections.Counter(c[0] for c in contrib.cases(np.random.default_rng(7)).values())
+        problems += supported.check(supported.page(ops, cases, listed, described, f"onnx {onnx.__version__}"))
     print("\n".join(problems))
     summary(cases)
+    print("\n".join(lines))
     return 1 if problems else 0
 
 
