@@ -59,7 +59,7 @@ def run_target(target, names, cases, work, run_commands, compare):
     os.makedirs(folder)
     results, built = {}, {}
     codes = run_commands([[f"{folder}/c{i}.log", "-q", "-quant=none", f"-target={target}", f"-prefix=c{i}", "-o",
-                           f"{folder}/c{i}.o", f"{work}/cases/{n}/{cases[n]['form']}.onnx"] for i, n in enumerate(names)])
+                           f"{folder}/c{i}.o", f"{work}/cases/{n}/{cases[n]['object_form']}.onnx"] for i, n in enumerate(names)])
     with open(f"{folder}/table.h", "w") as table:
         for i, (name, code) in enumerate(zip(names, codes)):
             if code:
@@ -67,7 +67,7 @@ def run_target(target, names, cases, work, run_commands, compare):
                     results[name] = f.read().strip() or f"exit code {code}"
                 continue
             built[f"c{i}"] = name
-            with np.load(f"{work}/cases/{name}/{cases[name]['form']}.npz") as fed, open(f"{folder}/c{i}.in", "wb") as f:
+            with np.load(f"{work}/cases/{name}/{cases[name]['object_form']}.npz") as fed, open(f"{folder}/c{i}.in", "wb") as f:
                 for k in fed.files:
                     f.write(np.ascontiguousarray(fed[k]).tobytes())
                 pointers = len(fed.files) + len(cases[name]["types"])

@@ -125,7 +125,7 @@ def call_objects(path, work, todo, results):
     for name, prefix, case in todo:
         folder = f"{work}/cases/{name}"
         results[name] = "crashed"
-        with np.load(f"{folder}/{case['form']}.npz") as fed:
+        with np.load(f"{folder}/{case['object_form']}.npz") as fed:
             fed = {k: fed[k] for k in fed.files}
         try:
             results[name] = compare(list(compiled.Model(library, prefix)(fed).values()), case, folder)
@@ -133,23 +133,33 @@ def call_objects(path, work, todo, results):
             results[name] = str(e)
 
 
+def forms_after(case, form):
+    """Forms of a case from form on, but for that without inputs, which tests folding alone."""
+    return [f for f in node_cases.FORMS[node_cases.FORMS.index(form):-1] if any(k[0] == f for k in case["forms"])]
+
+
 def objects(cases, work, runner, pool):
-    """case["object"] = None (passes), what went wrong, or ["refused", why]."""
+    """case["object"] = None (passes), what went wrong, or ["refused", why]; case["object_form"], the first form that compiles."""
     todo = [(n, f"c{i}", c) for i, (n, c) in enumerate(cases.items()) if c["form"] and c["form"] != "all"]
     folder = f"{work}/objects"
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    commands = [[f"{folder}/{p}.log", "-q", "-quant=none", "-target=x86-64", f"-prefix={p}", "-o", f"{folder}/{p}.o",
-                 f"{work}/cases/{n}/{c['form']}.onnx"] for n, p, c in todo]
     built = []
-    for (name, prefix, case), code in zip(todo, run_commands(commands, runner, pool)):
-        said = message(f"{folder}/{prefix}.log")
-        if code == 0:
-            built.append((name, prefix, case))
-        elif code == 1 and said:
-            case["object"] = ["refused", said]
-        else:
-            case["object"] = f"exit code {code}: {said}"
+    for turn in range(len(node_cases.FORMS)):
+        trying = [(n, p, c, f) for n, p, c in todo for f in forms_after(c, c["form"])[turn:turn + 1]]
+        commands = [[f"{folder}/{p}.log", "-q", "-quant=none", "-target=x86-64", f"-prefix={p}", "-o", f"{folder}/{p}.o",
+                     f"{work}/cases/{n}/{f}.onnx"] for n, p, c, f in trying]
+        for (name, prefix, case, form), code in zip(trying, run_commands(commands, runner, pool)):
+            said = message(f"{folder}/{prefix}.log")
+            if code == 0:
+                built.append((name, prefix, case))
+                case["object_form"] = form
+                case.pop("object", None)
+            elif code != 1 or not said:
+                case["object"] = f"exit code {code}: {said}"
+            else:
+                case.setdefault("object", ["refused", said])  # the reason of the first form
+        todo = [t for t in todo if isinstance(t[2].get("object"), list)]
     with open(f"{folder}/list", "w") as f:
         f.writelines(f"{folder}/{p}.o\n" for _, p, _ in built)
     subprocess.run(["gcc", "-shared", "-o", f"{folder}/all.so", f"@{folder}/list"], check=True)
@@ -204,6 +214,9 @@ def check(cases, listed, refusals, complete):
         if complete:
             problems += [f"{kind}: {n} is listed as an exception, but there is no such case"
                          for n in listed[kind] if n not in cases]
+    if complete and compiled.can_run():
+        used = {case.get("refused") for case in cases.values()}
+        problems += [f"object: no case is refused with '{p}', which is listed" for p in refusals if p not in used]
     return problems
 
 
