@@ -75,7 +75,7 @@ struct vq_onnx {
 	uint32_t depth;                                  /* of subgraphs and calls */
 	uint32_t called;                                 /* nodes of functions imported so far */
 	vq_onnx_origin *origin; uint32_t n_origins, cap_origins; /* in the order of import */
-	bool said_half, said_double;                     /* once per model */
+	bool said_half, said_double, said_scale;                     /* once per model */
 	/* the node being imported */
 	const Onnx__NodeProto *node;
 	const vq_onnx_op *op;

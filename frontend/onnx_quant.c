@@ -38,15 +38,32 @@ static int32_t file_type(vq_onnx *o, uint32_t i)
 	}
 }
 
-static bool check_scale(vq_onnx *o, const float *scale, uint32_t n)
+/*
+ * Scales in the IR's range. Larger ones, of masks whose -3.4e38 went through a calibration, are cut to its end: codes of 0 and
+ * of what is at least 2^108 stay the same, and what they mean is as good as infinite.
+ */
+static bool fit_scale(vq_onnx *o, const float **scale, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (!(scale[i] >= 0x1p-100f && scale[i] <= 0x1p100f)) {
-			vq_onnx_refuse(o, "scale %u is %g, expected a positive number in [2^-100, 2^100]", (unsigned)i,
-				(double)scale[i]);
+	const float most = 0x1p100f;
+	float *cut = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!((*scale)[i] >= 0x1p-100f && isfinite((*scale)[i]))) {
+			vq_onnx_refuse(o, "scale %u is %g, expected a positive number of at least 2^-100", (unsigned)i, (double)(*scale)[i]);
 			vq_hint(o->diag, "a channel of zeros may have got this scale: calibrate with a lower bound for scales");
 			return false;
 		}
+		if ((*scale)[i] <= most)
+			continue;
+		if (!cut)
+			cut = memcpy(VQ_ARRAY(o->arena, n, float), *scale, n * sizeof *cut);
+		cut[i] = most;
+		if (!o->said_scale)
+			vq_warning(o->diag, o->where, "scale %u is %g, as of a mask with -3.4e38: it is taken for 2^100", (unsigned)i,
+				(double)(*scale)[i]);
+		o->said_scale = true;
+	}
+	*scale = cut ? cut : *scale;
 	return true;
 }
 
@@ -108,7 +125,7 @@ static bool read_params(vq_onnx *o, uint32_t scale_in, uint32_t zero_in, const v
 		p->q.axis = (int32_t)a;
 		p->q.n = (uint32_t)t->dim[0];
 	}
-	if (!check_scale(o, p->q.scale, p->q.n))
+	if (!fit_scale(o, &p->q.scale, p->q.n))
 		return false;
 	if (vq_onnx_has(o, zero_in))
 		return read_zero(o, zero_in, p);
@@ -423,7 +440,7 @@ vq_value vq_onnx_weights_scaled(vq_onnx *o, const vq_onnx_weights *w, const floa
 	float *scales = VQ_ARRAY(o->arena, q.n, float);
 	int32_t *zero = VQ_ARRAY(o->arena, q.n, int32_t);
 
-	if (!check_scale(o, scale, n))
+	if (!fit_scale(o, &scale, n))
 		return VQ_NO_VALUE;
 	for (uint32_t i = 0; i < q.n; i++) {
 		scales[i] = scale[n == 1 ? 0 : i];

@@ -5,8 +5,9 @@
 
 A ViT, a Swin and a BERT of ZOO (77 if it is not there) go through quantize_static and quantize_dynamic. The object must agree on
 256 inputs, in the largest output or with a cosine of at least 0.995, and hold the weights as int8: at most 1.1 times the bytes
-of 8-bit initializers, and 300 KB for what is no weight, code and tables that stay float. Every product must be in integers where
-the quantized model has both factors as codes.
+of 8-bit initializers, and 300 KB for code and small tables; more only where the file itself has more in floats (the position tables
+that quantize_dynamic leaves alone in Swin, 230 KB; the object has those of shifted windows once per image of the batch). Most multiply-accumulates are in integers, all of them where the model has
+activations as codes.
 """
 import os
 import sys
@@ -20,6 +21,7 @@ import objects
 
 MODELS = ("vit_s2_op17", "swin_s_op17", "bert_gelu_op17")
 INPUTS, CALIBRATION = 256, 16
+CODE, SMALL = 150e3, 300e3
 LEAST_COSINE, AGREE = 0.995, 0.99  # of one output; share of outputs with it or the same top-1
 S8, U8 = QuantType.QInt8, QuantType.QUInt8
 
@@ -80,9 +82,10 @@ def batches(model, count):
     return result
 
 
-def weight_bytes(model):
-    return sum(onnx.numpy_helper.to_array(t).size for t in onnx.load(model).graph.initializer
-               if t.data_type in (onnx.TensorProto.INT8, onnx.TensorProto.UINT8))
+def constant_bytes(model, *types):
+    graph = onnx.load(model).graph
+    constants = [*graph.initializer, *(n.attribute[0].t for n in graph.node if n.op_type == "Constant")]
+    return sum(onnx.numpy_helper.to_array(t).nbytes for t in constants if t.data_type in types)
 
 
 def session(model):
@@ -110,9 +113,10 @@ def row(vitqc, source, title, stem, feeds, samples):
         close += int((top | (c >= LEAST_COSINE)).sum())
         worst = min(worst, float(c.min()))
     count = len(feeds) * a.shape[0]
-    size, weights = os.path.getsize(f"{stem}.o"), weight_bytes(model)
+    size, weights = os.path.getsize(f"{stem}.o"), constant_bytes(model, onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    most = 1.1 * weights + max(SMALL, 2 * constant_bytes(model, onnx.TensorProto.FLOAT) + CODE)
     integer = ours.info.integer_macs / ours.info.macs
-    good = close >= AGREE * count and size <= 1.1 * weights + 300e3
+    good = close >= AGREE * count and size <= most and integer >= (0.85 if "dynamic" in title else 1)
     print(f"{title:28} {100 * same / count:7.2f}% {worst:9.5f} {100 * close / count:8.2f}% {size:9} {weights:9} {100 * integer:7.1f}%"
           f"{'' if good else '   FAIL'}", flush=True)
     return good

@@ -691,6 +691,11 @@ static void quantization_refusals(void **state)
 	m = quantized_x(13);
 	m->initializer[0]->raw_data.data = make(m, 4, &(float){ 0 });
 	must_refuse(m, "scale 0 is 0, expected a positive number");
+	m = quantized_x(13);
+	m->initializer[0]->raw_data.data = make(m, 4, &(float){ 1e36f });
+	node(m, "DequantizeLinear", "q s z", "y");
+	EXPECT(RUN(m, ((const float[]){ -3e38f, 0, 1, 3e38f })), -0x1p107f, 0, 0, 127 * 0x1p100f);
+	assert_true(has_message(m, "as of a mask"));
 	m = quantized_x(21);
 	m->initializer[1] = tensor(m, "z", DT(UINT16), "", "\0\0", 2);
 	must_refuse(m, "the zero point is uint16");
