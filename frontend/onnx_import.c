@@ -67,7 +67,10 @@ static void hint_unsupported(vq_onnx *o)
 			vq_hint(o->diag, "%s", advice[i].hint);
 			return;
 		}
-	if (*domain)
+	if (!strcmp(domain, "com.microsoft.nchwc"))
+		vq_hint(o->diag, "ONNX Runtime writes this layout for one kind of CPU at the level ORT_ENABLE_ALL: optimise the model "
+				 "with ORT_ENABLE_EXTENDED");
+	else if (*domain)
 		vq_hint(o->diag, "export the model with standard ONNX operators only");
 	else
 		vq_hint(o->diag, "vitqc -print-ops lists what is supported; rewrite this part of the model or run it outside");

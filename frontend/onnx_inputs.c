@@ -113,10 +113,11 @@ static const Onnx__TensorShapeProto *shape_of(const Onnx__ValueInfoProto *v)
 	return v->type->tensor_type->shape;
 }
 
-/* NULL unless the dimension is symbolic and has a name */
+/* NULL unless the dimension is symbolic and has a name; "?", which PaddlePaddle's exporter writes everywhere, is none */
 static const char *param_of(const Onnx__TensorShapeProto__Dimension *d)
 {
-	if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM || !d->dim_param || !*d->dim_param)
+	if (d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM || !d->dim_param || !*d->dim_param ||
+		!strcmp(d->dim_param, "?"))
 		return NULL;
 	return d->dim_param;
 }

@@ -88,7 +88,7 @@ static inline Onnx__ValueInfoProto *value_info(model *m, const char *name, int32
 			dim->dim_value = number;
 		} else if (strcmp(text, "?")) {
 			dim->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
-			dim->dim_param = (char *)text;
+			dim->dim_param = (char *)text + (*text == '='); /* "=?": a name */
 		}
 		s.dim[s.n_dim++] = dim;
 		shape += n + (shape[n] == ',');

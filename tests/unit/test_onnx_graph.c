@@ -21,6 +21,9 @@ static void symbolic_dimensions(void **state)
 	expect_shape(m, "f32[2,3]");
 	m = one(13, "?,3", "Relu", "x");
 	must_refuse(m, "dimension 0 has neither size nor name");
+	m = one(13, "=?,=?", "Relu", "x"); /* as a name it is none */
+	assert_true(import_with(m, &(vq_import_options){ .shapes = (const char *[]){ "x=2x3" }, .n_shapes = 1 }));
+	expect_shape(m, "f32[2,3]");
 	m = one(13, NULL, "Relu", "x");
 	must_refuse(m, "the model gives it no shape");
 	m = one(13, "-1,3", "Relu", "x");
@@ -89,6 +92,7 @@ static void all_problems_are_reported(void **state)
 	node(m, "Scan", "b", "c");
 	node(m, "org.acme.Swish", "x", "d");
 	node(m, "MatMul", "x x", "e");
+	node(m, "com.microsoft.nchwc.Conv", "x", "f");
 	node(m, "Add", "c d", "y");
 	output(m, "y");
 	must_refuse(m, "node 'n0' (TopK): operator TopK is not supported");
@@ -96,8 +100,9 @@ static void all_problems_are_reported(void **state)
 	must_say(m, "sort in your program");
 	must_say(m, "node 'n2' (Scan)");
 	must_say(m, "operator Swish of domain 'org.acme' is not supported");
+	must_say(m, "optimise the model with ORT_ENABLE_EXTENDED");
 	must_say(m, "node 'n4' (MatMul): inner dimensions differ");
-	assert_int_equal(m->diag.errors, 4);
+	assert_int_equal(m->diag.errors, 5);
 }
 
 static void broken_graphs(void **state)
