@@ -1,4 +1,5 @@
 /* Planning of movement that strides cannot express: copies, gather, concat, pad. */
+#include "backend/index_range.h"
 #include "backend/planner.h"
 #include "ir/contract.h"
 
@@ -74,7 +75,10 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 	vq_planner_loop(s, &kernel, arg, 2, node);
 }
 
-/* Constant indices are checked now, an input's by the run function; nothing else can be before something is written. */
+/*
+ * Constant indices are checked now, an input's by the run function; nothing else can be before something is written, so what is computed
+ * must be in range whatever the inputs are (positions counted from a mask, ArgMax).
+ */
 static bool check_indices(vq_planner *s, vq_node node)
 {
 	const vq_graph *g = s->g;
@@ -82,7 +86,7 @@ static bool check_indices(vq_planner *s, vq_node node)
 	const vq_node_info *n = &g->node[node.id];
 	const vq_value_info *index = &g->value[n->in[1].id];
 	vq_window w = vq_window_find(g, n->in[1], NULL, NULL);
-	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis];
+	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis], lo, hi;
 
 	for (int64_t i = 0, count = vq_type_count(&index->type); index->def == VQ_DEF_CONST && i < count; i++) {
 		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i] : ((const int32_t *)index->data)[i];
@@ -93,8 +97,15 @@ static bool check_indices(vq_planner *s, vq_node node)
 	}
 	if (index->def == VQ_DEF_CONST)
 		return true;
-	if (g->value[w.root.id].def != VQ_DEF_INPUT)
-		return vq_planner_refuse(s, node, "its indices are computed at run time, expected constants or elements of an input of the model");
+	if (g->value[w.root.id].def != VQ_DEF_INPUT) {
+		if (!vq_index_range(g, n->in[1], &lo, &hi))
+			return vq_planner_refuse(s, node,
+				"its indices are computed at run time from what may be anything, expected constants or elements of an input of the model");
+		if (lo < 0 || hi >= limit)
+			return vq_planner_refuse(s, node, vq_arena_printf(s->a, "its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
+				(long long)lo, (long long)hi, (long long)limit));
+		return true;
+	}
 	vq_window_squeeze(&w);
 	for (uint32_t i = 0; i < p->n_checks; i++) {
 		const vq_window *old = &p->check[i].window;

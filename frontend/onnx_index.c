@@ -258,11 +258,19 @@ static int64_t *axis_offsets(vq_onnx *o, const vq_type *data, const vq_type *ind
 bool vq_import_gather_elements(vq_onnx *o)
 {
 	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
-	const int64_t *at = indices(o, 1);
+	const int64_t *at;
 	int64_t *offset;
 	uint32_t axis;
 
-	if (!at || !vq_onnx_attr_axis(o, 0, t.rank, &axis))
+	if (!vq_onnx_attr_axis(o, 0, t.rank, &axis))
+		return false;
+	/* indices into one row are those of Gather, which may come at run time (token types of RoBERTa) */
+	if (!vq_is_const(o->g, vq_onnx_in(o, 1)) && vq_type_count(&t) == t.dim[axis] && ti.rank == t.rank &&
+		(ti.elem == VQ_I64 || ti.elem == VQ_I32) && vq_type_count(&ti) == ti.dim[axis])
+		return vq_onnx_out(o, 0, vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), vq_onnx_in(o, 1) }, 2,
+			&(vq_attr){ .axis = { 0 } }));
+	at = indices(o, 1);
+	if (!at)
 		return false;
 	offset = axis_offsets(o, &t, &ti, at, axis);
 	return offset && vq_onnx_out(o, 0, take(o, flat(o, vq_onnx_in(o, 0)), offset, &ti));

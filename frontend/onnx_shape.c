@@ -275,6 +275,30 @@ static vq_value sum_integers(vq_onnx *o, vq_value x, uint32_t axis, bool exclusi
 	return vq_onnx_cast(o, vq_add_const(o->g, &wide, v, NULL), t.elem);
 }
 
+/*
+ * Running sums of integers at run time: every element gets the sum of the 1, 2, 4 … before it in turn. Positions are counted so from
+ * the mask of padding (RoBERTa).
+ */
+static vq_value sum_at_run_time(vq_onnx *o, vq_value x, uint32_t axis, bool exclusive, bool reverse)
+{
+	int64_t n = vq_type_of(o->g, x)->dim[axis];
+
+	for (int64_t step = exclusive ? 0 : 1; step < n; step = step ? 2 * step : 1) {
+		int64_t by = step ? step : 1; /* exclusive: moved by one first */
+		vq_attr a = { 0 };
+		vq_value moved;
+
+		if (by >= n)
+			return vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_number(o, x, 0));
+		moved = vq_onnx_slice(o, x, axis, reverse ? by : 0, 1, n - by);
+		a.pad.before[axis] = reverse ? 0 : by;
+		a.pad.after[axis] = reverse ? by : 0;
+		moved = vq_onnx_build(o, VQ_OP_PAD, &moved, 1, &a);
+		x = step ? vq_onnx_2(o, VQ_OP_ADD, x, moved) : moved;
+	}
+	return x;
+}
+
 /* running sums of floats: a product with a triangle of ones */
 static vq_value sum_floats(vq_onnx *o, vq_value x, uint32_t axis, bool exclusive, bool reverse)
 {
@@ -313,6 +337,6 @@ bool vq_import_cum_sum(vq_onnx *o)
 	if (t.elem != VQ_I64 && t.elem != VQ_I32)
 		return vq_onnx_refuse(o, "input is %s, expected floats or integers", vq_type_text(o->arena, &t));
 	if (!vq_is_const(o->g, x))
-		return vq_onnx_refuse(o, "the running sum of integers at run time is not supported");
+		return vq_onnx_out(o, 0, sum_at_run_time(o, x, axis, exclusive, reverse));
 	return vq_onnx_out(o, 0, sum_integers(o, x, axis, exclusive, reverse));
 }

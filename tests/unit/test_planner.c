@@ -140,7 +140,21 @@ static void gather(void **state)
 		"  %1 = gather %x, %y axis=0\n"
 		"  %2 = gather %table, %1 axis=0\n"
 		"  return %2\n}\n",
-		"its indices are computed at run time, expected constants or elements of an input");
+		"its indices are computed at run time from what may be anything");
+	/* counts of what is not masked: at most 2 whatever the mask is */
+	same("graph f(table: f32[4,5], mask: bool[3]) {\n"
+	     "  %1 = cast %mask to=i64\n"
+	     "  %2 = slice %1 start=[0] step=[1] count=[2]\n"
+	     "  %3 = pad %2 before=[1] after=[0] value=0x0p+0\n"
+	     "  %4 = add %1, %3\n"
+	     "  %5 = gather %table, %4 axis=0\n"
+	     "  return %5\n}\n");
+	refused("graph f(table: f32[2,5], mask: bool[3]) {\n"
+		"  %1 = cast %mask to=i64\n"
+		"  %2 = add %1, %1\n"
+		"  %3 = gather %table, %2 axis=0\n"
+		"  return %3\n}\n",
+		"may be 0 to 2, outside [0, 2)");
 	refused("graph f(table: f32[4,5]) {\n"
 		"  const @i : i64[2] = inline [3, 4]\n"
 		"  %1 = gather %table, @i axis=0\n"
