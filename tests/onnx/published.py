@@ -206,11 +206,12 @@ class Magika(Model):
 
     def agreement(self, got, want, scheme):
         a, b = (np.concatenate([o["target_label"] for o in x]) for x in (got, want))
-        same = int((a.argmax(1) == b.argmax(1)).sum())
+        same = a.argmax(1) == b.argmax(1)
+        sure = b.max(1) >= self.config["medium_confidence_threshold"]  # below it the package does not answer with the label
         # in float: the variance is a difference of two means that ONNX Runtime and vitqc round differently
         worst = float(np.abs(a - b).max())
-        return self.result(f"same label on {same} of {len(a)} files; probabilities differ by {worst:.4f} at most",
-                           same == len(a), scheme != "none" or worst <= 2e-3)
+        return self.result(f"same label on {same.sum()} of {len(a)} files; probabilities differ by {worst:.4f} at most",
+                           same[sure].all(), sure.sum() >= 0.8 * len(a), scheme != "none" or worst <= 2e-3)
 
 
 def session(path, **settings):
