@@ -133,16 +133,17 @@ static bool stays_float(const inserter *s, vq_site *site, const char *why)
 /* ---- the products ---- */
 
 /*
- * Scales per row where they make at least four times less noise: one bit. Where the channel transform has been at work, every
- * channel has a scale of its own already, and rows differ little.
+ * Scales per row where they make at least four times less noise, which is one bit, and there is noise: 30 dB below the signal in the
+ * mean of the rows; codes of their own would leave about 40. Where the channel transform has been at work, every channel has a
+ * scale of its own already, and rows differ little.
  */
 static bool per_token(const inserter *s, const vq_stats *stats)
 {
-	const double enough = 4;
+	const double enough = 4, noise = 1e-3;
 
 	return s->p->set->granularity == VQ_GRANULARITY_TOKEN ||
 	       (s->p->set->granularity == VQ_GRANULARITY_AUTO && stats->scale == 0 &&
-		       vq_stats_row_gain(stats) >= enough);
+		       vq_stats_row_gain(stats) >= enough && vq_stats_row_noise(stats) >= noise);
 }
 
 static bool at_linear(inserter *s, vq_node n)

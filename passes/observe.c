@@ -41,6 +41,7 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows)
 
 	for (uint64_t r = 0; r < rows; r++, data += s->channels) {
 		float lo = 0, hi = 0;
+		double sum = 0;
 
 		for (uint32_t c = 0; c < s->channels; c++) {
 			float x = data[c];
@@ -51,16 +52,19 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows)
 			s->lo[c] = x < s->lo[c] ? x : s->lo[c];
 			s->hi[c] = x > s->hi[c] ? x : s->hi[c];
 			s->square[c] += (double)x * x;
+			sum += (double)x * x;
 			if (s->histogram)
 				s->histogram->count[bin_of(x)]++;
 		}
 		s->row_square += ((double)hi - lo) * ((double)hi - lo);
+		s->row_inverse += sum > 0 ? s->channels / sum : 0;
 	}
 	s->rows += rows;
 	return !bad;
 }
 
-double vq_stats_row_gain(const vq_stats *s)
+/* square of the range of all channels */
+static double range_square(const vq_stats *s)
 {
 	vq_range all = {0, 0};
 
@@ -68,7 +72,17 @@ double vq_stats_row_gain(const vq_stats *s)
 		all.lo = fmin(all.lo, (double)s->lo[c]);
 		all.hi = fmax(all.hi, (double)s->hi[c]);
 	}
-	return s->row_square > 0 ? (all.hi - all.lo) * (all.hi - all.lo) * (double)s->rows / s->row_square : 1;
+	return (all.hi - all.lo) * (all.hi - all.lo);
+}
+
+double vq_stats_row_gain(const vq_stats *s)
+{
+	return s->row_square > 0 ? range_square(s) * (double)s->rows / s->row_square : 1;
+}
+
+double vq_stats_row_noise(const vq_stats *s)
+{
+	return s->rows ? range_square(s) / (255.0 * 255 * 12) * s->row_inverse / (double)s->rows : 0;
 }
 
 double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n)

@@ -40,6 +40,8 @@ vq_range vq_stats_range(const vq_stats *s, const vq_settings *set);
  * weights are, and steps are as the ranges.
  */
 double vq_stats_row_gain(const vq_stats *s);
+/* Noise of one scale for the tensor over signal, the mean of what the rows have: large where a few rows set the range of all. */
+double vq_stats_row_noise(const vq_stats *s);
 
 /* Largest magnitude among channels [first, first + n). */
 double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n);

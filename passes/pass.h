@@ -80,6 +80,7 @@ typedef struct vq_stats {
 	double *square;      /* [channels], sum of squares over all rows and samples */
 	uint64_t rows;       /* rows of `channels` elements seen */
 	double row_square;   /* sum over rows of the square of a row's range, 0 included in the range */
+	double row_inverse;  /* sum over rows that are not 0 of one over the row's mean square */
 	float scale;         /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
 	int32_t zero;
 	/* for percentile and MSE observers: a histogram of the tensor, see passes/observe.c */

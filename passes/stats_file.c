@@ -3,7 +3,7 @@
  * bits and equal statistics give equal bytes.
  *
  * { "vitqc_calibration": 2, "values": [
- *   { "name": …, "op": …, "shape": […], "rows": …, "row_square": …, "lo": […], "hi": […], "square": […],
+ *   { "name": …, "op": …, "shape": […], "rows": …, "row_square": …, "row_inverse": …, "lo": […], "hi": […], "square": […],
  *     "histogram": [ [bin, count], … ] }, … ] }
  *
  * One entry per observed value, in execution order; the histogram only if one was taken.
@@ -89,7 +89,8 @@ static void put_value(FILE *f, const vq_graph *g, const vq_stats *s)
 	fprintf(f, ",\"op\":\"%s\",\"shape\":[", op_of(g, s->value));
 	for (uint32_t d = 0; d < t->rank; d++)
 		fprintf(f, "%s%lld", d ? "," : "", (long long)t->dim[d]);
-	fprintf(f, "],\"rows\":%llu,\"row_square\":\"%a\"", (unsigned long long)s->rows, s->row_square);
+	fprintf(f, "],\"rows\":%llu,\"row_square\":\"%a\",\"row_inverse\":\"%a\"",
+		(unsigned long long)s->rows, s->row_square, s->row_inverse);
 	put_floats(f, "lo", s->lo, s->channels);
 	put_floats(f, "hi", s->hi, s->channels);
 	put_doubles(f, "square", s->square, s->channels);
@@ -220,7 +221,7 @@ static bool read_value(reader *r, struct json_object *o, vq_value v)
 {
 	const vq_graph *g = r->p->g;
 	vq_stats *s = vq_stats_find(r->p, v);
-	struct json_object *rows, *square;
+	struct json_object *rows, *square, *inverse;
 
 	if (!json_object_is_type(o, json_type_object) || !same_value(o, g, v))
 		return bad(r, vq_arena_printf(g->arena,
@@ -231,6 +232,8 @@ static bool read_value(reader *r, struct json_object *o, vq_value v)
 	if (!json_object_object_get_ex(o, "rows", &rows) || json_object_get_int64(rows) <= 0 ||
 		!json_object_object_get_ex(o, "row_square", &square) ||
 		!get_number(square, &s->row_square) || s->row_square < 0 ||
+		!json_object_object_get_ex(o, "row_inverse", &inverse) ||
+		!get_number(inverse, &s->row_inverse) || s->row_inverse < 0 ||
 		!get_list(o, "lo", s->channels, s->lo, NULL) ||
 		!get_list(o, "hi", s->channels, s->hi, NULL) ||
 		!get_list(o, "square", s->channels, NULL, s->square))

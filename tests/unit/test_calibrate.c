@@ -91,8 +91,9 @@ static void rows_are_measured(void **state)
 	vq_stats_init(&s, &a, (vq_value){1}, 3, false);
 	assert_true(vq_stats_row_gain(&s) == 1);
 	assert_true(vq_stats_add(&s, data, 3));
-	/* 4, 4 and 0; -1 to 4 together */
+	/* 4, 4 and 0; -1 to 4 together; mean squares 11 / 3, 20.25 / 3, none */
 	assert_true(s.row_square == 32);
+	assert_true(fabs(vq_stats_row_noise(&s) - 25.0 / (255 * 255 * 12) * (3 / 11.0 + 3 / 20.25) / 3) < 1e-12);
 	assert_true(fabs(vq_stats_row_gain(&s) - 25.0 * 3 / 32) < 1e-12);
 	vq_arena_free(&a);
 }
@@ -146,7 +147,7 @@ static bool same_stats(const vq_stats *a, const vq_stats *b)
 {
 	size_t n = a->channels;
 
-	return a->channels == b->channels && a->rows == b->rows && a->row_square == b->row_square &&
+	return a->channels == b->channels && a->rows == b->rows && a->row_square == b->row_square && a->row_inverse == b->row_inverse &&
 	       !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
 	       !memcmp(a->hi, b->hi, n * sizeof *a->hi) &&
 	       !memcmp(a->square, b->square, n * sizeof *a->square) &&
