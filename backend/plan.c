@@ -227,6 +227,32 @@ vq_ref vq_planner_row_scales(vq_planner *s, vq_value rows, const vq_type *x, uin
 	return to;
 }
 
+/* a scale per row, of rows that stand as they are computed */
+static void find_row_codes(vq_planner *s)
+{
+	const vq_graph *g = s->g;
+
+	for (uint32_t i = 1; i < g->n_nodes; i++) {
+		const vq_node_info *n = &g->node[i];
+
+		if (n->op == VQ_OP_QUANTIZE_DYNAMIC && !n->attr.dynamic.span && vq_dynamic_groups(&n->attr) == 1 &&
+			!n->attr.dynamic.symmetric && s->uses[n->in[0].id] == 1 && !s->watched[n->in[0].id])
+			s->row_codes[n->in[0].id].id = i;
+	}
+}
+
+vq_node vq_planner_row_codes(vq_planner *s, vq_value v, vq_ref *codes, vq_ref *rows, bool *u8)
+{
+	vq_node n = s->row_codes[v.id];
+
+	if (!n.id)
+		return n;
+	*codes = vq_planner_result(s, s->g->node[n.id].out);
+	*rows = vq_planner_result(s, s->g->node[n.id].out2);
+	*u8 = s->u8[s->g->node[n.id].out.id];
+	return n;
+}
+
 static bool plan_group(vq_planner *s, const vq_group *group)
 {
 	vq_op op = vq_op_of(s->g, group->node[0]);
@@ -302,6 +328,7 @@ static void init(vq_planner *s, vq_plan *p, const vq_graph *g)
 	s->u8 = VQ_ARRAY(s->a, g->n_values, bool);
 	s->home = VQ_ARRAY(s->a, g->n_values, vq_home);
 	s->group = VQ_ARRAY(s->a, g->n_nodes, vq_group);
+	s->row_codes = VQ_ARRAY(s->a, g->n_values, vq_node);
 }
 
 /*
@@ -393,6 +420,7 @@ static bool plan_graph(vq_plan *p, const vq_value *watched, uint32_t n, bool all
 	vq_plan_groups(&s);
 	count_readers(&s);
 	choose_encodings(&s);
+	find_row_codes(&s);
 	for (uint32_t i = 0; i < n; i++)
 		if (s.g->value[watched[i].id].def != VQ_DEF_NODE)
 			watch(&s, watched[i]);

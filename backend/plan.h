@@ -123,6 +123,12 @@ typedef struct vq_gemm {
 	 * 0; column sums are those of B minus its zero points): (float(acc - zero * column sum) * scale) * multiplier + addend. 0: none.
 	 */
 	uint32_t rows;
+	/*
+	 * Number of the argument that receives codes of the result's rows, the next one their scales and zero points (quantize_dynamic).
+	 * 0: none. Results go to scratch as f32, a block of whole rows at a time; argument 3 is not used.
+	 */
+	uint32_t row_codes;
+	bool row_codes_u8;   /* these codes are stored ^ 0x80 */
 	vq_epilogue epilogue;
 	uint32_t row_block, col_block; /* rows and panels per task */
 } vq_gemm;
@@ -168,8 +174,18 @@ typedef struct vq_attention {
 	uint32_t row_block;                /* queries per task */
 } vq_attention;
 
-/* Arguments: 0 x, 1 gamma f32[n], 2 beta f32[n] (divided by the result's scale if it is quantized), 3 result. Rows contiguous. */
-typedef struct vq_layernorm { uint32_t rows, n; float epsilon; int64_t x_row; vq_epilogue epilogue; uint32_t row_block; } vq_layernorm;
+/*
+ * Arguments: 0 x, 1 gamma f32[n], 2 beta f32[n] (divided by the result's scale if it is quantized), 3 result. Rows contiguous.
+ * row_codes: argument 3 receives codes, 4 scales and zero points of rows (quantize_dynamic); the f32 result stays in scratch.
+ */
+typedef struct vq_layernorm {
+	uint32_t rows, n;
+	float epsilon;
+	int64_t x_row;
+	bool row_codes, row_codes_u8; /* codes stored ^ 0x80 */
+	vq_epilogue epilogue;
+	uint32_t row_block;
+} vq_layernorm;
 
 /* Last axis, contiguous rows. Arguments: 0 x, 1 result, 2 … extras applied to x before (scale, bias). */
 typedef struct vq_softmax { uint32_t rows, n; vq_epilogue prologue, epilogue; uint32_t row_block; } vq_softmax;

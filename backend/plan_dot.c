@@ -10,6 +10,7 @@ enum {
 	DIRECT_ROWS = 256, /* rows per task where A is read in place: they and one panel of B share the second-level cache */
 	PACKED_TILES = 8,  /* register tiles of rows per task where A is packed first: B is read once per task */
 	MANY_TASKS = 16,   /* few rows: columns are split into about this many tasks instead */
+	RESULT_BYTES = 96 << 10, /* f32 results in scratch, where a task quantizes whole rows: beside B in the second-level cache */
 };
 
 static uint64_t round_up(uint64_t n, uint64_t to)
@@ -131,6 +132,44 @@ static vq_ref product_result(vq_planner *s, const vq_group *group, const vq_epil
 	if (reuse_extra(s, group, e, extra, a, out))
 		return s->home[out.id].ref;
 	return vq_planner_result(s, out);
+}
+
+/* Whole rows per task: their results are in scratch until the row's range is known. */
+static void split_whole_rows(vq_gemm *d, const vq_tile *t)
+{
+	uint32_t most = t->mr * PACKED_TILES, blocks;
+
+	while (most > 2 * t->mr && 4 * (uint64_t)most * d->n > RESULT_BYTES)
+		most -= t->mr;
+	blocks = (d->m + most - 1) / most;
+	if (blocks * d->batch[0] * d->batch[1] < 4)
+		blocks = d->m / t->mr < 4 ? d->m / t->mr : 4;
+	d->row_block = (uint32_t)round_up((d->m + blocks - 1) / blocks, t->mr);
+	if (d->row_block > d->m)
+		d->row_block = d->m;
+	d->col_block = (d->n + vq_tile_nr(t) - 1) / vq_tile_nr(t);
+}
+
+/*
+ * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
+ * so that not splitting columns leaves work for several threads; else the group's value.
+ */
+static void place_result(vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
+{
+	vq_value out = s->g->node[group->node[group->n - 1].id].out;
+	vq_ref codes, rows;
+
+	if (d->epilogue.store == VQ_STORE_F32 && (uint64_t)d->m * d->batch[0] * d->batch[1] >= 4 * (uint64_t)t->mr && d->m >= t->mr &&
+		vq_planner_row_codes(s, out, &codes, &rows, &d->row_codes_u8).id) {
+		split_whole_rows(d, t);
+		d->row_codes = *n_args;
+		arg[(*n_args)++] = codes;
+		arg[(*n_args)++] = rows;
+		arg[3] = (vq_ref){ .kind = VQ_REF_NONE };
+	} else {
+		split_tasks(d, t);
+		arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	}
 }
 
 /* ---- linear ---- */
@@ -260,8 +299,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	d->epilogue.bounded = store_is_bounded(&d->epilogue, worst);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	split_tasks(d, &t);
-	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	place_result(s, group, &t, d, arg, &n_args);
 	dense_result(d);
 	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[0]);
 	step->integer = true;
@@ -327,8 +365,7 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 	}
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	split_tasks(d, &t);
-	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	place_result(s, group, &t, d, arg, &n_args);
 	d->rows = n_args;
 	arg[n_args++] = rows;
 	dense_result(d);
@@ -369,8 +406,7 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 		d->epilogue.inv = (float)(1.0 / (double)q->scale[0]);
 	}
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	split_tasks(d, &s->f32);
-	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+	place_result(s, group, &s->f32, d, arg, &n_args);
 	dense_result(d);
 	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs =
 		(int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;

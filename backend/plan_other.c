@@ -259,7 +259,12 @@ bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 	norm_store(s, n->out, &d->epilogue, false);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	d->row_block = row_block(d->rows);
-	arg[3] = vq_planner_result(s, n->out);
+	if (vq_planner_row_codes(s, n->out, &arg[3], &arg[4], &d->row_codes_u8).id) {
+		d->row_codes = true;
+		n_args = 5;
+	} else {
+		arg[3] = vq_planner_result(s, n->out);
+	}
 	vq_planner_step(s, &kernel, arg, n_args, node);
 	return true;
 }
@@ -274,6 +279,8 @@ bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group)
 	vq_rowquant *d = &kernel.u.rowquant;
 	vq_ref arg[3];
 
+	if (s->home[n->out.id].set) /* the kernel of its operand did it */
+		return true;
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ROWQUANT;
 	d->groups = vq_dynamic_groups(&n->attr);

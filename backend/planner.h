@@ -31,6 +31,7 @@ typedef struct vq_planner {
 	bool *u8;               /* by value id: to be stored ^ 0x80 */
 	vq_home *home;          /* by value id */
 	vq_group *group;        /* by node id of the last member; n = 0: not a last member */
+	vq_node *row_codes;     /* by value id: the quantize_dynamic with a scale per row that is its only reader; 0: none */
 } vq_planner;
 
 /* ---- plan.c ---- */
@@ -51,6 +52,11 @@ vq_ref vq_planner_dense(vq_planner *s, vq_value v, bool f32, vq_node node);
  * it is repeated.
  */
 vq_ref vq_planner_row_scales(vq_planner *s, vq_value rows, const vq_type *x, uint32_t n, vq_node node);
+/*
+ * The quantize_dynamic that the kernel of value v can do itself because nobody else reads v; VQ_NO_NODE if there is none. Its
+ * results have their places in codes and rows then.
+ */
+vq_node vq_planner_row_codes(vq_planner *s, vq_value v, vq_ref *codes, vq_ref *rows, bool *u8);
 /* reference moved by a number of bytes */
 static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes) { r.offset += (uint64_t)bytes; return r; }
 /* f32 data of a constant or of dequantize(constant), NULL if v is neither; *n elements */

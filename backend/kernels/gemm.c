@@ -9,9 +9,12 @@
  * The last term is one subtraction per row, in imports only; with a zero point per column, a product more. All of it may
  * wrap: the true value is proved to fit. With a zero point per row, za is 0 in the first accumulators, and
  * za (colsum(b) - k zb) is subtracted at the end.
+ * With row_codes the results of a block of whole rows stay in scratch as f32 until the last panel is done; then each row is
+ * read for its range and quantized (rowquant.c).
  */
 #include "backend/kernels/gemm_tile.h"
 #include "backend/kernels/kernel.h"
+#include "backend/kernels/scratch.h"
 
 #include <string.h>
 
@@ -230,7 +233,10 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 	}
 	if (d->b_zeros)
 		g->zeros = vq_offset_const(c, g->addend, (d->rows ? 8 : 4) * (int64_t)g->np);
-	g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
+	if (d->row_codes)
+		g->c = vq_offset_const(c, args->scratch, (int64_t)vq_gemm_results_at(d, c->target));
+	else
+		g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
 	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), vq_mul_const(c, inner, c_elements[1]));
 	g->full = vq_add_word(c, g->full, vq_mul_const(c, row0, d->c_row / element));
 }
@@ -246,18 +252,62 @@ static void pack(vq_codegen *c, gemm *g)
 	vq_pack_rows(c, &p, &g->split, g->is_last);
 }
 
+/* the block's rows from scratch to codes; from: its first one, counted over all batch elements */
+static void quantize_rows(vq_codegen *c, const gemm *g, vq_ll from)
+{
+	const vq_gemm *d = g->d;
+	vq_rowquant q = { .n = d->n, .u8 = d->row_codes_u8 };
+	vq_ll rows = vq_cword(c, g->block), at;
+	uint32_t last = d->m % g->block;
+	vq_loop loop;
+
+	if (last)
+		rows = LLVMBuildSelect(c->b, g->is_last, vq_cword(c, last), rows, "");
+	vq_loop_begin(c, &loop, vq_cword(c, 0), rows, vq_cword(c, 1), NULL, 0);
+	at = vq_add_word(c, from, loop.i);
+	vq_rowquant_row(c, &q, vq_offset(c, g->c, vq_mul_const(c, loop.i, d->c_row)),
+		vq_offset(c, g->args->arg[d->row_codes], vq_mul_const(c, at, d->n)),
+		vq_offset(c, g->args->arg[d->row_codes + 1], vq_mul_const(c, at, 8)));
+	vq_loop_end(c, &loop);
+}
+
+static void all_panels(vq_codegen *c, gemm *g, vq_ll column_block, uint32_t column_blocks)
+{
+	const vq_gemm *d = g->d;
+	uint32_t nr = vq_tile_nr(&g->form.t), whole = d->n / nr, rest = d->n % nr;
+	vq_ll first = vq_cword(c, 0), last = vq_cword(c, whole), is_last_columns;
+	vq_loop loop;
+
+	if (column_blocks > 1) {
+		first = vq_mul_const(c, column_block, d->col_block);
+		last = vq_min_word(c, vq_add_word(c, first, vq_cword(c, d->col_block)), vq_cword(c, whole));
+	}
+	if (whole) {
+		/* the last range may hold nothing but the partial panel */
+		vq_loop_begin_maybe(c, &loop, first, last, vq_cword(c, 1), NULL, 0);
+		panel_body(c, g, loop.i, nr);
+		vq_loop_end(c, &loop);
+	}
+	if (!rest)
+		return;
+	is_last_columns = LLVMBuildICmp(c->b, LLVMIntEQ, column_block, vq_cword(c, column_blocks - 1), "");
+	last = LLVMBuildSelect(c->b, is_last_columns, vq_cword(c, whole + 1), vq_cword(c, whole), "");
+	if (column_blocks == 1)
+		last = vq_cword(c, whole + 1);
+	vq_loop_begin_maybe(c, &loop, vq_cword(c, whole), last, vq_cword(c, 1), NULL, 0);
+	panel_body(c, g, vq_cword(c, whole), rest);
+	vq_loop_end(c, &loop);
+}
+
 void vq_build_gemm(vq_codegen *c, const vq_gemm *d, vq_kernel_args *a)
 {
 	gemm g = { .d = d, .args = a };
-	vq_ll task = a->task, batch, column_block, row_block, first, last, is_last_columns;
-	uint32_t nr, whole, rest, row_blocks, column_blocks, last_rows;
-	vq_loop loop;
+	vq_ll task = a->task, batch, column_block, row_block;
+	uint32_t nr, row_blocks, column_blocks, last_rows;
 
 	g.form = vq_tile_form_of(c->target->isa, d->f32, d->wide, d->k, d->a_row, d->a_u8, d->b_zero || d->b_zeros);
 	nr = vq_tile_nr(&g.form.t);
 	g.np = (d->n + nr - 1) / nr * nr;
-	whole = d->n / nr;
-	rest = d->n % nr;
 	g.block = d->row_block < d->m ? d->row_block : d->m;
 	row_blocks = (d->m + g.block - 1) / g.block;
 	column_blocks = (g.np / nr + d->col_block - 1) / d->col_block;
@@ -272,26 +322,7 @@ void vq_build_gemm(vq_codegen *c, const vq_gemm *d, vq_kernel_args *a)
 	if (!g.form.direct)
 		pack(c, &g);
 
-	if (column_blocks == 1) {
-		first = vq_cword(c, 0);
-		last = vq_cword(c, whole);
-	} else {
-		first = vq_mul_const(c, column_block, d->col_block);
-		last = vq_min_word(c, vq_add_word(c, first, vq_cword(c, d->col_block)), vq_cword(c, whole));
-	}
-	if (whole) {
-		/* the last range may hold nothing but the partial panel */
-		vq_loop_begin_maybe(c, &loop, first, last, vq_cword(c, 1), NULL, 0);
-		panel_body(c, &g, loop.i, nr);
-		vq_loop_end(c, &loop);
-	}
-	if (!rest)
-		return;
-	is_last_columns = LLVMBuildICmp(c->b, LLVMIntEQ, column_block, vq_cword(c, column_blocks - 1), "");
-	last = LLVMBuildSelect(c->b, is_last_columns, vq_cword(c, whole + 1), vq_cword(c, whole), "");
-	if (column_blocks == 1)
-		last = vq_cword(c, whole + 1);
-	vq_loop_begin_maybe(c, &loop, vq_cword(c, whole), last, vq_cword(c, 1), NULL, 0);
-	panel_body(c, &g, vq_cword(c, whole), rest);
-	vq_loop_end(c, &loop);
+	all_panels(c, &g, column_block, column_blocks);
+	if (d->row_codes)
+		quantize_rows(c, &g, vq_add_word(c, vq_mul_const(c, batch, d->m), vq_mul_const(c, row_block, g.block)));
 }

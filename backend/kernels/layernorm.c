@@ -1,13 +1,15 @@
 /*
  * LayerNorm, rows in lockstep: two passes in 16 fixed lanes and the fixed tree (docs/arithmetic.md), then normalize and store.
+ * With row_codes a row goes to scratch, where its range is taken before it is quantized (rowquant.c).
  * Several rows at once hide the latency of the sums; rows that are left over go one at a time with several pieces in flight.
  */
 #include "backend/kernels/kernel.h"
+#include "backend/kernels/scratch.h"
 #include "ir/contract.h"
 
 #include <assert.h>
 
-enum { MOST_ROWS = 4 };
+enum { MOST_ROWS = VQ_LAYERNORM_ROWS };
 
 typedef struct rows {
 	const vq_layernorm *d;
@@ -111,9 +113,16 @@ static void block(vq_codegen *c, const vq_layernorm *d, const vq_kernel_args *a,
 		vq_ll row = vq_add_word(c, l.i, vq_cword(c, i));
 
 		s.x[i] = vq_offset(c, a->arg[0], vq_mul_const(c, row, d->x_row));
-		s.y[i] = vq_offset(c, a->arg[3], vq_mul_const(c, row, y_row));
+		s.y[i] = d->row_codes ? vq_offset_const(c, a->scratch, i * y_row) : vq_offset(c, a->arg[3], vq_mul_const(c, row, y_row));
 	}
 	build_rows(c, &s, chunks);
+	for (uint32_t i = 0; i < n && d->row_codes; i++) {
+		vq_rowquant q = { .n = d->n, .u8 = d->row_codes_u8 };
+		vq_ll row = vq_add_word(c, l.i, vq_cword(c, i));
+
+		vq_rowquant_row(c, &q, s.y[i], vq_offset(c, a->arg[3], vq_mul_const(c, row, d->n)),
+			vq_offset(c, a->arg[4], vq_mul_const(c, row, 8)));
+	}
 	vq_loop_end(c, &l);
 }
 

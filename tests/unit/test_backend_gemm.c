@@ -5,6 +5,7 @@
 #include "tests/unit/kernel_run.h"
 
 #include "ir/contract.h"
+#include "ir/eval.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +24,7 @@ typedef struct product {
 	uint32_t batch0, batch1;
 	vq_store store;
 	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows, b_zeros;
+	bool codes, codes_u8;      /* the f32 rows become codes with a scale per row */
 	int32_t a_zero, b_zero;
 	uint32_t row_block, col_block;
 	uint32_t a_pad;            /* bytes between rows of A beyond k */
@@ -35,9 +37,10 @@ static uint32_t up(uint32_t n, uint32_t to)
 }
 
 static int8_t logical_a[MOST], logical_b[MOST];
-static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST];
+static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST], result_scales[MOST];
 static int32_t zeros[MOST]; /* of the columns, with b_zeros */
-static unsigned char a_bytes[4 * MOST], b_bytes[4 * MOST], p_bytes[4 * MOST], c_bytes[4 * MOST], source[4 * MOST];
+static unsigned char a_bytes[4 * MOST], b_bytes[4 * MOST], p_bytes[4 * MOST], c_bytes[4 * MOST], source[4 * MOST],
+	row_codes[MOST];
 
 /* panels as vq_tile describes them, zero padded; at most one batch element */
 static void pack_b(const vq_tile *t, bool f32, uint32_t n, uint32_t k, const void *b, unsigned char *out)
@@ -171,6 +174,23 @@ static void column_sums(const product *p, unsigned char *out)
 	}
 }
 
+/* a row as quantize_dynamic makes it */
+static void quantize_row(const float *x, uint32_t n, bool u8, unsigned char *codes, float *params)
+{
+	float lo = 0, hi = 0;
+	vq_row_scale q;
+
+	for (uint32_t i = 0; i < n; i++) {
+		lo = vq_c_min(x[i], lo);
+		hi = vq_c_max(x[i], hi);
+	}
+	q = vq_c_row_scale(lo, hi);
+	for (uint32_t i = 0; i < n; i++)
+		codes[i] = (unsigned char)(vq_c_quantize(x[i] * q.inv, -128, 127, q.zero) ^ (u8 ? 0x80 : 0));
+	params[0] = q.scale;
+	params[1] = (float)q.zero;
+}
+
 static void add_product(kernel_suite *s, product p)
 {
 	const vq_target *target = kernel_suite_target(s);
@@ -180,13 +200,13 @@ static void add_product(kernel_suite *s, product p)
 	size_t element = p.f32 ? 4 : 1, out = p.store == VQ_STORE_F32 ? 4 : 1, a_row = p.k * element + p.a_pad;
 	size_t b_size = p.with_b ? vq_pack_batch_bytes(&t, p.n, p.k, p.f32) : (size_t)np * kp * element, p_size;
 	unsigned char *params = p_bytes;
-	kernel_data arg[8];
+	kernel_data arg[10];
 	uint32_t n = 4;
 	vq_kernel k;
 	vq_gemm *d = &k.u.gemm;
 	char name[160];
 
-	if ((p.n & 2) && p.store != VQ_STORE_F32 && kernel_suite_lacks_word_stores(s))
+	if ((p.n & 2) && (p.codes || p.store != VQ_STORE_F32) && kernel_suite_lacks_word_stores(s))
 		return;
 	memset(&k, 0, sizeof k);
 	k.kind = VQ_KERNEL_GEMM;
@@ -264,6 +284,19 @@ static void add_product(kernel_suite *s, product p)
 		d->rows = n;
 		arg[n++] = (kernel_data){ row_scales, 8 * (size_t)p.m * batch, false };
 	}
+	if (p.codes) {
+		float row[128]; /* rows of these tests are shorter */
+
+		for (uint32_t r = 0; r < p.m * batch; r++) {
+			memcpy(row, c_bytes + 4 * (size_t)r * p.n, 4 * (size_t)p.n);
+			quantize_row(row, p.n, p.codes_u8, row_codes + (size_t)r * p.n, result_scales + 2 * r);
+		}
+		arg[3] = (kernel_data){ NULL, 0, false };
+		d->row_codes = n;
+		d->row_codes_u8 = p.codes_u8;
+		arg[n++] = (kernel_data){ row_codes, (size_t)p.m * p.n * batch, true };
+		arg[n++] = (kernel_data){ result_scales, 8 * (size_t)p.m * batch, true };
+	}
 	snprintf(name, sizeof name, "%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d%s blocks %u %u",
 		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero, (int)p.b_zero, p.b_zeros ? " per column" : "",
 		d->row_block, d->col_block);
@@ -327,6 +360,22 @@ static void row_scaled(kernel_suite *s)
 	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
 	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = true, .row_block = 8 });
 	add_product(s, (product){ .m = 6, .n = 19, .k = 64, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .b_zero = 77, .wide = true });
+}
+
+/* results that leave as codes with a scale per row */
+static void row_quantized(kernel_suite *s)
+{
+	static const uint32_t ns[] = { 1, 5, 16, 31, 64, 70 };
+
+	for (uint32_t i = 0; i < 12; i++)
+		add_product(s, (product){ .m = 1 + 2 * i, .n = ns[i % 6], .k = 1 + 9 * i, .rows = i & 1, .f32 = i % 4 == 2, .a_u8 = i % 4 == 1, .codes = true,
+			.codes_u8 = i % 3 == 1, .gelu = i % 5 == 0, .store = VQ_STORE_F32, .row_block = i % 2 ? 0 : 4 });
+	add_product(s, (product){ .m = 50, .n = 72, .k = 192, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .residual = true, .codes = true,
+		.codes_u8 = true, .row_block = 18 });
+	add_product(s, (product){ .m = 9, .n = 48, .k = 33, .batch0 = 2, .batch1 = 2, .store = VQ_STORE_F32, .with_b = true, .a_zero = -7,
+		.residual = true, .codes = true, .row_block = 4 });
+	add_product(s, (product){ .m = 29, .n = 100, .k = 64, .store = VQ_STORE_F32, .a_u8 = true, .b_zero = 21, .a_zero = 3, .gelu = true,
+		.column = true, .codes = true, .row_block = 12 });
 }
 
 static void worst_cases(kernel_suite *s)
@@ -443,10 +492,58 @@ static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t 
 	kernel_suite_add(s, name, &k, arg, 3);
 }
 
+/* LayerNorm whose rows become codes; what it computes is the evaluator's */
+static void add_norm_codes(kernel_suite *s, uint32_t rows, uint32_t n, bool u8, uint32_t row_block)
+{
+	vq_node_info node = { .op = VQ_OP_LAYERNORM, .n_in = 3, .attr.norm.epsilon = 1e-6f };
+	vq_arena arena = { 0 };
+	vq_diag diag;
+	vq_graph g;
+	vq_tensor in[3] = { { vq_type_make(VQ_F32, 2, (int64_t[]){ rows, n }), f32_a }, { vq_type_make(VQ_F32, 1, (int64_t[]){ n }), mult },
+		{ vq_type_make(VQ_F32, 1, (int64_t[]){ n }), addend } }, out = { in[0].type, f32_b };
+	vq_kernel k;
+	kernel_data arg[5];
+	char name[80];
+
+	vq_diag_init(&diag, &arena, "test");
+	vq_graph_init(&g, &arena, &diag, "g");
+	memset(&k, 0, sizeof k);
+	k.kind = VQ_KERNEL_LAYERNORM;
+	k.u.layernorm.rows = rows;
+	k.u.layernorm.n = n;
+	k.u.layernorm.epsilon = 1e-6f;
+	k.u.layernorm.x_row = 4 * (int64_t)n;
+	k.u.layernorm.row_codes = true;
+	k.u.layernorm.row_codes_u8 = u8;
+	k.u.layernorm.epilogue.store = VQ_STORE_F32;
+	k.u.layernorm.epilogue.flush = true;
+	k.u.layernorm.row_block = row_block;
+	for (uint32_t i = 0; i < rows * n; i++)
+		f32_a[i] = test_f32(2.0f);
+	for (uint32_t i = 0; i < n; i++) {
+		mult[i] = test_f32(2.0f);
+		addend[i] = test_f32(1.0f);
+	}
+	assert_null(vq_eval_node(&g, &node, in, &out, &arena));
+	for (uint32_t r = 0; r < rows; r++)
+		quantize_row(f32_b + (size_t)r * n, n, u8, c_bytes + (size_t)r * n, result_scales + 2 * r);
+	arg[0] = (kernel_data){ f32_a, 4 * (size_t)rows * n, false };
+	arg[1] = (kernel_data){ mult, 4 * (size_t)n, false };
+	arg[2] = (kernel_data){ addend, 4 * (size_t)n, false };
+	arg[3] = (kernel_data){ c_bytes, (size_t)rows * n, true };
+	arg[4] = (kernel_data){ result_scales, 8 * (size_t)rows, true };
+	snprintf(name, sizeof name, "layernorm to codes %ux%u u8 %d rows %u", rows, n, u8, row_block);
+	kernel_suite_add(s, name, &k, arg, 5);
+	vq_arena_free(&arena);
+}
+
 static void rowquants(kernel_suite *s)
 {
 	static const uint32_t ns[] = { 1, 2, 7, 15, 16, 17, 33, 48, 64, 65, 77, 192, 391 };
 
+	add_norm_codes(s, 11, 48, true, 8);
+	add_norm_codes(s, 6, 33, false, 100);
+	add_norm_codes(s, 1, 192, false, 1);
 	add_blocks(s, 7, 1, 1, 33, true, false, 4);
 	add_blocks(s, 2, 9, 3, 32, true, false, 1);
 	add_blocks(s, 1, 11, 4, 24, false, true, 3);
@@ -526,6 +623,7 @@ static void test_small_shapes(void **state) { (void)state; each_machine("gemm_sm
 static void test_real_shapes(void **state) { (void)state; each_machine("gemm_real", real_shapes); }
 static void test_worst_cases(void **state) { (void)state; each_machine("gemm_worst", worst_cases); }
 static void test_products_f32(void **state) { (void)state; each_machine("gemm_f32", f32_products); }
+static void test_row_quantized(void **state) { (void)state; each_machine("gemm_codes", row_quantized); }
 static void test_row_scaled(void **state) { (void)state; each_machine("gemm_rows", row_scaled); }
 static void test_rowquants(void **state) { (void)state; each_machine("rowquant", rowquants); }
 static void test_packs(void **state) { (void)state; each_machine("pack", packs); }
@@ -534,7 +632,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_shapes), cmocka_unit_test(test_real_shapes), cmocka_unit_test(test_worst_cases),
-		cmocka_unit_test(test_products_f32), cmocka_unit_test(test_row_scaled),
+		cmocka_unit_test(test_products_f32), cmocka_unit_test(test_row_scaled), cmocka_unit_test(test_row_quantized),
 		cmocka_unit_test(test_rowquants), cmocka_unit_test(test_packs),
 	};
 

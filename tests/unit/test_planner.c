@@ -3,6 +3,7 @@
  * missing. Kernels have their own tests; these are about which kernels a graph becomes.
  */
 #include "backend/backend.h"
+#include "backend/plan.h"
 #include "ir/eval.h"
 #include "ir/text.h"
 
@@ -364,6 +365,81 @@ static void batches(void **state)
 	     "  return %1 as \"p\", %2 as \"q\", %4 as \"r\"\n}\n");
 }
 
+/* ---- scales at run time ---- */
+
+/* kernels of this kind that the graph needs on AVX2 */
+static uint32_t steps_of(const char *text, vq_kernel_kind kind)
+{
+	const vq_target_request request = { .target = "x86-64", .cpu = "x86-64-v3" };
+	uint32_t n = 0;
+	vq_plan p;
+	bench b;
+
+	begin(&b, text);
+	assert_true(vq_plan_make(&p, &b.arena, &b.g, vq_target_resolve(&b.arena, &b.diag, &request), true, NULL, 0, false));
+	for (uint32_t i = 0; i < p.n_steps; i++)
+		n += p.kernel[p.step[i].kernel].kind == kind;
+	vq_arena_free(&b.arena);
+	return n;
+}
+
+/* norm, product, GELU, product on 32 rows; more: further outputs */
+static const char *mlp(const char *more)
+{
+	static char text[9000];
+	size_t at = (size_t)snprintf(text, sizeof text, "graph f(x: f32[2,16,20]) {\n");
+
+	for (int c = 0; c < 2; c++) {
+		at += (size_t)snprintf(text + at, sizeof text - at, "  const @%c : s8<0x1p-6,0,-127:127>[%s] = inline [", "vw"[c], c ? "5,24" : "24,20");
+		for (int i = 0; i < (c ? 120 : 480); i++)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s%d", i ? ", " : "", i * 37 % 255 - 127);
+		at += (size_t)snprintf(text + at, sizeof text - at, "]\n");
+	}
+	at += (size_t)snprintf(text + at, sizeof text - at, "  const @g : f32[20] = inline [");
+	for (int i = 0; i < 20; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, "%s%d.5", i ? ", " : "", i % 5 - 1);
+	snprintf(text + at, sizeof text - at,
+		"]\n  %%n = layernorm %%x, @g, @g epsilon=0x1p-20\n  %%c, %%r = quantize_dynamic %%n : s8[2,16,20], f32[2,16,2]\n"
+		"  %%1 = linear_dynamic %%c, %%r, @v\n  %%2 = gelu %%1\n  %%d, %%s = quantize_dynamic %%2 : s8[2,16,24], f32[2,16,2]\n"
+		"  %%3 = linear_dynamic %%d, %%s, @w\n  return %%3 as \"y\"%s\n}\n", more);
+	return text;
+}
+
+static void rows_quantized_where_they_are_made(void **state)
+{
+	(void)state;
+	assert_int_equal(steps_of(mlp(""), VQ_KERNEL_ROWQUANT), 0);
+	assert_int_equal(steps_of(mlp(""), VQ_KERNEL_GEMM), 2);
+	same(mlp(""));
+	/* what somebody else reads has to be there in f32 */
+	assert_int_equal(steps_of(mlp(", %2 as \"gelu\""), VQ_KERNEL_ROWQUANT), 1);
+	assert_int_equal(steps_of(mlp(", %2 as \"gelu\", %n as \"norm\""), VQ_KERNEL_ROWQUANT), 2);
+	same(mlp(", %2 as \"gelu\", %n as \"norm\""));
+	same(mlp(", %d as \"codes\", %s as \"rows\""));
+}
+
+/* one scale for several rows and for the whole tensor, groups, operands that are views */
+static void shared_scales(void **state)
+{
+	static const char head[] = "graph f(x: f32[2,6,8], k: f32[2,8,5], bias: f32[6,5]) {\n"
+				   "  const @w : s8<0x1p-6,0,-127:127>[3,8] = inline [1, -2, 3, -4, 127, -127, 0, 5, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1, -1, 1, 1, 1]\n"
+				   "  %t = transpose %k perm=[0,2,1]\n";
+
+	(void)state;
+	for (int span = 0; span < 3; span++) {
+		char text[1500];
+
+		snprintf(text, sizeof text,
+			"%s  %%c, %%r = quantize_dynamic %%x span=%d\n  %%1 = linear_dynamic %%c, %%r, @w\n"
+			"  %%q, %%qr = quantize_dynamic %%x groups=2 span=%d symmetric\n"
+			"  %%kc, %%kr = quantize_dynamic %%t groups=2 span=%d symmetric\n"
+			"  %%2 = attention_dynamic %%q, %%qr, %%kc, %%kr, %%kc, %%kr%s heads=2 scale=0x1p-1\n"
+			"  return %%1 as \"y\", %%2 as \"z\"\n}\n",
+			head, span, span, span ? span : 1, span == 1 ? "" : ", %bias");
+		same(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +455,8 @@ int main(void)
 		cmocka_unit_test(softmax_over_any_axis),
 		cmocka_unit_test(products_of_elements),
 		cmocka_unit_test(batches),
+		cmocka_unit_test(rows_quantized_where_they_are_made),
+		cmocka_unit_test(shared_scales),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
