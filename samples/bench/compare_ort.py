@@ -3,8 +3,8 @@
 
     compare_ort.py MODEL.onnx PROGRAM [ROUNDS]        needs numpy and onnxruntime==1.31.1
 
-In every round each side runs in turn: one untimed inference, then five timed ones. The ratio is the median over rounds of the two
-medians of a round, because machines drift.
+In every round each side runs in turn: one untimed inference, then five timed ones, and the loop of the machine's own dot
+instruction. The ratio is the median over rounds of the two medians of a round, because machines drift. Times are CPU time: each side has one thread, and other programs cost it no waiting.
 """
 import os
 import statistics
@@ -32,25 +32,32 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         given, result = os.path.join(folder, "in"), os.path.join(folder, "out")
         x.tofile(given)
-        environment = dict(os.environ, PEERS_INPUT=given, PEERS_OUTPUT=result, PEERS_THREADS="1")
-        ours, theirs, ratios = [], [], []
+        environment = dict(os.environ, PEERS_INPUT=given, PEERS_OUTPUT=result, PEERS_THREADS="1", PEERS_CLOCK="cpu")
+        ours, theirs, ratios, peaks = [], [], [], []
         for _ in range(rounds):
             lines = subprocess.run([program, str(TIMED + 1)], env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
             ours.append(statistics.median(float(v) for v in lines.split()[1:]))
             times = []
             for _ in range(TIMED + 1):
-                start = time.perf_counter()
+                start = time.process_time()
                 reference = session.run(None, {source.name: x})[0]
-                times.append((time.perf_counter() - start) * 1e3)
+                times.append((time.process_time() - start) * 1e3)
             theirs.append(statistics.median(times[1:]))
             ratios.append(theirs[-1] / ours[-1])
+            lines = subprocess.run([program, "0"], env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+            scheme, macs, instruction, peak = lines.rstrip("\n").split("\n")
+            peaks.append(float(peak))
         logits = np.fromfile(result, np.float32)
     reference = reference.ravel()
     cosine = float(logits @ reference / np.linalg.norm(logits) / np.linalg.norm(reference))
     low, high = np.percentile(ratios, (10, 90))
-    print(f"vitqc w8a8       {statistics.median(ours):8.2f} ms")
-    print(f"onnxruntime f32  {statistics.median(theirs):8.2f} ms")
-    print(f"ratio            {statistics.median(ratios):8.2f}    (p10-p90 {low:.2f}-{high:.2f}), cosine of the outputs {cosine:.5f}")
+    print(f"{'vitqc ' + scheme:<20} {statistics.median(ours):8.2f} ms", end="")
+    if instruction:
+        share = statistics.median(int(macs) / t / p for t, p in zip(ours, peaks))
+        print(f"    {100 * share:.0f} % of the peak of {instruction}, {statistics.median(peaks) * 1e-6:.1f} GMAC/s", end="")
+    print()
+    print(f"{'onnxruntime f32':<20} {statistics.median(theirs):8.2f} ms")
+    print(f"{'ratio':<20} {statistics.median(ratios):8.2f}    (p10-p90 {low:.2f}-{high:.2f}), cosine of the outputs {cosine:.5f}")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@
  *
  * The clock is the thread's CPU time, so that other processes on the machine cost caches and frequency but no waiting.
  */
-#include <immintrin.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "peak.h"
 
 /* defines gemm_table[]: name, rows, k, n, products, run, workspace bytes */
 typedef struct gemm_entry {
@@ -20,7 +21,7 @@ typedef struct gemm_entry {
 } gemm_entry;
 #include "gemm_table.h"
 
-enum { ENTRIES = sizeof gemm_table / sizeof *gemm_table, MOST_ROUNDS = 1001, PEAK_LOOPS = 100000 };
+enum { ENTRIES = sizeof gemm_table / sizeof *gemm_table, MOST_ROUNDS = 1001 };
 
 static double now(void)
 {
@@ -28,32 +29,6 @@ static double now(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Sixteen independent sums hide the latency. Returns multiply-accumulates. */
-static double dot_vnni(void)
-{
-	long n = PEAK_LOOPS;
-
-#define DOT(i) "vpdpbusd %%zmm31, %%zmm30, %%zmm" #i "\n\t"
-	__asm__ volatile("1:\n\t" DOT(0) DOT(1) DOT(2) DOT(3) DOT(4) DOT(5) DOT(6) DOT(7) DOT(8) DOT(9) DOT(10) DOT(11)
-		DOT(12) DOT(13) DOT(14) DOT(15) "dec %0\n\tjnz 1b"
-		: "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-		"xmm12", "xmm13", "xmm14", "xmm15");
-	return 16.0 * 64 * PEAK_LOOPS;
-}
-
-/* What exact sums of s8 products cost without VNNI: products of s16 in pairs, and an addition. */
-static double dot_maddwd(void)
-{
-	long n = PEAK_LOOPS;
-
-#define PAIR(acc, t) "vpmaddwd %%ymm15, %%ymm15, %%ymm" #t "\n\tvpaddd %%ymm" #t ", %%ymm" #acc ", %%ymm" #acc "\n\t"
-	__asm__ volatile("1:\n\t" PAIR(0, 10) PAIR(1, 11) PAIR(2, 12) PAIR(3, 13) PAIR(4, 14) PAIR(5, 10) PAIR(6, 11) PAIR(7, 12)
-		PAIR(8, 13) PAIR(9, 14) "dec %0\n\tjnz 1b"
-		: "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-		"xmm12", "xmm13", "xmm14", "xmm15");
-	return 10.0 * 16 * PEAK_LOOPS;
 }
 
 static int compare(const void *a, const void *b)
@@ -73,7 +48,6 @@ int main(int argc, char **argv)
 {
 	static double rate[ENTRIES + 1][MOST_ROUNDS];
 	int rounds = argc > 1 ? atoi(argv[1]) : 51;
-	int vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw");
 	size_t in_count = 0, out_bytes = 0, workspace_bytes = 0;
 	float *in;
 	int8_t *out;
@@ -110,12 +84,12 @@ int main(int argc, char **argv)
 			t = now() - t;
 			rate[i][round] = (double)e->m * e->k * e->n * e->products / t;
 		}
-		double t = now(), work = vnni ? dot_vnni() : dot_maddwd();
+		double t = now(), work = peak_dots();
 
 		rate[ENTRIES][round] = work / (now() - t);
 	}
 	peak = median(rate[ENTRIES], rounds);
-	printf("peak %-22s %7.1f GMAC/s\n", vnni ? "vpdpbusd zmm" : "vpmaddwd + vpaddd ymm", peak * 1e-9);
+	printf("peak %-22s %7.1f GMAC/s\n", peak_name(), peak * 1e-9);
 	for (int i = 0; i < ENTRIES; i++) {
 		const gemm_entry *e = &gemm_table[i];
 		double r = median(rate[i], rounds);
