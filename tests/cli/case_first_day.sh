@@ -21,7 +21,7 @@ while IFS= read -r line; do
 	esac
 done <"$page" >now.md
 same_words() {
-	sed -E 's|/[a-z]+(/[A-Za-z0-9_.]+)+|NODE|g; s/NODE(_output_[0-9]*)?( +NODE)? +\([A-Za-z]+\)/NODE/; s/[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?/N/g; s/\b[sf]N\[/T[/g; s/#N//g; s/ +/ /g; s/ $//' "$1"
+	sed -E 's|/[a-z]+(/[A-Za-z0-9_.]+)+|NODE|g; s/NODE(_output_[0-9]*)?( +NODE)? +\([A-Za-z]+\)/NODE/; s/[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?/N/g; s/\b[sf]N\[[^]]*\]/T/g; s/#N//g; s/ +/ /g; s/ $//' "$1"
 }
 same_words "$page" >want.txt
 same_words now.md >got.txt
