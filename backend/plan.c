@@ -135,6 +135,30 @@ const float *vq_planner_const_f32(vq_planner *s, vq_value v, int64_t *n)
 	return out;
 }
 
+/* A reshape has its operand's elements in their order, whatever shows them; a view strides over them once they lie so. */
+static void copy_into_shape(vq_planner *s, vq_value v, vq_home *h)
+{
+	const vq_type *t = vq_type_of(s->g, v);
+	vq_node id = vq_def_of(s->g, v);
+	const vq_attr *a = &s->g->node[id.id].attr;
+	vq_value x = vq_operand(s->g, id, 0);
+	uint32_t bytes = (uint32_t)vq_elem_bytes(t->elem);
+	vq_window w;
+	vq_ref from;
+
+	if (vq_op_of(s->g, id) != VQ_OP_VIEW) {
+		w = vq_planner_window(s, x);
+		h->ref = vq_planner_buffer(s, vq_type_bytes(t));
+		vq_plan_copy(s, &w, false, h->ref, NULL, id);
+		return;
+	}
+	from = vq_planner_dense(s, x, false, id);
+	w = vq_window_of(s->g, v);
+	memcpy(w.stride, a->view.stride, sizeof w.stride);
+	h->ref = vq_planner_buffer(s, vq_type_bytes(t));
+	vq_plan_move(s, vq_ref_at(from, a->view.offset * bytes), &w, bytes, h->ref, NULL, id);
+}
+
 vq_home vq_planner_home(vq_planner *s, vq_value v)
 {
 	const vq_value_info *info = &s->g->value[v.id];
@@ -159,10 +183,8 @@ vq_home vq_planner_home(vq_planner *s, vq_value v)
 			h->ref = vq_pack_bytes(s->p, data, (uint64_t)n * sizeof *data);
 			break;
 		}
-		/* movement that strides cannot express: its operand is copied into shape */
-		vq_window w = vq_planner_window(s, vq_operand(s->g, vq_def_of(s->g, v), 0));
-		h->ref = vq_planner_buffer(s, vq_type_bytes(&info->type));
-		vq_plan_copy(s, &w, false, h->ref, NULL, vq_def_of(s->g, v));
+		/* movement that strides cannot express */
+		copy_into_shape(s, v, h);
 		break;
 	}
 	return *h;

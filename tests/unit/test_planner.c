@@ -440,6 +440,16 @@ static void shared_scales(void **state)
 	}
 }
 
+/* The second view strides over the numbers of what the first one shows, which no strides over the input express. */
+static void view_of_view(void **state)
+{
+	(void)state;
+	same("graph f(x: f32[2,3,17]) {\n"
+	     "  %1 = view %x offset=0 stride=[0,1,51,17] : f32[1,17,2,3]\n"
+	     "  %2 = view %1 offset=1 stride=[0,17,0,1] : f32[6,5,3,17]\n"
+	     "  return %2 as \"y\"\n}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +467,7 @@ int main(void)
 		cmocka_unit_test(batches),
 		cmocka_unit_test(rows_quantized_where_they_are_made),
 		cmocka_unit_test(shared_scales),
+		cmocka_unit_test(view_of_view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
