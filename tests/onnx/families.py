@@ -22,20 +22,18 @@ import objects
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLOAT_BOUND = 1e-4
-SAMPLES, TESTS = 8, 3
+SAMPLES, TESTS = 32, 3
 
 # Least cosine and least share of integer products in percent: of w8a8-dynamic, of w8a8. Weights are random and most nets have one
-# block of 32 channels, so that noise does not average out; eight random inputs are few to calibrate on.
+# block of 32 channels, so that noise does not average out.
 DEFAULT = (0.995, 100, 0.995, 100)
 EXPECTED = {
-    "cait.l17": (0.99, 95, 0.90, 100),          # talking heads: products outside attention, float in w8a8-dynamic, one scale in w8a8
+    "cait.l17": (0.99, 95, 0.99, 100),          # talking heads: products outside attention, float in w8a8-dynamic, one scale in w8a8
     "deberta.l17": (0.995, 85, 0.995, 85),      # positions (constants) times keys and queries: float
     "detr.l17": (0.995, 98, 0.995, 98),         # the first attention of the decoder reads constants
-    "sam.l17": (0.99, 98, 0.97, 98),            # relative positions (constants) times queries: float
+    "sam.l17": (0.99, 98, 0.99, 98),            # relative positions (constants) times queries: float
     "siglip_vision.l17": (0.99, 99, 0.99, 99),  # the pooling query is a constant
     "vit_siglip.l17": (0.99, 99, 0.99, 99),
-    "pvt.l17": (0.99, 100, 0.95, 100),          # depthwise convolutions inside every MLP
-    "segformer.l17": (0.99, 100, 0.98, 100),
 }
 
 
