@@ -379,6 +379,7 @@ static uint32_t steps_of(const char *text, vq_kernel_kind kind)
 	assert_true(vq_plan_make(&p, &b.arena, &b.g, vq_target_resolve(&b.arena, &b.diag, &request), true, NULL, 0, false));
 	for (uint32_t i = 0; i < p.n_steps; i++)
 		n += p.kernel[p.step[i].kernel].kind == kind;
+	vq_free(p.weights);
 	vq_arena_free(&b.arena);
 	return n;
 }
