@@ -13,6 +13,7 @@
 #include "ir/eval.h"
 #include "ir/text.h"
 
+#include <protobuf-c/protobuf-c.h>
 #include <string.h>
 
 typedef struct driver {
@@ -530,7 +531,7 @@ int vq_print_mode(const vq_options *o, vq_arena *arena)
 		vq_print_help(stdout);
 		break;
 	case VQ_MODE_VERSION:
-		printf("vitqc " VQ_VERSION "\nLLVM %s\n", vq_llvm_version());
+		printf("vitqc " VQ_VERSION "\nLLVM %s\nprotobuf-c %s\n", vq_llvm_version(), protobuf_c_version());
 		break;
 	case VQ_MODE_PRINT_TARGETS:
 		vq_print_targets(stdout);

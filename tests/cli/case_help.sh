@@ -2,7 +2,7 @@ run 0 --help
 prints "usage: vitqc" "-target" "-calib" "Exit status"
 run 0 -h
 run 0 --version
-prints "vitqc " "LLVM "
+prints "vitqc " "LLVM " "protobuf-c "
 run 0 -print-targets
 prints "x86-64" "aarch64" "armv7" "riscv64"
 run 0 -target=riscv64 -mcpu=help
