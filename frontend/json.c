@@ -1,21 +1,9 @@
 #include "frontend/json.h"
 
+#include "ir/json_string.h"
+
 #include <inttypes.h>
 #include <math.h>
-
-static void put_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(f, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20)
-			fprintf(f, "\\u%04x", (unsigned)*s);
-		else
-			fputc(*s, f);
-	}
-	fputc('"', f);
-}
 
 static void new_line(vq_json *o)
 {
@@ -30,7 +18,7 @@ static void begin(vq_json *o, const char *key)
 	if (o->depth)
 		new_line(o);
 	if (key) {
-		put_string(o->file, key);
+		vq_put_json_string(o->file, key);
 		fputc(':', o->file);
 	}
 	o->any = true;
@@ -78,7 +66,7 @@ void vq_json_text(vq_json *o, const char *key, const char *text)
 	if (!text)
 		return;
 	begin(o, key);
-	put_string(o->file, text);
+	vq_put_json_string(o->file, text);
 }
 
 void vq_json_bool(vq_json *o, const char *key, bool v)

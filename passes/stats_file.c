@@ -10,6 +10,7 @@
  */
 #include "passes/observe.h"
 #include "passes/stats.h"
+#include "ir/json_string.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -36,20 +37,6 @@ static const char *op_of(const vq_graph *g, vq_value v)
 }
 
 /* ---- writing ---- */
-
-static void put_string(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fprintf(f, "\\%c", *s);
-		else if ((unsigned char)*s < 0x20)
-			fprintf(f, "\\u%04x", (unsigned)*s);
-		else
-			fputc(*s, f);
-	}
-	fputc('"', f);
-}
 
 static void put_floats(FILE *f, const char *key, const float *v, uint32_t n)
 {
@@ -85,7 +72,7 @@ static void put_value(FILE *f, const vq_graph *g, const vq_stats *s)
 	const vq_type *t = vq_type_of(g, s->value);
 
 	fputs("{\"name\":", f);
-	put_string(f, name_of(g, s->value));
+	vq_put_json_string(f, name_of(g, s->value));
 	fprintf(f, ",\"op\":\"%s\",\"shape\":[", op_of(g, s->value));
 	for (uint32_t d = 0; d < t->rank; d++)
 		fprintf(f, "%s%lld", d ? "," : "", (long long)t->dim[d]);
