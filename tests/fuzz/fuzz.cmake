@@ -65,7 +65,7 @@ set(FUZZ_onnx ${CORPUS}/onnx ${CORPUS}/tiny_vit.onnx ${CMAKE_CURRENT_SOURCE_DIR}
 set(FUZZ_vir ${CORPUS}/vir ${CORPUS}/tiny.vir)
 file(GLOB FUZZ_samples CONFIGURE_DEPENDS ${CORPUS}/*.npy ${CORPUS}/*.npz ${CORPUS}/*.png ${CORPUS}/*.jpg)
 foreach(target onnx vir samples)
-	add_executable(fuzz_${target} fuzz/fuzz_${target}.c fuzz/promises.c)
+	add_executable(fuzz_${target} fuzz/fuzz_${target}.c fuzz/fuzz_start.c fuzz/promises.c)
 	target_link_libraries(fuzz_${target} PRIVATE vq_frontend)
 	if(VITQC_FUZZ)
 		target_link_options(fuzz_${target} PRIVATE -fsanitize=fuzzer)

@@ -10,20 +10,6 @@
 /* One of so many inputs goes through the passes of w8a8-dynamic, the others through those of -quant=none. */
 enum { DYNAMIC = 4 };
 
-static void out_of_memory(void *user)
-{
-	(void)user;
-	abort(); /* inputs are small: they must not ask for what a machine may lack */
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	vq_set_oom_handler(out_of_memory, NULL);
-	return 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	vq_arena a = { 0 };

@@ -7,20 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void out_of_memory(void *user)
-{
-	(void)user;
-	abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	vq_set_oom_handler(out_of_memory, NULL);
-	return 0;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	vq_arena a = { 0 };

@@ -7,20 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void out_of_memory(void *user)
-{
-	(void)user;
-	abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	vq_set_oom_handler(out_of_memory, NULL);
-	return 0;
-}
-
 /* Printing what was parsed gives a text that is parsed again. */
 static void read_again(const vq_graph *g)
 {
