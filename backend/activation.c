@@ -12,7 +12,9 @@
 
 enum { LOCKSTEP_MAX = 32 };
 
-typedef struct lockstep { vq_ll v[LOCKSTEP_MAX]; } lockstep;
+typedef struct lockstep {
+	vq_ll v[LOCKSTEP_MAX];
+} lockstep;
 
 static lockstep load(const vq_ll *v, uint32_t n)
 {
@@ -23,10 +25,7 @@ static lockstep load(const vq_ll *v, uint32_t n)
 	return s;
 }
 
-static vq_ll like(vq_codegen *c, vq_ll a, float k)
-{
-	return vq_splat_f32(c, k, vq_lanes_of(a));
-}
+static vq_ll like(vq_codegen *c, vq_ll a, float k) { return vq_splat_f32(c, k, vq_lanes_of(a)); }
 
 /* P(z)^(2^squarings) by Horner's rule from the highest coefficient */
 static lockstep poly(vq_codegen *c, const vq_poly *p, const lockstep *z, uint32_t n)

@@ -21,15 +21,9 @@ vq_ll vq_fmul(vq_codegen *c, vq_ll a, vq_ll b) { return may_contract(c, LLVMBuil
 
 static vq_ll like(vq_codegen *c, vq_ll a, float k) { return vq_splat_f32(c, k, vq_lanes_of(a)); }
 
-vq_ll vq_to_bits(vq_codegen *c, vq_ll a)
-{
-	return LLVMBuildBitCast(c->b, a, vq_vec(c->i32, vq_lanes_of(a)), "");
-}
+vq_ll vq_to_bits(vq_codegen *c, vq_ll a) { return LLVMBuildBitCast(c->b, a, vq_vec(c->i32, vq_lanes_of(a)), ""); }
 
-vq_ll vq_from_bits(vq_codegen *c, vq_ll a)
-{
-	return LLVMBuildBitCast(c->b, a, vq_vec(c->f32, vq_lanes_of(a)), "");
-}
+vq_ll vq_from_bits(vq_codegen *c, vq_ll a) { return LLVMBuildBitCast(c->b, a, vq_vec(c->f32, vq_lanes_of(a)), ""); }
 
 vq_ll vq_select(vq_codegen *c, LLVMRealPredicate p, vq_ll a, vq_ll b, vq_ll yes, vq_ll no)
 {
@@ -62,10 +56,7 @@ vq_ll vq_flush(vq_codegen *c, vq_ll a)
 	return vq_select(c, LLVMRealOLT, vq_fabs(c, a), like(c, a, VQ_TINY), like(c, a, 0.0f), a);
 }
 
-vq_ll vq_sanitize(vq_codegen *c, vq_ll a)
-{
-	return vq_select(c, LLVMRealOEQ, a, a, a, like(c, a, 0.0f));
-}
+vq_ll vq_sanitize(vq_codegen *c, vq_ll a) { return vq_select(c, LLVMRealOEQ, a, a, a, like(c, a, 0.0f)); }
 
 /* v in [-2^22, 2^22] to the nearest integer, ties to even, plus zero (a scalar): both constants in one subtraction */
 static vq_ll round_magic(vq_codegen *c, vq_ll v, vq_ll zero)
@@ -112,10 +103,7 @@ static vq_ll truth(vq_codegen *c, LLVMRealPredicate p, vq_ll a, vq_ll b)
 	return vq_select(c, p, a, b, like(c, a, 1.0f), like(c, a, 0.0f));
 }
 
-static vq_ll is_true(vq_codegen *c, vq_ll a)
-{
-	return LLVMBuildFCmp(c->b, LLVMRealUNE, a, like(c, a, 0.0f), "");
-}
+static vq_ll is_true(vq_codegen *c, vq_ll a) { return LLVMBuildFCmp(c->b, LLVMRealUNE, a, like(c, a, 0.0f), ""); }
 
 vq_ll vq_select_true(vq_codegen *c, vq_ll condition, vq_ll yes, vq_ll no)
 {

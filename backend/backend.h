@@ -31,49 +31,53 @@ const char *vq_target_triple(const vq_target *t);
 /* The same model at another size of one dimension: another entry into the same object, over the same weights. */
 typedef struct vq_variant {
 	const vq_graph *g;
-	const char *suffix;      /* "b8": <prefix>_run_b8, <prefix>_info_b8 */
+	const char *suffix; /* "b8": <prefix>_run_b8, <prefix>_info_b8 */
 } vq_variant;
 
 typedef struct vq_emit_options {
 	const vq_target *target;
-	const char *prefix;      /* a C identifier */
-	const char *scheme;      /* for <prefix>_info: "w8a8", "none" */
-	const char *tool;        /* "vitqc 0.1.0" */
+	const char *prefix; /* a C identifier */
+	const char *scheme; /* for <prefix>_info: "w8a8", "none" */
+	const char *tool;   /* "vitqc 0.1.0" */
 	uint64_t model_hash;
 	const char *weights_section; /* section of the weights, NULL: .rodata (vq_section_check) */
-	const vq_variant *more; uint32_t n_more; /* sizes beside the first */
-	bool instrument;         /* observer calls */
-	bool strict;             /* contract arithmetic; false only for -quant=none: FMA and any order */
+	const vq_variant *more;
+	uint32_t n_more; /* sizes beside the first */
+	bool instrument; /* observer calls */
+	bool strict;     /* contract arithmetic; false only for -quant=none: FMA and any order */
 } vq_emit_options;
 
 /* Lines of the plan for the report and for tests: one per kernel call. */
 typedef struct vq_plan_line {
-	const char *kernel;      /* symbol of the local function, "gemm_s8_3" */
-	const char *kind;        /* "gemm", "attention", "layernorm" … */
-	const char *node;        /* source node name or NULL */
+	const char *kernel; /* symbol of the local function, "gemm_s8_3" */
+	const char *kind;   /* "gemm", "attention", "layernorm" … */
+	const char *node;   /* source node name or NULL */
 	int64_t macs;
 	bool integer;
-	uint64_t weight_bytes;   /* packed for it, and not before for another */
+	uint64_t weight_bytes; /* packed for it, and not before for another */
 	uint32_t tasks;
-	const char *suffix;      /* of the variant whose run it is in; NULL: the first size */
+	const char *suffix; /* of the variant whose run it is in; NULL: the first size */
 } vq_plan_line;
 
 /* What one run function of an object needs. */
 typedef struct vq_entry_facts {
-	const char *suffix;      /* NULL: the first size */
+	const char *suffix; /* NULL: the first size */
 	uint64_t workspace_bytes, worker_bytes, macs;
 } vq_entry_facts;
 
 /* A compiled model in memory. */
 typedef struct vq_object {
 	vq_arena *arena;
-	const void *elf; size_t elf_bytes;      /* relocatable object, self-checked */
-	const char *header;                     /* text of the generated header, NUL-terminated */
+	const void *elf;
+	size_t elf_bytes;   /* relocatable object, self-checked */
+	const char *header; /* text of the generated header, NUL-terminated */
 	uint64_t workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
-	uint64_t stack_bytes;                   /* of one call, the caller's parallel_for apart */
-	const char *peak_node;                  /* at which most of the workspace is in use; NULL: none with a name */
-	vq_plan_line *line; uint32_t n_lines;   /* of all sizes; the numbers above are those of the first, weights apart */
-	vq_entry_facts *entry; uint32_t n_entries;
+	uint64_t stack_bytes;  /* of one call, the caller's parallel_for apart */
+	const char *peak_node; /* at which most of the workspace is in use; NULL: none with a name */
+	vq_plan_line *line;
+	uint32_t n_lines; /* of all sizes; the numbers above are those of the first, weights apart */
+	vq_entry_facts *entry;
+	uint32_t n_entries;
 } vq_object;
 
 typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM, VQ_ARTIFACT_PLAN } vq_artifact;

@@ -6,8 +6,8 @@
 
 static void string_attribute(vq_codegen *c, LLVMValueRef f, const char *name, const char *value)
 {
-	LLVMAttributeRef a = LLVMCreateStringAttribute(c->context, name, (unsigned)strlen(name), value,
-		(unsigned)strlen(value));
+	LLVMAttributeRef a = LLVMCreateStringAttribute(
+		c->context, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
 
 	LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
@@ -37,8 +37,8 @@ void vq_function_attributes(vq_codegen *c, LLVMValueRef f)
 	unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
 
 	/* without nounwind ARM objects refer to __aeabi_unwind_cpp_pr0 */
-	LLVMAddAttributeAtIndex(f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-		LLVMCreateEnumAttribute(c->context, kind, 0));
+	LLVMAddAttributeAtIndex(
+		f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(c->context, kind, 0));
 	/* the string, not the enum attribute, keeps loops from becoming calls of memcpy */
 	string_attribute(c, f, "no-builtins", "");
 	string_attribute(c, f, "target-cpu", c->target->cpu);
@@ -48,22 +48,18 @@ void vq_function_attributes(vq_codegen *c, LLVMValueRef f)
 	if (c->target->arch == VQ_ARCH_AARCH64 && c->target->protect & VQ_PROTECT_BRANCH)
 		string_attribute(c, f, "branch-target-enforcement", "true");
 	if (c->target->arch == VQ_ARCH_AARCH64 && c->target->protect & VQ_PROTECT_RETURN) {
-		string_attribute(c, f, "sign-return-address", c->target->protect & VQ_PROTECT_LEAF ? "all" : "non-leaf");
-		string_attribute(c, f, "sign-return-address-key", c->target->protect & VQ_PROTECT_B_KEY ? "b_key" : "a_key");
+		string_attribute(
+			c, f, "sign-return-address", c->target->protect & VQ_PROTECT_LEAF ? "all" : "non-leaf");
+		string_attribute(
+			c, f, "sign-return-address-key", c->target->protect & VQ_PROTECT_B_KEY ? "b_key" : "a_key");
 	}
 }
 
 /* ---- values ---- */
 
-vq_ll vq_ci32(vq_codegen *c, int64_t v)
-{
-	return LLVMConstInt(c->i32, (unsigned long long)v, 1);
-}
+vq_ll vq_ci32(vq_codegen *c, int64_t v) { return LLVMConstInt(c->i32, (unsigned long long)v, 1); }
 
-vq_ll vq_cword(vq_codegen *c, int64_t v)
-{
-	return LLVMConstInt(c->word, (unsigned long long)v, 1);
-}
+vq_ll vq_cword(vq_codegen *c, int64_t v) { return LLVMConstInt(c->word, (unsigned long long)v, 1); }
 
 vq_ll vq_cf32(vq_codegen *c, float v)
 {
@@ -73,10 +69,7 @@ vq_ll vq_cf32(vq_codegen *c, float v)
 	return LLVMConstBitCast(LLVMConstInt(c->i32, bits, 0), c->f32);
 }
 
-LLVMTypeRef vq_vec(LLVMTypeRef e, uint32_t lanes)
-{
-	return lanes == 1 ? e : LLVMVectorType(e, lanes);
-}
+LLVMTypeRef vq_vec(LLVMTypeRef e, uint32_t lanes) { return lanes == 1 ? e : LLVMVectorType(e, lanes); }
 
 uint32_t vq_lanes_of(vq_ll v)
 {
@@ -105,10 +98,7 @@ vq_ll vq_splat(vq_codegen *c, vq_ll scalar, uint32_t lanes)
 	return LLVMBuildShuffleVector(c->b, one, LLVMGetPoison(t), LLVMConstNull(vq_vec(c->i32, lanes)), "");
 }
 
-vq_ll vq_splat_f32(vq_codegen *c, float v, uint32_t lanes)
-{
-	return vq_splat(c, vq_cf32(c, v), lanes);
-}
+vq_ll vq_splat_f32(vq_codegen *c, float v, uint32_t lanes) { return vq_splat(c, vq_cf32(c, v), lanes); }
 
 vq_ll vq_shuffle(vq_codegen *c, vq_ll v, uint32_t first, uint32_t count)
 {
@@ -151,10 +141,7 @@ vq_ll vq_offset(vq_codegen *c, vq_ll p, vq_ll bytes)
 	return LLVMBuildInBoundsGEP2(c->b, c->i8, p, &bytes, 1, "");
 }
 
-vq_ll vq_offset_const(vq_codegen *c, vq_ll p, int64_t bytes)
-{
-	return vq_offset(c, p, vq_cword(c, bytes));
-}
+vq_ll vq_offset_const(vq_codegen *c, vq_ll p, int64_t bytes) { return vq_offset(c, p, vq_cword(c, bytes)); }
 
 vq_ll vq_load(vq_codegen *c, LLVMTypeRef t, vq_ll p, uint32_t align)
 {
@@ -194,8 +181,8 @@ vq_ll vq_min_word(vq_codegen *c, vq_ll a, vq_ll b)
 
 /* ---- intrinsics ---- */
 
-vq_ll vq_intrinsic(vq_codegen *c, const char *name, LLVMTypeRef *overload, uint32_t n_overload, vq_ll *arg,
-	uint32_t n_arg)
+vq_ll vq_intrinsic(
+	vq_codegen *c, const char *name, LLVMTypeRef *overload, uint32_t n_overload, vq_ll *arg, uint32_t n_arg)
 {
 	enum { MOST = 8 };
 	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
@@ -219,10 +206,7 @@ vq_ll vq_intrinsic(vq_codegen *c, const char *name, LLVMTypeRef *overload, uint3
 
 /* ---- loops ---- */
 
-static LLVMBasicBlockRef new_block(vq_codegen *c)
-{
-	return LLVMAppendBasicBlockInContext(c->context, c->function, "");
-}
+static LLVMBasicBlockRef new_block(vq_codegen *c) { return LLVMAppendBasicBlockInContext(c->context, c->function, ""); }
 
 static void begin(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n,
 	bool may_be_empty)
@@ -262,8 +246,7 @@ void vq_loop_begin(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, 
 	begin(c, l, from, to, step, carried, n, false);
 }
 
-void vq_loop_begin_maybe(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried,
-	uint32_t n)
+void vq_loop_begin_maybe(vq_codegen *c, vq_loop *l, vq_ll from, vq_ll to, vq_ll step, const vq_ll *carried, uint32_t n)
 {
 	begin(c, l, from, to, step, carried, n, true);
 }

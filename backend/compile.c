@@ -29,8 +29,8 @@ static bool join(vq_plan *p, const vq_emit_options *e, const char *object, size_
 }
 
 /* the module's text or object into o->elf */
-static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_plan *plan, const vq_emit_options *e, vq_artifact what, vq_object *o,
-	vq_diag *diag)
+static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_plan *plan, const vq_emit_options *e, vq_artifact what,
+	vq_object *o, vq_diag *diag)
 {
 	LLVMMemoryBufferRef buffer;
 	char *message = NULL;
@@ -43,8 +43,8 @@ static bool emit(vq_codegen *c, LLVMTargetMachineRef machine, vq_plan *plan, con
 		LLVMDisposeMessage(message);
 		return true;
 	}
-	if (LLVMTargetMachineEmitToMemoryBuffer(machine, c->module, what == VQ_ARTIFACT_ASM ? LLVMAssemblyFile : LLVMObjectFile,
-		&message, &buffer)) {
+	if (LLVMTargetMachineEmitToMemoryBuffer(machine, c->module,
+		    what == VQ_ARTIFACT_ASM ? LLVMAssemblyFile : LLVMObjectFile, &message, &buffer)) {
 		vq_bug(diag, NULL, "LLVM could not write the object: %s", message);
 		LLVMDisposeMessage(message);
 		return false;
@@ -81,10 +81,12 @@ static bool verify(vq_codegen *c, vq_diag *diag)
  */
 static size_t code_estimate(const vq_plan *p, uint32_t n)
 {
+	/* clang-format off */
 	static const uint16_t kernel[] = {
 		[VQ_ISA_SSE2] = 1300, [VQ_ISA_AVX2] = 1400, [VQ_ISA_AVX512_VNNI] = 2400, [VQ_ISA_NEON64] = 800,
 		[VQ_ISA_DOTPROD] = 1100, [VQ_ISA_NEON32] = 700, [VQ_ISA_RV64] = 2000, [VQ_ISA_RVV128] = 700, [VQ_ISA_RVV256] = 700,
 	};
+	/* clang-format on */
 
 	size_t steps = 0;
 
@@ -186,7 +188,8 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	c.plan = plan;
 	c.weights_apart = what == VQ_ARTIFACT_OBJECT;
 	vq_stack_watch(&stack, &c, vq_arena_printf(&scratch, "%s_run", options->prefix), g->diag);
-	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) && emit(&c, machine, plan, options, what, o, g->diag);
+	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) &&
+		emit(&c, machine, plan, options, what, o, g->diag);
 	vq_codegen_close(&c, machine);
 	if (ok && what == VQ_ARTIFACT_OBJECT) {
 		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);

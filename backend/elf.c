@@ -60,10 +60,7 @@ static uint64_t get(reader *r, uint64_t at, uint32_t bytes)
 	return v;
 }
 
-static uint32_t get32(reader *r, uint64_t at)
-{
-	return (uint32_t)get(r, at, 4);
-}
+static uint32_t get32(reader *r, uint64_t at) { return (uint32_t)get(r, at, 4); }
 
 /* The NUL-terminated string at offset `at` of string table s. */
 static const char *string(reader *r, const section *s, uint64_t at)
@@ -81,22 +78,22 @@ static section get_section(reader *r, const sections *all, uint32_t index)
 	uint64_t at = all->table + (uint64_t)index * all->entry;
 
 	if (r->wide)
-		return (section){.name = get32(r, at),
+		return (section){ .name = get32(r, at),
 			.type = get32(r, at + 4),
 			.flags = get(r, at + 8, 8),
 			.offset = get(r, at + 24, 8),
 			.size = get(r, at + 32, 8),
 			.link = get32(r, at + 40),
 			.info = get32(r, at + 44),
-			.entry = get(r, at + 56, 8)};
-	return (section){.name = get32(r, at),
+			.entry = get(r, at + 56, 8) };
+	return (section){ .name = get32(r, at),
 		.type = get32(r, at + 4),
 		.flags = get32(r, at + 8),
 		.offset = get32(r, at + 16),
 		.size = get32(r, at + 20),
 		.link = get32(r, at + 24),
 		.info = get32(r, at + 28),
-		.entry = get32(r, at + 36)};
+		.entry = get32(r, at + 36) };
 }
 
 static bool fail(reader *r, const char *format, ...) VQ_PRINTF(2, 3);
@@ -122,20 +119,18 @@ static bool check_header(reader *r, sections *all)
 	if (r->n < 52 || memcmp(r->p, "\177ELF", 4) != 0)
 		return fail(r, "this is not an ELF file");
 	if (r->p[4] != (want->bits == 64 ? 2 : 1) || r->p[5] != 1)
-		return fail(r, "ELF class %u and byte order %u, expected %u bits and little endian",
-			(unsigned)r->p[4], (unsigned)r->p[5], (unsigned)want->bits);
+		return fail(r, "ELF class %u and byte order %u, expected %u bits and little endian", (unsigned)r->p[4],
+			(unsigned)r->p[5], (unsigned)want->bits);
 	r->wide = r->p[4] == 2;
 	if (get(r, 16, 2) != ET_REL)
-		return fail(
-			r, "ELF type %u, expected a relocatable object", (unsigned)get(r, 16, 2));
+		return fail(r, "ELF type %u, expected a relocatable object", (unsigned)get(r, 16, 2));
 	if (get(r, 18, 2) != want->machine)
-		return fail(r, "ELF machine %u, expected %u (%s)", (unsigned)get(r, 18, 2),
-			(unsigned)want->machine, r->t->name);
+		return fail(r, "ELF machine %u, expected %u (%s)", (unsigned)get(r, 18, 2), (unsigned)want->machine,
+			r->t->name);
 	flags = get32(r, r->wide ? 48 : 36);
 	if ((flags & want->flags_mask) != want->flags)
-		return fail(r, "ELF flags 0x%x lack the ABI of %s: 0x%x under mask 0x%x expected",
-			(unsigned)flags, r->t->name, (unsigned)want->flags,
-			(unsigned)want->flags_mask);
+		return fail(r, "ELF flags 0x%x lack the ABI of %s: 0x%x under mask 0x%x expected", (unsigned)flags,
+			r->t->name, (unsigned)want->flags, (unsigned)want->flags_mask);
 
 	all->table = r->wide ? get(r, 40, 8) : get32(r, 32);
 	all->entry = (uint32_t)get(r, r->wide ? 58 : 46, 2);
@@ -143,8 +138,7 @@ static bool check_header(reader *r, sections *all)
 	names = (uint32_t)get(r, r->wide ? 62 : 50, 2);
 	if (all->entry < (r->wide ? 64u : 40u))
 		return fail(r, "section headers of %u bytes", (unsigned)all->entry);
-	if (all->n == 0 &&
-		all->table) /* too many sections for the header: the first section has the count */
+	if (all->n == 0 && all->table) /* too many sections for the header: the first section has the count */
 		all->n = (uint32_t)get_section(r, all, 0).size;
 	if (names == SHN_XINDEX)
 		names = get_section(r, all, 0).link;
@@ -166,8 +160,7 @@ static bool check_section(reader *r, const section *s, const char *name)
 	if (s->flags & SHF_TLS)
 		return fail(r, "thread-local section %s", name);
 	if (s->flags & SHF_WRITE)
-		return fail(
-			r, "writable section %s of %llu bytes", name, (unsigned long long)s->size);
+		return fail(r, "writable section %s of %llu bytes", name, (unsigned long long)s->size);
 	return true;
 }
 
@@ -178,19 +171,16 @@ static bool check_section(reader *r, const section *s, const char *name)
  */
 static bool relative(vq_arch arch, uint32_t type)
 {
-	static const uint16_t x86[] = {0, 2 /* PC32 */, 4 /* PLT32 */, 9 /* GOTPCREL */, 13,
-		15 /* PC16, PC8 */, 24 /* PC64 */, 41, 42 /* GOTPCRELX */};
-	static const uint16_t aarch64[] = {0, 256, 260, 261, 262 /* PREL */, 273, 274, 275,
-		276 /* LO19, ADR */, 277 /* ADD_ABS_LO12_NC, with ADR */, 278, 284, 285, 286,
-		299 /* LDST*_ABS_LO12_NC, the same */, 279, 280, 282, 283 /* branches */, 311,
-		312 /* GOT */, 314 /* PLT32 */};
-	static const uint16_t arm[] = {0, 1, 27, 28, 29 /* branches */, 3 /* REL32 */, 10,
-		30 /* Thumb branches */, 25, 26, 96 /* GOT */, 40 /* V4BX */, 42 /* PREL31 */, 45,
-		46, 49, 50 /* MOVW, MOVT PREL */};
-	static const uint16_t riscv[] = {0, 16, 17, 18, 19, 44, 45 /* branches and calls */,
-		20 /* GOT */, 23, 24, 25 /* PCREL */, 33, 34, 35, 36, 37, 38, 39, 40, 52, 53, 54,
-		55, 56 /* differences of labels */, 43, 51 /* ALIGN, RELAX */, 57 /* 32_PCREL */,
-		59 /* PLT32 */};
+	static const uint16_t x86[] = { 0, 2 /* PC32 */, 4 /* PLT32 */, 9 /* GOTPCREL */, 13, 15 /* PC16, PC8 */,
+		24 /* PC64 */, 41, 42 /* GOTPCRELX */ };
+	static const uint16_t aarch64[] = { 0, 256, 260, 261, 262 /* PREL */, 273, 274, 275, 276 /* LO19, ADR */,
+		277 /* ADD_ABS_LO12_NC, with ADR */, 278, 284, 285, 286, 299 /* LDST*_ABS_LO12_NC, the same */, 279,
+		280, 282, 283 /* branches */, 311, 312 /* GOT */, 314 /* PLT32 */ };
+	static const uint16_t arm[] = { 0, 1, 27, 28, 29 /* branches */, 3 /* REL32 */, 10, 30 /* Thumb branches */, 25,
+		26, 96 /* GOT */, 40 /* V4BX */, 42 /* PREL31 */, 45, 46, 49, 50 /* MOVW, MOVT PREL */ };
+	static const uint16_t riscv[] = { 0, 16, 17, 18, 19, 44, 45 /* branches and calls */, 20 /* GOT */, 23, 24,
+		25 /* PCREL */, 33, 34, 35, 36, 37, 38, 39, 40, 52, 53, 54, 55, 56 /* differences of labels */, 43,
+		51 /* ALIGN, RELAX */, 57 /* 32_PCREL */, 59 /* PLT32 */ };
 	const uint16_t *list = NULL;
 	size_t n = 0;
 
@@ -224,8 +214,7 @@ static bool check_relocations(reader *r, const sections *all, const section *s)
 	section of;
 
 	if (s->info >= all->n)
-		return fail(
-			r, "relocations of section %u, which does not exist", (unsigned)s->info);
+		return fail(r, "relocations of section %u, which does not exist", (unsigned)s->info);
 	of = get_section(r, all, s->info);
 	if (!(of.flags & SHF_ALLOC))
 		return true;
@@ -259,8 +248,7 @@ static bool check_symbols(reader *r, const sections *all, const section *s)
 	section strings;
 	bool good = true;
 
-	if (s->link >= all->n || s->entry < (r->wide ? 24u : 16u) || s->offset > r->n ||
-		s->size > r->n - s->offset)
+	if (s->link >= all->n || s->entry < (r->wide ? 24u : 16u) || s->offset > r->n || s->size > r->n - s->offset)
 		return fail(r, "the symbol table lies outside the file");
 	strings = get_section(r, all, s->link);
 	for (uint64_t i = 1; i < s->size / s->entry; i++) {
@@ -276,8 +264,7 @@ static bool check_symbols(reader *r, const sections *all, const section *s)
 		else if (where == SHN_COMMON)
 			good = fail(r, "common (writable) symbol '%s'", name);
 		else if (!own_symbol(r, name))
-			good = fail(
-				r, "global symbol '%s' does not start with '%s_'", name, r->prefix);
+			good = fail(r, "global symbol '%s' does not start with '%s_'", name, r->prefix);
 	}
 	return good;
 }
@@ -317,8 +304,7 @@ static uint64_t vfp_args(reader *r, uint64_t at, uint64_t end)
 		if (tag == TAG_COMPATIBILITY) {
 			uleb(r, &at, end);
 			skip_string(r, &at, end);
-		} else if (tag == TAG_CPU_RAW_NAME || tag == TAG_CPU_NAME ||
-			   (tag > TAG_COMPATIBILITY && tag % 2)) {
+		} else if (tag == TAG_CPU_RAW_NAME || tag == TAG_CPU_NAME || (tag > TAG_COMPATIBILITY && tag % 2)) {
 			skip_string(r, &at, end);
 		} else {
 			uint64_t v = uleb(r, &at, end);
@@ -366,11 +352,13 @@ static bool check_arm_attributes(reader *r, const section *s)
 bool vq_section_check(vq_diag *diag, const char *name)
 {
 	/* LLVM and linkers know these by name and make them code, writable or notes */
-	static const char *const others[] = { "text", "data", "bss", "sbss", "sdata", "tdata", "tbss", "init", "fini", "init_array",
-		"fini_array", "preinit_array", "ctors", "dtors", "eh_frame", "note", "ARM", "debug", "rel", "rela", "symtab", "strtab",
-		"shstrtab", "comment", "group", "dynamic", "got", "plt", "llvm", "gnu" };
+	static const char *const others[] = { "text", "data", "bss", "sbss", "sdata", "tdata", "tbss", "init", "fini",
+		"init_array", "fini_array", "preinit_array", "ctors", "dtors", "eh_frame", "note", "ARM", "debug",
+		"rel", "rela", "symtab", "strtab", "shstrtab", "comment", "group", "dynamic", "got", "plt", "llvm",
+		"gnu" };
 	size_t n = strlen(name), first;
-	bool good = n > 1 && name[0] == '.' && strspn(name + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n - 1;
+	bool good = n > 1 && name[0] == '.' &&
+		strspn(name + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == n - 1;
 
 	if (!good)
 		return vq_error(diag, "option -weights-section",
@@ -402,16 +390,15 @@ static bool check_protection(reader *r, const section *s)
 	for (at += 16; at + 12 <= end; at += 8 + (get32(r, at + 4) + 7) / 8 * 8)
 		if (get32(r, at) == feature)
 			return (get32(r, at + 8) & want) == want ||
-			       fail(r, ".note.gnu.property promises 0x%x, expected 0x%x",
-				       (unsigned)get32(r, at + 8), (unsigned)want);
+				fail(r, ".note.gnu.property promises 0x%x, expected 0x%x", (unsigned)get32(r, at + 8),
+					(unsigned)want);
 	return fail(r, ".note.gnu.property does not state the branch protection");
 }
 
-bool vq_elf_check(
-	const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag)
+bool vq_elf_check(const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag)
 {
-	reader r = {.p = elf, .n = bytes, .diag = diag, .t = t, .prefix = prefix};
-	sections all = {.table = 0};
+	reader r = { .p = elf, .n = bytes, .diag = diag, .t = t, .prefix = prefix };
+	sections all = { .table = 0 };
 	bool good, attributes = false, symbols = false, protected = false;
 
 	good = check_header(&r, &all);
@@ -465,8 +452,8 @@ static void put(unsigned char *p, uint64_t v, uint32_t bytes)
 
 bool vq_elf_place(const vq_target *t, void *elf, size_t bytes, const char *name, uint64_t at, vq_diag *diag)
 {
-	reader r = {.p = elf, .n = bytes, .diag = diag, .t = t};
-	sections all = {.table = 0};
+	reader r = { .p = elf, .n = bytes, .diag = diag, .t = t };
+	sections all = { .table = 0 };
 	const char *room = vq_elf_room(diag->arena, name);
 
 	if (!check_header(&r, &all))

@@ -14,8 +14,7 @@
  * violation is reported as vitqc's own fault (vq_bug). A damaged file is reported too and never
  * read past its end. The prefix has no trailing underscore.
  */
-bool vq_elf_check(
-	const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag);
+bool vq_elf_check(const vq_target *t, const char *prefix, const void *elf, size_t bytes, vq_diag *diag);
 
 /*
  * Weights may be larger than all else in memory, so LLVM does not see them: it makes a section without bytes of this name, and

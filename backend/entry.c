@@ -36,10 +36,7 @@ static vq_ll aligned(vq_codegen *c, vq_ll p, int64_t align)
 	return LLVMBuildICmp(c->b, LLVMIntEQ, low, vq_cword(c, 0), "");
 }
 
-static vq_ll and_all(vq_codegen *c, vq_ll a, vq_ll b)
-{
-	return a ? LLVMBuildAnd(c->b, a, b, "") : b;
-}
+static vq_ll and_all(vq_codegen *c, vq_ll a, vq_ll b) { return a ? LLVMBuildAnd(c->b, a, b, "") : b; }
 
 /* a field of env, or `otherwise` if env is NULL */
 static vq_ll env_field(entry *e, vq_ll env, LLVMTypeRef t, int64_t at, vq_ll otherwise)
@@ -69,7 +66,8 @@ static void cpuid(vq_codegen *c, int64_t leaf, vq_ll out[4])
 	LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(c->context, word4, 4, 0), in, 2, 0);
 	char text[] = "cpuid", constraint[] = "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}";
 	vq_ll arg[] = { vq_ci32(c, leaf), vq_ci32(c, 0) };
-	vq_ll f = LLVMGetInlineAsm(type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
+	vq_ll f = LLVMGetInlineAsm(
+		type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
 	vq_ll r = LLVMBuildCall2(c->b, type, f, arg, 2, "");
 
 	for (unsigned i = 0; i < 4; i++)
@@ -82,7 +80,8 @@ static vq_ll xcr0(vq_codegen *c)
 	LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(c->context, pair, 2, 0), &c->i32, 1, 0);
 	char text[] = "xgetbv", constraint[] = "={ax},={dx},{cx},~{dirflag},~{fpsr},~{flags}";
 	vq_ll arg = vq_ci32(c, 0);
-	vq_ll f = LLVMGetInlineAsm(type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
+	vq_ll f = LLVMGetInlineAsm(
+		type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
 
 	return LLVMBuildExtractValue(c->b, LLVMBuildCall2(c->b, type, f, &arg, 1, ""), 0, "");
 }
@@ -154,7 +153,8 @@ static vq_ll in_range(entry *e, const vq_index_check *k, vq_ll data, uint32_t r,
 	if (r == k->window.rank) {
 		vq_ll index = vq_load(c, t, vq_offset(c, data, vq_mul_const(c, offset, bytes)), (uint32_t)bytes);
 
-		return and_all(c, ok, LLVMBuildICmp(c->b, LLVMIntULT, index, LLVMConstInt(t, (uint64_t)k->limit, 0), ""));
+		return and_all(
+			c, ok, LLVMBuildICmp(c->b, LLVMIntULT, index, LLVMConstInt(t, (uint64_t)k->limit, 0), ""));
 	}
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, k->window.dim[r]), vq_cword(c, 1), &ok, 1);
 	offset = vq_add_word(c, offset, vq_mul_const(c, l.i, k->window.stride[r]));
@@ -194,15 +194,18 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	if (c->target->arch == VQ_ARCH_X86_64) { /* must run on any x86-64 to say that this one will not do */
 		static const char key[] = "target-cpu", features[] = "target-features", cpu[] = "x86-64";
 
-		LLVMRemoveStringAttributeAtIndex(e.f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, key, sizeof key - 1);
-		LLVMRemoveStringAttributeAtIndex(e.f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, features, sizeof features - 1);
+		LLVMRemoveStringAttributeAtIndex(
+			e.f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, key, sizeof key - 1);
+		LLVMRemoveStringAttributeAtIndex(
+			e.f, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, features, sizeof features - 1);
 		LLVMAddTargetDependentFunctionAttr(e.f, key, cpu);
 	}
 	c->function = e.f;
 	LLVMPositionBuilderAtEnd(c->b, LLVMAppendBasicBlockInContext(c->context, e.f, "entry"));
 	e.done = LLVMAppendBasicBlockInContext(c->context, e.f, "done");
 	for (int k = 0; k < 2; k++)
-		block[k] = LLVMBuildAlloca(c->b, LLVMArrayType2(c->ptr, k ? g->n_outputs : g->n_inputs), k ? "outputs" : "inputs");
+		block[k] = LLVMBuildAlloca(
+			c->b, LLVMArrayType2(c->ptr, k ? g->n_outputs : g->n_inputs), k ? "outputs" : "inputs");
 	workspace = LLVMGetParam(e.f, n);
 	bytes = LLVMGetParam(e.f, n + 1);
 	env = LLVMGetParam(e.f, n + 2);
@@ -224,7 +227,8 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	workers = env_field(&e, env, c->i32, w, vq_ci32(c, 1));
 	hwcap = env_field(&e, env, c->i32, w + 4, vq_ci32(c, 0));
 	require(&e, LLVMBuildICmp(c->b, LLVMIntULE, workers, vq_ci32(c, VITQ_MAX_WORKERS), ""), VITQ_E_ENV);
-	workers = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntEQ, workers, vq_ci32(c, 0), ""), vq_ci32(c, 1), workers, "");
+	workers = LLVMBuildSelect(
+		c->b, LLVMBuildICmp(c->b, LLVMIntEQ, workers, vq_ci32(c, 0), ""), vq_ci32(c, 1), workers, "");
 	if (w == 8)
 		workers = LLVMBuildZExt(c->b, workers, c->word, "");
 	need = LLVMBuildAdd(c->b, LLVMBuildMul(c->b, workers, vq_cword(c, (int64_t)p->scratch_bytes), ""),
@@ -234,8 +238,10 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	check_indices(&e);
 
 	for (uint32_t i = 0; i < n; i++)
-		vq_store_to(c, LLVMGetParam(e.f, i), i < g->n_inputs ? vq_offset_const(c, block[0], i * w)
-			: vq_offset_const(c, block[1], (i - g->n_inputs) * w), (uint32_t)w);
+		vq_store_to(c, LLVMGetParam(e.f, i),
+			i < g->n_inputs ? vq_offset_const(c, block[0], i * w)
+					: vq_offset_const(c, block[1], (i - g->n_inputs) * w),
+			(uint32_t)w);
 	arg[0] = block[0];
 	arg[1] = block[1];
 	arg[2] = workspace;
@@ -252,7 +258,10 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 
 /* ---- <prefix>_info ---- */
 
-typedef struct blob { unsigned char *data; uint32_t n; } blob;
+typedef struct blob {
+	unsigned char *data;
+	uint32_t n;
+} blob;
 
 /* little endian, as every target is */
 static void put(blob *b, uint32_t at, uint64_t v, uint32_t bytes)
@@ -274,8 +283,10 @@ static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o
 {
 	const vq_graph *g = p->g;
 	uint32_t n = g->n_inputs + g->n_outputs, tensors = sizeof(vitq_info);
-	const char *target = vq_arena_printf(p->arena, "%s %s %s", p->target->triple, p->target->cpu, p->target->features);
-	size_t room = tensors + n * sizeof(vitq_tensor_info) + strlen(target) + strlen(o->tool) + strlen(o->scheme) + 16;
+	const char *target = vq_arena_printf(
+		p->arena, "%s %s %s", p->target->triple, p->target->cpu, p->target->features);
+	size_t room = tensors + n * sizeof(vitq_tensor_info) + strlen(target) + strlen(o->tool) + strlen(o->scheme) +
+		16;
 	int64_t macs = 0, integer = 0;
 	blob b = { .n = tensors + n * (uint32_t)sizeof(vitq_tensor_info) };
 	vq_ll text, global;
@@ -319,7 +330,8 @@ static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o
 	LLVMSetAlignment(global, 8);
 }
 
-void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *suffix, vq_ll body, LLVMTypeRef body_type)
+void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *suffix, vq_ll body,
+	LLVMTypeRef body_type)
 {
 	const char *end = suffix ? vq_arena_printf(p->arena, "_%s", suffix) : "";
 

@@ -6,6 +6,7 @@
 
 #include VQ_RUNTIME_HEADER /* vitq_text: the text of runtime/vitq.h */
 
+/* clang-format off */
 /* words a parameter must not be called, C99, C11 and C++17, and our own parameters */
 static const char *const reserved[] = {
 	"workspace", "workspace_bytes", "env", "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
@@ -17,6 +18,7 @@ static const char *const reserved[] = {
 	"typedef", "typeid", "typename", "typeof", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while",
 	"xor", "xor_eq", "size_t", "int8_t", "int32_t", "int64_t", "uint8_t", "uint32_t", "vitq_env", "linux", "unix",
 };
+/* clang-format on */
 
 static bool taken(const char *name, const char *const *names, uint32_t n)
 {
@@ -53,7 +55,8 @@ static const char **port_names(const vq_plan *p)
 
 	for (uint32_t i = 0; i < n; i++) {
 		bool in = i < g->n_inputs;
-		const char *name = identifier(p->arena, in ? g->input[i].name : g->output[i - g->n_inputs].name, in ? "input" : "output");
+		const char *name = identifier(
+			p->arena, in ? g->input[i].name : g->output[i - g->n_inputs].name, in ? "input" : "output");
 		const char *unique = name;
 
 		for (uint32_t k = 2; taken(unique, names, i); k++)
@@ -66,8 +69,12 @@ static const char **port_names(const vq_plan *p)
 static const char *c_type(vq_elem e)
 {
 	static const char *const types[] = {
-		[VQ_F32] = "float", [VQ_I64] = "int64_t", [VQ_I32] = "int32_t",
-		[VQ_BOOL] = "uint8_t", [VQ_U8] = "uint8_t", [VQ_S8] = "int8_t",
+		[VQ_F32] = "float",
+		[VQ_I64] = "int64_t",
+		[VQ_I32] = "int32_t",
+		[VQ_BOOL] = "uint8_t",
+		[VQ_U8] = "uint8_t",
+		[VQ_S8] = "int8_t",
 	};
 
 	return types[e];
@@ -103,8 +110,8 @@ static const char *describe(const vq_plan *p, const char *name, const vq_port *p
 		dims = vq_arena_printf(p->arena, "%s%s%lld", dims, i ? "x" : "", (long long)t->dim[i]);
 	if (q && q->n == 1)
 		scale = vq_arena_printf(p->arena, ", value = (code - %d) * %.9g", q->zero[0], (double)q->scale[0]);
-	return vq_arena_printf(p->arena, " *   %-16s %s %s, row-major (\"%s\" in the model)%s\n", name, *dims ? dims : "one",
-		c_type(t->elem), harmless(p->arena, port->name), scale);
+	return vq_arena_printf(p->arena, " *   %-16s %s %s, row-major (\"%s\" in the model)%s\n", name,
+		*dims ? dims : "one", c_type(t->elem), harmless(p->arena, port->name), scale);
 }
 
 /* What one run function is called with. */
@@ -127,7 +134,8 @@ static texts texts_of(const vq_plan *p, const char *up, const char *end)
 		const vq_type *type = vq_type_of(g, port->value);
 
 		t.ports = vq_arena_printf(a, "%s%s", t.ports, describe(p, names[i], port));
-		t.params = vq_arena_printf(a, "%s%s%s *%s, ", t.params, in ? "const " : "", c_type(type->elem), names[i]);
+		t.params = vq_arena_printf(
+			a, "%s%s%s *%s, ", t.params, in ? "const " : "", c_type(type->elem), names[i]);
 		t.counts = vq_arena_printf(a, "%s#define %s_%s_COUNT%s %llu\n", t.counts, up, upper(a, names[i]), end,
 			(unsigned long long)vq_type_count(type));
 	}
@@ -139,8 +147,8 @@ static const char *workspace_text(const vq_plan *p, const char *up, const char *
 	return vq_arena_printf(p->arena,
 		"#define %s_WORKSPACE_BYTES%s %lluu /* one worker */\n"
 		"#define %s_WORKSPACE_BYTES_FOR%s(workers) (%lluu + (workers) * (size_t)%lluu)\n",
-		up, end, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, end, (unsigned long long)p->buffer_bytes,
-		(unsigned long long)p->scratch_bytes);
+		up, end, (unsigned long long)(p->buffer_bytes + p->scratch_bytes), up, end,
+		(unsigned long long)p->buffer_bytes, (unsigned long long)p->scratch_bytes);
 }
 
 /* The same network at another size: a function, facts and macros of its own. */
@@ -160,7 +168,8 @@ static const char *variant_text(const vq_plan *p, const vq_emit_options *o, cons
 		" */\n"
 		"int %s_run_%s(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n"
 		"extern const vitq_info %s_info_%s;\n\n",
-		workspace_text(p, up, end), t.counts, t.ports, up, end, up, o->prefix, o->prefix, suffix, t.params, o->prefix, suffix);
+		workspace_text(p, up, end), t.counts, t.ports, up, end, up, o->prefix, o->prefix, suffix, t.params,
+		o->prefix, suffix);
 }
 
 const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
@@ -170,7 +179,8 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 	texts t = texts_of(p, up, "");
 
 	if (stack_bytes)
-		stack = vq_arena_printf(a, "#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n",
+		stack = vq_arena_printf(a,
+			"#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n",
 			up, (unsigned long long)stack_bytes);
 
 	for (uint32_t i = 0; i < o->n_more; i++)
@@ -202,6 +212,8 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 		"extern const vitq_info %s_info;\n\n"
 		"%s"
 		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
-		o->tool, p->target->name, p->target->triple, p->target->cpu, *p->target->features ? p->target->features : "no extra features",
-		up, up, vitq_text, workspace_text(p, up, ""), up, stack, t.counts, t.ports, up, up, o->prefix, t.params, o->prefix, o->prefix, more);
+		o->tool, p->target->name, p->target->triple, p->target->cpu,
+		*p->target->features ? p->target->features : "no extra features", up, up, vitq_text,
+		workspace_text(p, up, ""), up, stack, t.counts, t.ports, up, up, o->prefix, t.params, o->prefix,
+		o->prefix, more);
 }

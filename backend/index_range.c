@@ -15,10 +15,7 @@ typedef struct range {
 
 static const range unknown = { 1, 0 };
 
-static bool known(range r)
-{
-	return r.lo <= r.hi;
-}
+static bool known(range r) { return r.lo <= r.hi; }
 
 static range make(double lo, double hi)
 {
@@ -95,24 +92,28 @@ static range of_node(const vq_graph *g, const range *of, const vq_node_info *n)
 	range a = n->n_in ? range_of(g, of, n->in[0]) : unknown, r;
 
 	switch (n->op) {
-	case VQ_OP_RESHAPE: case VQ_OP_EXPAND: case VQ_OP_TRANSPOSE: case VQ_OP_SLICE: case VQ_OP_VIEW:
-	case VQ_OP_REDUCE_MIN: case VQ_OP_REDUCE_MAX: case VQ_OP_GATHER:
-		return a;
-	case VQ_OP_CAST: /* toward 0 */
-		return integers && known(a) ? make(trunc(a.lo), trunc(a.hi)) : a;
-	case VQ_OP_PAD:
-		return both(a, make((double)n->attr.pad.value, (double)n->attr.pad.value));
-	case VQ_OP_WHERE:
-		return both(range_of(g, of, n->in[1]), range_of(g, of, n->in[2]));
+	case VQ_OP_RESHAPE:
+	case VQ_OP_EXPAND:
+	case VQ_OP_TRANSPOSE:
+	case VQ_OP_SLICE:
+	case VQ_OP_VIEW:
+	case VQ_OP_REDUCE_MIN:
+	case VQ_OP_REDUCE_MAX:
+	case VQ_OP_GATHER: return a;
+	case VQ_OP_CAST: /* toward 0 */ return integers && known(a) ? make(trunc(a.lo), trunc(a.hi)) : a;
+	case VQ_OP_PAD: return both(a, make((double)n->attr.pad.value, (double)n->attr.pad.value));
+	case VQ_OP_WHERE: return both(range_of(g, of, n->in[1]), range_of(g, of, n->in[2]));
 	case VQ_OP_CONCAT:
 		r = a;
 		for (uint32_t i = 1; i < n->n_in; i++)
 			r = both(r, range_of(g, of, n->in[i]));
 		return r;
-	case VQ_OP_ADD: case VQ_OP_SUB: case VQ_OP_MUL: case VQ_OP_MIN: case VQ_OP_MAX:
-		return integers ? of_binary(n->op, a, range_of(g, of, n->in[1])) : unknown;
-	default:
-		return unknown;
+	case VQ_OP_ADD:
+	case VQ_OP_SUB:
+	case VQ_OP_MUL:
+	case VQ_OP_MIN:
+	case VQ_OP_MAX: return integers ? of_binary(n->op, a, range_of(g, of, n->in[1])) : unknown;
+	default: return unknown;
 	}
 }
 

@@ -18,7 +18,7 @@ struct vq_exec {
 	vq_arena arena;
 	vq_diag *diag;
 	const vq_graph *g;
-	vq_plan plan; /* says which indices to check */
+	vq_plan plan;  /* says which indices to check */
 	void *weights; /* the block that holds the plan's */
 	LLVMOrcLLJITRef jit;
 	body_function *body;
@@ -56,7 +56,8 @@ static bool load(vq_exec *e, vq_codegen *c, LLVMTargetMachineRef machine)
 		LLVMDisposeMemoryBuffer(buffer);
 		return false;
 	}
-	if (!report(e->diag, "the JIT refused the object", LLVMOrcLLJITAddObjectFile(e->jit, LLVMOrcLLJITGetMainJITDylib(e->jit), buffer)))
+	if (!report(e->diag, "the JIT refused the object",
+		    LLVMOrcLLJITAddObjectFile(e->jit, LLVMOrcLLJITGetMainJITDylib(e->jit), buffer)))
 		return false;
 	if (!report(e->diag, "the JIT lost the code", LLVMOrcLLJITLookup(e->jit, &address, "body")))
 		return false;
@@ -110,7 +111,8 @@ static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_
 		c.jit = true;
 		ok = vq_module_build(&c, &e->plan, &options, g->diag);
 		if (ok && (LLVMVerifyModule(c.module, LLVMReturnStatusAction, &message) || c.unknown_intrinsic))
-			ok = vq_bug(g->diag, NULL, "the generated module is not valid: %s", c.unknown_intrinsic ? c.unknown_intrinsic : message);
+			ok = vq_bug(g->diag, NULL, "the generated module is not valid: %s",
+				c.unknown_intrinsic ? c.unknown_intrinsic : message);
 		LLVMDisposeMessage(message);
 		ok = ok && load(e, &c, machine);
 		vq_codegen_close(&c, machine);
@@ -129,7 +131,8 @@ typedef struct observation {
 	void *user;
 } observation;
 
-static void observed(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim, const void *data)
+static void observed(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim,
+	const void *data)
 {
 	const observation *o = user;
 
@@ -154,10 +157,11 @@ static bool indices_fit(const vq_exec *e, const void *const *in)
 			for (uint32_t r = k->window.rank; r-- > 0; rest /= k->window.dim[r])
 				at += rest % k->window.dim[r] * k->window.stride[r];
 			index = input->type.elem == VQ_I64 ? ((const int64_t *)in[input->index])[at]
-				: ((const int32_t *)in[input->index])[at];
+							   : ((const int32_t *)in[input->index])[at];
 			if (index < 0 || index >= k->limit)
-				return vq_error(e->diag, vq_where(e->g, k->node), "index %lld at position %lld is outside [0, %lld)",
-					(long long)index, (long long)j, (long long)k->limit);
+				return vq_error(e->diag, vq_where(e->g, k->node),
+					"index %lld at position %lld is outside [0, %lld)", (long long)index,
+					(long long)j, (long long)k->limit);
 		}
 	}
 	return true;

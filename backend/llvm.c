@@ -10,10 +10,7 @@
 
 static vq_fatal_handler *fatal_handler;
 
-void vq_set_fatal_handler(vq_fatal_handler *handler)
-{
-	fatal_handler = handler;
-}
+void vq_set_fatal_handler(vq_fatal_handler *handler) { fatal_handler = handler; }
 
 /* reached only through a fault of ours: every operator, CPU and feature that gets here was checked */
 static void fatal(const char *reason)
@@ -78,7 +75,8 @@ static LLVMTargetMachineRef create_machine(LLVMTargetRef target, const vq_target
 {
 	LLVMRelocMode reloc = t->pic ? LLVMRelocPIC : LLVMRelocStatic;
 #if LLVM_VERSION_MAJOR < 18 /* no way to give the ABI but the module flag, which is set below */
-	return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
+	return LLVMCreateTargetMachine(
+		target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
 #else
 	LLVMTargetMachineOptionsRef options = LLVMCreateTargetMachineOptions();
 	LLVMTargetMachineRef machine;
@@ -126,7 +124,8 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 
 	context = LLVMContextCreate();
 	LLVMContextSetDiagnosticHandler(context, ignore, NULL);
-	module = LLVMModuleCreateWithNameInContext("vitqc", context); /* the module's name reaches the object: no path, no model */
+	module = LLVMModuleCreateWithNameInContext(
+		"vitqc", context); /* the module's name reaches the object: no path, no model */
 	LLVMSetSourceFileName(module, "vitqc", 5);
 	LLVMSetTarget(module, t->triple);
 	layout = LLVMCreateTargetDataLayout(machine);
@@ -137,7 +136,8 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 	if (t->pic)
 		module_flag(context, module, "PIC Level", 2);
 	if (t->arch == VQ_ARCH_RISCV64)
-		module_flag(context, module, "SmallDataLimit", 0); /* older LLVMs put small constants into a writable section */
+		module_flag(context, module, "SmallDataLimit",
+			0); /* older LLVMs put small constants into a writable section */
 	protect(context, module, t);
 	if (t->abi)
 		LLVMAddModuleFlag(module, LLVMModuleFlagBehaviorError, "target-abi", 10,

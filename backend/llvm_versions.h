@@ -27,15 +27,13 @@ static inline LLVMValueRef LLVMConstArray2(LLVMTypeRef element, LLVMValueRef *va
 /* without it nothing may contract: plain float objects do without fused multiply-add */
 enum { LLVMFastMathAllowContract = 1 << 5 };
 
-static inline void LLVMSetFastMathFlags(LLVMValueRef instruction, unsigned flags)
-{
-	(void)instruction, (void)flags;
-}
+static inline void LLVMSetFastMathFlags(LLVMValueRef instruction, unsigned flags) { (void)instruction, (void)flags; }
 #endif
 
 #if LLVM_VERSION_MAJOR < 19
 /* the length is an unsigned: weights of 4 GiB and more are refused by vq_module_build */
-static inline LLVMValueRef LLVMConstStringInContext2(LLVMContextRef context, const char *text, size_t length, LLVMBool no_nul)
+static inline LLVMValueRef LLVMConstStringInContext2(
+	LLVMContextRef context, const char *text, size_t length, LLVMBool no_nul)
 {
 	return LLVMConstStringInContext(context, text, (unsigned)length, no_nul);
 }

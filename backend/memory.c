@@ -10,10 +10,7 @@
 
 enum { ALIGN = 64 }; /* a cache line; also the widest vector */
 
-static bool together(const vq_buffer *a, const vq_buffer *b)
-{
-	return a->first <= b->last && b->first <= a->last;
-}
+static bool together(const vq_buffer *a, const vq_buffer *b) { return a->first <= b->last && b->first <= a->last; }
 
 /* insertion sort of placed ids by offset keeps the scan below simple; graphs have hundreds of buffers */
 static void place(vq_plan *p, uint32_t *placed, uint32_t n, uint32_t id)

@@ -9,12 +9,12 @@
 
 typedef struct module {
 	vq_codegen *c;
-	const vq_plan *p;        /* of the first size; those of o->more follow, with the same kernels and weights */
+	const vq_plan *p; /* of the first size; those of o->more follow, with the same kernels and weights */
 	const vq_emit_options *o;
 	vq_arena *a;
-	LLVMTypeRef task_type;   /* void(ptr, i32, i32) */
-	LLVMTypeRef pair_type;   /* what step() takes: env, tasks, kernel, args */
-	vq_ll *kernel;           /* by kernel number */
+	LLVMTypeRef task_type; /* void(ptr, i32, i32) */
+	LLVMTypeRef pair_type; /* what step() takes: env, tasks, kernel, args */
+	vq_ll *kernel;         /* by kernel number */
 	vq_ll weights, step, body;
 } module;
 
@@ -35,10 +35,7 @@ static vq_ll load_pointer(vq_codegen *c, vq_ll from, int64_t bytes)
 	return vq_load(c, c->ptr, vq_offset_const(c, from, bytes), LLVMGetIntTypeWidth(c->word) / 8);
 }
 
-static int64_t word_bytes(const vq_codegen *c)
-{
-	return LLVMGetIntTypeWidth(c->word) / 8;
-}
+static int64_t word_bytes(const vq_codegen *c) { return LLVMGetIntTypeWidth(c->word) / 8; }
 
 static vq_ll to_word(vq_codegen *c, vq_ll v)
 {
@@ -47,22 +44,21 @@ static vq_ll to_word(vq_codegen *c, vq_ll v)
 
 /* ---- kernels ---- */
 
+/* clang-format off */
 static const char *const kinds[] = {
 	[VQ_KERNEL_GEMM] = "gemm", [VQ_KERNEL_ATTENTION] = "attention", [VQ_KERNEL_PACK] = "pack",
 	[VQ_KERNEL_LAYERNORM] = "layernorm", [VQ_KERNEL_SOFTMAX] = "softmax", [VQ_KERNEL_ELEMENTWISE] = "elementwise",
 	[VQ_KERNEL_REDUCE] = "reduce", [VQ_KERNEL_GATHER] = "gather", [VQ_KERNEL_ROWQUANT] = "rowquant",
 };
+/* clang-format on */
 
-const char *vq_kernel_kind_name(const vq_kernel *k)
-{
-	return kinds[k->kind];
-}
+const char *vq_kernel_kind_name(const vq_kernel *k) { return kinds[k->kind]; }
 
 const char *vq_kernel_symbol(vq_arena *a, const vq_plan *p, uint32_t kernel)
 {
 	const vq_kernel *k = &p->kernel[kernel];
-	bool f32 = (k->kind == VQ_KERNEL_GEMM && k->u.gemm.f32) || (k->kind == VQ_KERNEL_ATTENTION && k->u.attention.f32) ||
-		(k->kind == VQ_KERNEL_PACK && k->u.pack.f32);
+	bool f32 = (k->kind == VQ_KERNEL_GEMM && k->u.gemm.f32) ||
+		(k->kind == VQ_KERNEL_ATTENTION && k->u.attention.f32) || (k->kind == VQ_KERNEL_PACK && k->u.pack.f32);
 	bool product = k->kind == VQ_KERNEL_GEMM || k->kind == VQ_KERNEL_ATTENTION || k->kind == VQ_KERNEL_PACK;
 
 	return vq_arena_printf(a, "%s%s_%u", kinds[k->kind], !product ? "" : f32 ? "_f32" : "_s8", kernel);
@@ -83,33 +79,15 @@ static void load_scalars(vq_codegen *c, const vq_epilogue *e, const vq_kernel_ar
 void vq_build_kernel(vq_codegen *c, const vq_kernel *k, vq_kernel_args *a)
 {
 	switch (k->kind) {
-	case VQ_KERNEL_GEMM:
-		vq_build_gemm(c, &k->u.gemm, a);
-		break;
-	case VQ_KERNEL_ATTENTION:
-		vq_build_attention(c, &k->u.attention, a);
-		break;
-	case VQ_KERNEL_PACK:
-		vq_build_pack(c, &k->u.pack, a);
-		break;
-	case VQ_KERNEL_LAYERNORM:
-		vq_build_layernorm(c, &k->u.layernorm, a);
-		break;
-	case VQ_KERNEL_SOFTMAX:
-		vq_build_softmax(c, &k->u.softmax, a);
-		break;
-	case VQ_KERNEL_ELEMENTWISE:
-		vq_build_elementwise(c, &k->u.elementwise, a);
-		break;
-	case VQ_KERNEL_REDUCE:
-		vq_build_reduce(c, &k->u.reduce, a);
-		break;
-	case VQ_KERNEL_GATHER:
-		vq_build_gather(c, &k->u.gather, a);
-		break;
-	case VQ_KERNEL_ROWQUANT:
-		vq_build_rowquant(c, &k->u.rowquant, a);
-		break;
+	case VQ_KERNEL_GEMM: vq_build_gemm(c, &k->u.gemm, a); break;
+	case VQ_KERNEL_ATTENTION: vq_build_attention(c, &k->u.attention, a); break;
+	case VQ_KERNEL_PACK: vq_build_pack(c, &k->u.pack, a); break;
+	case VQ_KERNEL_LAYERNORM: vq_build_layernorm(c, &k->u.layernorm, a); break;
+	case VQ_KERNEL_SOFTMAX: vq_build_softmax(c, &k->u.softmax, a); break;
+	case VQ_KERNEL_ELEMENTWISE: vq_build_elementwise(c, &k->u.elementwise, a); break;
+	case VQ_KERNEL_REDUCE: vq_build_reduce(c, &k->u.reduce, a); break;
+	case VQ_KERNEL_GATHER: vq_build_gather(c, &k->u.gather, a); break;
+	case VQ_KERNEL_ROWQUANT: vq_build_rowquant(c, &k->u.rowquant, a); break;
 	}
 }
 
@@ -193,8 +171,8 @@ static void build_step(module *m)
 
 typedef struct body {
 	const vq_plan *p;
-	vq_ll in, out, workspace, env;  /* parameters */
-	vq_ll args;                     /* the argument block on the stack */
+	vq_ll in, out, workspace, env; /* parameters */
+	vq_ll args;                    /* the argument block on the stack */
 	vq_ll scratch;
 } body;
 
@@ -207,12 +185,10 @@ static vq_ll pointer(module *m, const body *f, const vq_ref *r)
 		return vq_offset_const(c, load_pointer(c, f->in, r->index * word_bytes(c)), (int64_t)r->offset);
 	case VQ_REF_OUTPUT:
 		return vq_offset_const(c, load_pointer(c, f->out, r->index * word_bytes(c)), (int64_t)r->offset);
-	case VQ_REF_WEIGHT:
-		return vq_offset_const(c, m->weights, (int64_t)r->offset);
+	case VQ_REF_WEIGHT: return vq_offset_const(c, m->weights, (int64_t)r->offset);
 	case VQ_REF_BUFFER:
 		return vq_offset_const(c, f->workspace, (int64_t)(f->p->buffer[r->index].offset + r->offset));
-	case VQ_REF_NONE:
-		break;
+	case VQ_REF_NONE: break;
 	}
 	return LLVMConstNull(c->ptr);
 }
@@ -240,7 +216,8 @@ static vq_ll weights(module *m)
 	if (c->jit)
 		return LLVMConstIntToPtr(LLVMConstInt(c->word, (uintptr_t)p->weights, 0), c->ptr);
 	if (!c->weights_apart) {
-		g = constant(m, "weights", p->weight_bytes ? (const char *)p->weights : "", p->weight_bytes ? p->weight_bytes : 1, 64);
+		g = constant(m, "weights", p->weight_bytes ? (const char *)p->weights : "",
+			p->weight_bytes ? p->weight_bytes : 1, 64);
 		if (m->o->weights_section)
 			LLVMSetSection(g, m->o->weights_section);
 		return g;
@@ -321,12 +298,16 @@ bool vq_module_build(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, 
 	module m = { .c = c, .p = p, .o = o, .a = p->arena };
 
 	if (LLVM_VERSION_MAJOR < 19 && p->weight_bytes >> 32)
-		return vq_error(diag, NULL, "weights of %llu bytes, with LLVM %s at most 4 GiB: build vitqc with LLVM 19 or later",
+		return vq_error(diag, NULL,
+			"weights of %llu bytes, with LLVM %s at most 4 GiB: build vitqc with LLVM 19 or later",
 			(unsigned long long)p->weight_bytes, vq_llvm_version());
 	for (uint32_t i = 0; i <= o->n_more; i++)
-		if ((p[i].buffer_bytes + p[i].scratch_bytes * 64) >> (word_bytes(c) == 4 ? 31 : 62) || p[i].weight_bytes >> (word_bytes(c) == 4 ? 31 : 62))
-			return vq_error(diag, NULL, "the model does not fit the address space of %s: weights %llu bytes, workspace %llu bytes",
-				p[i].target->name, (unsigned long long)p[i].weight_bytes, (unsigned long long)p[i].buffer_bytes);
+		if ((p[i].buffer_bytes + p[i].scratch_bytes * 64) >> (word_bytes(c) == 4 ? 31 : 62) ||
+			p[i].weight_bytes >> (word_bytes(c) == 4 ? 31 : 62))
+			return vq_error(diag, NULL,
+				"the model does not fit the address space of %s: weights %llu bytes, workspace %llu bytes",
+				p[i].target->name, (unsigned long long)p[i].weight_bytes,
+				(unsigned long long)p[i].buffer_bytes);
 	m.task_type = LLVMFunctionType(c->void_, param, 3, 0);
 	m.kernel = VQ_ARRAY(p->arena, p->n_kernels, vq_ll);
 	m.weights = weights(&m);

@@ -4,7 +4,6 @@
 
 #include "backend/codegen.h"
 
-
 /* "gemm": the kind of a kernel, for reports */
 const char *vq_kernel_kind_name(const vq_kernel *k);
 /* "gemm_s8_3": the kernel's local symbol; in a */
@@ -14,7 +13,8 @@ const char *vq_kernel_symbol(vq_arena *a, const vq_plan *p, uint32_t kernel);
  * <prefix>_run, which checks its arguments and calls body(inputs, outputs, workspace, env), and <prefix>_info; with
  * a suffix (NULL: none) the same of another size. backend/entry.c
  */
-void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *suffix, LLVMValueRef body, LLVMTypeRef body_type);
+void vq_build_entry(vq_codegen *c, const vq_plan *p, const vq_emit_options *o, const char *suffix, LLVMValueRef body,
+	LLVMTypeRef body_type);
 
 /* Text of the generated header; in p's arena. backend/header.c */
 const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes);

@@ -42,7 +42,10 @@ static vq_ll restore_order(vq_codegen *c, vq_ll v)
 /* s32 to s16 with saturation, both operands' lanes interleaved by 128 bit; width: lanes of an operand */
 static vq_ll pack_words(vq_codegen *c, uint32_t width, vq_ll a, vq_ll b)
 {
-	return pack_pair(c, width == 16 ? "llvm.x86.avx512.packssdw.512" : width == 8 ? "llvm.x86.avx2.packssdw" : "llvm.x86.sse2.packssdw.128",
+	return pack_pair(c,
+		width == 16          ? "llvm.x86.avx512.packssdw.512"
+			: width == 8 ? "llvm.x86.avx2.packssdw"
+				     : "llvm.x86.sse2.packssdw.128",
 		a, b);
 }
 
@@ -107,7 +110,8 @@ uint32_t vq_narrow_vectors(vq_codegen *c, vq_ll *codes, uint32_t n, bool u8)
 	for (uint32_t i = 0; i < all / (4 * width); i++) {
 		bytes[i] = pack_x86(c, codes, 4 * i, width);
 		if (u8)
-			bytes[i] = LLVMBuildXor(c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
+			bytes[i] = LLVMBuildXor(
+				c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
 	}
 	n = all / (4 * width);
 	for (uint32_t i = 0; i < n; i++)
@@ -129,7 +133,8 @@ static vq_ll convert(vq_codegen *c, vq_ll v)
 
 		return vq_intrinsic(c, "llvm.x86.avx512.mask.cvtps2dq.512", NULL, 0, arg, 4);
 	}
-	return vq_intrinsic(c, vq_lanes_of(v) == 8 ? "llvm.x86.avx.cvt.ps2dq.256" : "llvm.x86.sse2.cvtps2dq", NULL, 0, &v, 1);
+	return vq_intrinsic(
+		c, vq_lanes_of(v) == 8 ? "llvm.x86.avx.cvt.ps2dq.256" : "llvm.x86.sse2.cvtps2dq", NULL, 0, &v, 1);
 }
 
 /* whether codes are shifted to 0..255 together with the zero point, and saturate there */
@@ -157,7 +162,8 @@ static vq_ll shift(vq_codegen *c, vq_ll v, const vq_epilogue *e)
 static vq_ll clamp_side(vq_codegen *c, vq_ll v, LLVMIntPredicate keep, int32_t k)
 {
 	LLVMTypeRef t = LLVMTypeOf(v);
-	vq_ll bound = vq_splat(c, LLVMConstInt(LLVMGetElementType(t), (unsigned long long)(int64_t)k, 1), vq_lanes_of(v));
+	vq_ll bound = vq_splat(
+		c, LLVMConstInt(LLVMGetElementType(t), (unsigned long long)(int64_t)k, 1), vq_lanes_of(v));
 
 	return LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, keep, v, bound, ""), v, bound, "");
 }
@@ -221,13 +227,14 @@ static uint32_t saturating_width(const vq_codegen *c, uint32_t lanes, uint32_t a
 
 uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilogue *e)
 {
-	uint32_t lanes = vq_lanes_of(v[0]), all = n * lanes, width = e->bounded ? saturating_width(c, lanes, all, e->zero) : 0;
+	uint32_t lanes = vq_lanes_of(v[0]), all = n * lanes,
+		 width = e->bounded ? saturating_width(c, lanes, all, e->zero) : 0;
 	vq_ll bytes[MOST_PACKS];
 
 	if (!width) {
 		for (uint32_t i = 0; i < n; i++)
 			v[i] = e->scalars ? vq_quantize_shared(c, v[i], e->bounded)
-				: vq_quantize(c, v[i], e->lo, e->hi, e->zero, e->bounded);
+					  : vq_quantize(c, v[i], e->lo, e->hi, e->zero, e->bounded);
 		return vq_narrow_vectors(c, v, n, e->store == VQ_STORE_U8);
 	}
 	n = all / (4 * width);
@@ -235,7 +242,8 @@ uint32_t vq_quantize_vectors(vq_codegen *c, vq_ll *v, uint32_t n, const vq_epilo
 	for (uint32_t i = 0; i < n; i++) {
 		bytes[i] = saturate(c, v, 4 * i, width, e);
 		if (e->store == VQ_STORE_U8 && !packs_unsigned(c, e))
-			bytes[i] = LLVMBuildXor(c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
+			bytes[i] = LLVMBuildXor(
+				c->b, bytes[i], vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), 4 * width), "");
 	}
 	for (uint32_t i = 0; i < n; i++)
 		v[i] = bytes[i];

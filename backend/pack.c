@@ -17,7 +17,8 @@ static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
 
 		while (cap < need)
 			cap += cap / 2;
-		p->weights = vq_resize(p->weights, cap); /* in place, or by moving pages: large models fit in memory once */
+		p->weights = vq_resize(
+			p->weights, cap); /* in place, or by moving pages: large models fit in memory once */
 		p->cap_weights = cap;
 	}
 	memset(p->weights + p->weight_bytes, 0, need - p->weight_bytes);
@@ -59,10 +60,7 @@ vq_ref vq_pack_bytes(vq_plan *p, const void *data, uint64_t bytes)
 	return settle(p, ref, before);
 }
 
-static uint64_t round_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
 
 vq_ref vq_pack_weights_s8(vq_plan *p, const vq_tile *t, const int8_t *w, uint32_t n, uint32_t k, int64_t *sums)
 {

@@ -20,22 +20,15 @@ bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what)
 const vq_epilogue *vq_kernel_epilogue(const vq_kernel *k)
 {
 	switch (k->kind) {
-	case VQ_KERNEL_GEMM:
-		return &k->u.gemm.epilogue;
-	case VQ_KERNEL_ATTENTION:
-		return &k->u.attention.epilogue;
-	case VQ_KERNEL_LAYERNORM:
-		return &k->u.layernorm.epilogue;
-	case VQ_KERNEL_SOFTMAX:
-		return &k->u.softmax.epilogue;
-	case VQ_KERNEL_ELEMENTWISE:
-		return &k->u.elementwise.epilogue;
-	case VQ_KERNEL_REDUCE:
-		return &k->u.reduce.epilogue;
+	case VQ_KERNEL_GEMM: return &k->u.gemm.epilogue;
+	case VQ_KERNEL_ATTENTION: return &k->u.attention.epilogue;
+	case VQ_KERNEL_LAYERNORM: return &k->u.layernorm.epilogue;
+	case VQ_KERNEL_SOFTMAX: return &k->u.softmax.epilogue;
+	case VQ_KERNEL_ELEMENTWISE: return &k->u.elementwise.epilogue;
+	case VQ_KERNEL_REDUCE: return &k->u.reduce.epilogue;
 	case VQ_KERNEL_PACK:
 	case VQ_KERNEL_GATHER:
-	case VQ_KERNEL_ROWQUANT:
-		break;
+	case VQ_KERNEL_ROWQUANT: break;
 	}
 	return NULL;
 }
@@ -43,7 +36,10 @@ const vq_epilogue *vq_kernel_epilogue(const vq_kernel *k)
 void vq_planner_share(vq_planner *s, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
 {
 	vq_store_scalars scalars = {
-		.inv = e->inv, .low = (float)(e->lo - e->zero), .high = (float)(e->hi - e->zero), .zero = e->zero,
+		.inv = e->inv,
+		.low = (float)(e->lo - e->zero),
+		.high = (float)(e->hi - e->zero),
+		.zero = e->zero,
 	};
 
 	if ((e->store != VQ_STORE_S8 && e->store != VQ_STORE_U8) || (!e->scaled && !e->zero))
@@ -169,12 +165,8 @@ vq_home vq_planner_home(vq_planner *s, vq_value v)
 		return *h;
 	h->set = true;
 	switch (info->def) {
-	case VQ_DEF_INPUT:
-		h->ref = (vq_ref){ .kind = VQ_REF_INPUT, .index = info->index };
-		break;
-	case VQ_DEF_CONST:
-		h->ref = vq_pack_bytes(s->p, info->data, vq_type_bytes(&info->type));
-		break;
+	case VQ_DEF_INPUT: h->ref = (vq_ref){ .kind = VQ_REF_INPUT, .index = info->index }; break;
+	case VQ_DEF_CONST: h->ref = vq_pack_bytes(s->p, info->data, vq_type_bytes(&info->type)); break;
 	default:
 		if (vq_def_op(s->g, v) == VQ_OP_DEQUANTIZE) {
 			const float *data = vq_planner_const_f32(s, v, &n);
@@ -280,36 +272,24 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	vq_op op = vq_op_of(s->g, group->node[0]);
 
 	switch (op) {
-	case VQ_OP_LINEAR:
-		return vq_plan_linear(s, group);
-	case VQ_OP_LINEAR_DYNAMIC:
-		return vq_plan_linear_dynamic(s, group);
-	case VQ_OP_QUANTIZE_DYNAMIC:
-		return vq_plan_quantize_dynamic(s, group);
-	case VQ_OP_MATMUL:
-		return vq_plan_matmul(s, group);
+	case VQ_OP_LINEAR: return vq_plan_linear(s, group);
+	case VQ_OP_LINEAR_DYNAMIC: return vq_plan_linear_dynamic(s, group);
+	case VQ_OP_QUANTIZE_DYNAMIC: return vq_plan_quantize_dynamic(s, group);
+	case VQ_OP_MATMUL: return vq_plan_matmul(s, group);
 	case VQ_OP_ATTENTION:
-	case VQ_OP_ATTENTION_DYNAMIC:
-		return vq_plan_attention(s, group);
-	case VQ_OP_LAYERNORM:
-		return vq_plan_layernorm(s, group);
-	case VQ_OP_SOFTMAX:
-		return vq_plan_softmax(s, group);
+	case VQ_OP_ATTENTION_DYNAMIC: return vq_plan_attention(s, group);
+	case VQ_OP_LAYERNORM: return vq_plan_layernorm(s, group);
+	case VQ_OP_SOFTMAX: return vq_plan_softmax(s, group);
 	case VQ_OP_REDUCE_SUM:
 	case VQ_OP_REDUCE_MEAN:
 	case VQ_OP_REDUCE_MAX:
 	case VQ_OP_REDUCE_MIN:
-	case VQ_OP_REDUCE_PROD:
-		return vq_plan_reduce(s, group);
-	case VQ_OP_GATHER:
-		return vq_plan_gather(s, group);
-	case VQ_OP_CONCAT:
-		return vq_plan_concat(s, group);
-	case VQ_OP_PAD:
-		return vq_plan_pad(s, group);
+	case VQ_OP_REDUCE_PROD: return vq_plan_reduce(s, group);
+	case VQ_OP_GATHER: return vq_plan_gather(s, group);
+	case VQ_OP_CONCAT: return vq_plan_concat(s, group);
+	case VQ_OP_PAD: return vq_plan_pad(s, group);
 	case VQ_OP_QUANTIZE:
-	case VQ_OP_DEQUANTIZE:
-		return vq_plan_elementwise(s, group);
+	case VQ_OP_DEQUANTIZE: return vq_plan_elementwise(s, group);
 	case VQ_OP_CONV:
 		return vq_planner_refuse(s, group->node[0],
 			"a convolution whose weights are not constant, or with more than 64 groups of several channels or 64 taps");
@@ -371,8 +351,10 @@ static void choose_encodings(vq_planner *s)
 			fit[vq_window_find(g, g->node[i].in[0], NULL, NULL).root.id]++;
 	}
 	for (uint32_t v = 1; v < g->n_values; v++)
-		s->u8[v] = (g->value[v].type.quant || vq_def_op(g, (vq_value){ v }) == VQ_OP_QUANTIZE_DYNAMIC) && g->value[v].def == VQ_DEF_NODE && fit[v] && fit[v] == s->left[v] &&
-			vq_def_op(g, (vq_value){ v }) != VQ_OP_CONCAT && vq_def_op(g, (vq_value){ v }) != VQ_OP_GATHER &&
+		s->u8[v] = (g->value[v].type.quant || vq_def_op(g, (vq_value){ v }) == VQ_OP_QUANTIZE_DYNAMIC) &&
+			g->value[v].def == VQ_DEF_NODE && fit[v] && fit[v] == s->left[v] &&
+			vq_def_op(g, (vq_value){ v }) != VQ_OP_CONCAT &&
+			vq_def_op(g, (vq_value){ v }) != VQ_OP_GATHER &&
 			vq_ops[vq_def_op(g, (vq_value){ v })].class_ != VQ_CLASS_MOVE;
 }
 
@@ -383,12 +365,16 @@ static void count_readers(vq_planner *s)
 
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		for (uint32_t j = 0; vq_ops[g->node[i].op].class_ != VQ_CLASS_MOVE || g->node[i].op == VQ_OP_CONCAT ||
-			g->node[i].op == VQ_OP_GATHER ? j < g->node[i].n_in : false; j++)
+					g->node[i].op == VQ_OP_GATHER
+				? j < g->node[i].n_in
+				: false;
+			j++)
 			s->left[vq_window_find(g, g->node[i].in[j], NULL, NULL).root.id]++;
-	for (uint32_t i = 1; i < g->n_nodes; i++) /* a movement node that is its own root is a reader of its operand's root */
+	for (uint32_t i = 1; i < g->n_nodes;
+		i++) /* a movement node that is its own root is a reader of its operand's root */
 		if (vq_ops[g->node[i].op].class_ == VQ_CLASS_MOVE &&
-			vq_same(vq_window_find(g, g->node[i].out, NULL, NULL).root, g->node[i].out) && g->node[i].op != VQ_OP_CONCAT &&
-			g->node[i].op != VQ_OP_GATHER)
+			vq_same(vq_window_find(g, g->node[i].out, NULL, NULL).root, g->node[i].out) &&
+			g->node[i].op != VQ_OP_CONCAT && g->node[i].op != VQ_OP_GATHER)
 			s->left[vq_window_find(g, g->node[i].in[0], NULL, NULL).root.id]++;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		s->left[vq_window_find(g, g->output[i].value, NULL, NULL).root.id]++;
@@ -420,12 +406,15 @@ static bool fits_target(const vq_plan *p)
 		const vq_type *t = vq_type_of(g, port->value);
 
 		if (vq_type_bytes(t) >= most)
-			return vq_error(g->diag, NULL, "%s '%s' has %llu bytes, expected less than 2^31 for a 32-bit target",
+			return vq_error(g->diag, NULL,
+				"%s '%s' has %llu bytes, expected less than 2^31 for a 32-bit target",
 				i < g->n_inputs ? "input" : "output", port->name, (unsigned long long)vq_type_bytes(t));
 	}
 	if (p->buffer_bytes + p->scratch_bytes >= most || p->weight_bytes >= most)
-		return vq_error(g->diag, NULL, "it needs %llu bytes of workspace and %llu of weights, expected less than 2^31 of each"
-			" for a 32-bit target", (unsigned long long)(p->buffer_bytes + p->scratch_bytes), (unsigned long long)p->weight_bytes);
+		return vq_error(g->diag, NULL,
+			"it needs %llu bytes of workspace and %llu of weights, expected less than 2^31 of each"
+			" for a 32-bit target",
+			(unsigned long long)(p->buffer_bytes + p->scratch_bytes), (unsigned long long)p->weight_bytes);
 	return true;
 }
 
@@ -474,14 +463,15 @@ static bool plan_graph(vq_plan *p, const vq_value *watched, uint32_t n, bool all
 	return fits_target(p);
 }
 
-bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict, const vq_value *watched, uint32_t n,
-	bool all)
+bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict,
+	const vq_value *watched, uint32_t n, bool all)
 {
 	*p = (vq_plan){ .arena = arena, .g = g, .target = t, .strict = strict };
 	return plan_graph(p, watched, n, all);
 }
 
-bool vq_plan_make_all(vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t, bool strict, bool all)
+bool vq_plan_make_all(
+	vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t, bool strict, bool all)
 {
 	bool ok = true;
 	uint32_t last = 0;

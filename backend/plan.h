@@ -21,7 +21,7 @@ typedef struct vq_ref {
 typedef struct vq_buffer {
 	uint64_t bytes;
 	uint32_t first, last;
-	uint64_t offset;   /* in the workspace, by the memory planner */
+	uint64_t offset; /* in the workspace, by the memory planner */
 } vq_buffer;
 
 enum { VQ_MAX_ARGS = 16, VQ_MAX_EXTRAS = 6, VQ_MAX_EOPS = 12 };
@@ -35,11 +35,11 @@ enum { VQ_MAX_ARGS = 16, VQ_MAX_EXTRAS = 6, VQ_MAX_EOPS = 12 };
 typedef enum vq_extra_index { VQ_X_FULL, VQ_X_COLUMN, VQ_X_SCALAR, VQ_X_STRIDED } vq_extra_index;
 
 typedef struct vq_extra {
-	vq_elem elem;              /* VQ_F32, or VQ_S8/VQ_U8/VQ_I32… converted on load */
+	vq_elem elem; /* VQ_F32, or VQ_S8/VQ_U8/VQ_I32… converted on load */
 	vq_extra_index index;
-	bool codes;                /* VQ_S8 with scale: loaded as float(code - zero) * scale */
-	bool stored_u8;            /* codes are stored ^ 0x80 */
-	bool sanitize;             /* may hold NaN from the caller: v == v ? v : 0 */
+	bool codes;     /* VQ_S8 with scale: loaded as float(code - zero) * scale */
+	bool stored_u8; /* codes are stored ^ 0x80 */
+	bool sanitize;  /* may hold NaN from the caller: v == v ? v : 0 */
 	float scale;
 	int32_t zero;
 	int64_t stride[VQ_MAX_RANK]; /* STRIDED: elements per iteration dimension; 0 repeats */
@@ -47,27 +47,33 @@ typedef struct vq_extra {
 
 /* v = op(v), v = op(v, extra) or v = op(extra, v) on f32. op is any f32 ELT operator of ops.def. */
 typedef struct vq_eop {
-	uint8_t op;       /* vq_op; VQ_OP_NONE changes nothing (before a flush) */
-	int8_t extra;     /* index of the second operand in vq_epilogue.extra; -1: unary; -2: the immediate */
-	uint8_t swapped;  /* v is the second operand */
-	uint8_t third;    /* where: index + 1 of the else operand */
+	uint8_t op;      /* vq_op; VQ_OP_NONE changes nothing (before a flush) */
+	int8_t extra;    /* index of the second operand in vq_epilogue.extra; -1: unary; -2: the immediate */
+	uint8_t swapped; /* v is the second operand */
+	uint8_t third;   /* where: index + 1 of the else operand */
 	float imm;
-	uint8_t flush;    /* the operator's f32 result is flushed (it was an f32 value of the graph) */
+	uint8_t flush; /* the operator's f32 result is flushed (it was an f32 value of the graph) */
 	uint8_t pad[3];
 } vq_eop;
 
-typedef enum vq_store { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8 /* code ^ 0x80 */, VQ_STORE_I32, VQ_STORE_RAW /* bytes moved unchanged */,
-	VQ_STORE_BOOL /* v != 0 as a byte */ } vq_store;
+typedef enum vq_store {
+	VQ_STORE_F32,
+	VQ_STORE_S8,
+	VQ_STORE_U8 /* code ^ 0x80 */,
+	VQ_STORE_I32,
+	VQ_STORE_RAW /* bytes moved unchanged */,
+	VQ_STORE_BOOL /* v != 0 as a byte */
+} vq_store;
 
 typedef struct vq_epilogue {
 	uint32_t n_eops, n_extras;
 	vq_eop eop[VQ_MAX_EOPS];
 	vq_extra extra[VQ_MAX_EXTRAS];
 	vq_store store;
-	bool flush;        /* the stored f32 is flushed */
-	bool scaled;       /* S8/U8: v * inv before rounding; false: v is already in units of codes */
-	bool bounded;      /* |v| < 2^31 is proved and v is never NaN: convert, then saturate is allowed */
-	float inv;         /* f32(1/scale), per tensor */
+	bool flush;           /* the stored f32 is flushed */
+	bool scaled;          /* S8/U8: v * inv before rounding; false: v is already in units of codes */
+	bool bounded;         /* |v| < 2^31 is proved and v is never NaN: convert, then saturate is allowed */
+	float inv;            /* f32(1/scale), per tensor */
 	int32_t lo, hi, zero; /* of the result's entry */
 	/*
 	 * Number of the argument that holds a vq_store_scalars with inv and zero (then both are 0 here), so that layers which differ in
@@ -81,17 +87,19 @@ enum { VQ_FAR_ZERO = 32767 - 128 };
 
 /* What a quantizing store reads when it is shared, in the weights; little endian. */
 typedef struct vq_store_scalars {
-	float inv;         /* f32(1/scale) */
-	float low, high;   /* lo - zero, hi - zero */
+	float inv;       /* f32(1/scale) */
+	float low, high; /* lo - zero, hi - zero */
 	int32_t zero;
 } vq_store_scalars;
 
 /* ---- kernels ---- */
 
+/* clang-format off */
 typedef enum vq_kernel_kind {
 	VQ_KERNEL_GEMM, VQ_KERNEL_ATTENTION, VQ_KERNEL_PACK, VQ_KERNEL_LAYERNORM, VQ_KERNEL_SOFTMAX, VQ_KERNEL_ELEMENTWISE,
 	VQ_KERNEL_REDUCE, VQ_KERNEL_GATHER, VQ_KERNEL_ROWQUANT,
 } vq_kernel_kind;
+/* clang-format on */
 
 /*
  * C[b] = epilogue(A[b] · B[b]), b over the batch. Arguments: 0 A, 1 packed B, 2 column parameters (f32: bias f32[Np];
@@ -102,13 +110,14 @@ typedef enum vq_kernel_kind {
  */
 typedef struct vq_gemm {
 	bool f32;
-	bool wide;           /* both operands may hold -128: tile without 16-bit pair sums */
-	bool a_u8;           /* A is stored as code ^ 0x80 */
-	uint32_t batch[2];   /* outer, inner batch counts (1 if none) */
+	bool wide;         /* both operands may hold -128: tile without 16-bit pair sums */
+	bool a_u8;         /* A is stored as code ^ 0x80 */
+	uint32_t batch[2]; /* outer, inner batch counts (1 if none) */
 	uint32_t m, n, k;
-	int64_t a_row;       /* bytes between rows of A; elements of a row are contiguous */
-	int64_t a_batch[2], b_batch[2], p_batch[2], c_batch[2]; /* bytes between batch elements of A, B, parameters, C */
-	int64_t c_row;       /* bytes between rows of C */
+	int64_t a_row; /* bytes between rows of A; elements of a row are contiguous */
+	int64_t a_batch[2], b_batch[2], p_batch[2],
+		c_batch[2]; /* bytes between batch elements of A, B, parameters, C */
+	int64_t c_row;      /* bytes between rows of C */
 	/*
 	 * B packed at run time by VQ_KERNEL_PACK: the initial accumulators s32[Np] follow the panels of each batch element of B
 	 * (at Np * Kp bytes), and arguments 2 holds only the multipliers and addends. False: all three are in argument 2.
@@ -116,7 +125,7 @@ typedef struct vq_gemm {
 	bool comp_with_b;
 	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
 	int32_t b_zero;
-	bool b_zeros;        /* the same with a zero point per column, in the parameters; b_zero is 0 */
+	bool b_zeros; /* the same with a zero point per column, in the parameters; b_zero is 0 */
 	int32_t a_zero;
 	/*
 	 * Number of the argument that holds a scale and a zero point per row of A as two f32 (batch elements one after the other, a_zero
@@ -128,7 +137,7 @@ typedef struct vq_gemm {
 	 * 0: none. Results go to scratch as f32, a block of whole rows at a time; argument 3 is not used.
 	 */
 	uint32_t row_codes;
-	bool row_codes_u8;   /* these codes are stored ^ 0x80 */
+	bool row_codes_u8; /* these codes are stored ^ 0x80 */
 	vq_epilogue epilogue;
 	uint32_t row_block, col_block; /* rows and panels per task */
 } vq_gemm;
@@ -161,17 +170,17 @@ typedef struct vq_pack {
  */
 typedef struct vq_attention {
 	bool f32;
-	bool q_u8;                /* q is stored as code ^ 0x80 */
+	bool q_u8;                         /* q is stored as code ^ 0x80 */
 	uint32_t batch, heads, n, m, d, e; /* N queries, M keys, head dimensions of q/k and of v */
 	int64_t q_row, q_head, q_batch;    /* bytes */
 	int64_t o_row, o_head, o_batch;    /* bytes */
 	int64_t bias_stride[4];            /* elements per batch, head, query, key; all 0 and has_bias false: none */
 	bool has_bias;
-	float scale;                       /* f32 form; with scales: times log2 e */
+	float scale; /* f32 form; with scales: times log2 e */
 	/* s8: number of the argument that holds the scales of k, those of v follow: scales are known at run time only. 0: see argument 3 */
 	uint32_t scales;
-	vq_epilogue epilogue;              /* store, lo, hi, zero; no extras */
-	uint32_t row_block;                /* queries per task */
+	vq_epilogue epilogue; /* store, lo, hi, zero; no extras */
+	uint32_t row_block;   /* queries per task */
 } vq_attention;
 
 /*
@@ -188,7 +197,11 @@ typedef struct vq_layernorm {
 } vq_layernorm;
 
 /* Last axis, contiguous rows. Arguments: 0 x, 1 result, 2 … extras applied to x before (scale, bias). */
-typedef struct vq_softmax { uint32_t rows, n; vq_epilogue prologue, epilogue; uint32_t row_block; } vq_softmax;
+typedef struct vq_softmax {
+	uint32_t rows, n;
+	vq_epilogue prologue, epilogue;
+	uint32_t row_block;
+} vq_softmax;
 
 /*
  * result[i] = epilogue(extra[0][i]) over an iteration space of rank <= 8; extra 0 is the first operand, all are STRIDED.
@@ -197,7 +210,7 @@ typedef struct vq_softmax { uint32_t rows, n; vq_epilogue prologue, epilogue; ui
 typedef struct vq_elementwise {
 	uint32_t rank;
 	int64_t dim[VQ_MAX_RANK], out_stride[VQ_MAX_RANK];
-	uint32_t raw_bytes;   /* VQ_STORE_RAW: bytes per element */
+	uint32_t raw_bytes; /* VQ_STORE_RAW: bytes per element */
 	/*
 	 * Not VQ_OP_NONE: this one operator on integers and truth values instead of the program, operand i is extra i, exact and modulo
 	 * the width of `to`; VQ_STORE_RAW. Index types are small: element by element.
@@ -205,7 +218,7 @@ typedef struct vq_elementwise {
 	vq_op integer;
 	vq_elem to;
 	vq_epilogue epilogue;
-	uint32_t tasks;       /* the outermost dimension is split evenly */
+	uint32_t tasks; /* the outermost dimension is split evenly */
 } vq_elementwise;
 
 /* Sum, mean, max or min over the inner `n` elements (strides in elements); outer iteration as in elementwise. Arguments: 0 result, 1 x. */
@@ -213,11 +226,15 @@ typedef struct vq_reduce {
 	vq_op op;
 	uint32_t outer_rank, inner_rank;
 	int64_t dim[VQ_MAX_RANK], stride[VQ_MAX_RANK]; /* outer dimensions, then inner */
-	vq_epilogue epilogue; /* extra 0 describes x's element */
+	vq_epilogue epilogue;                          /* extra 0 describes x's element */
 } vq_reduce;
 
 /* Arguments: 0 data, 1 indices, 2 result. data is [outer][axis][inner bytes]. */
-typedef struct vq_gather { uint32_t outer, axis, n; uint64_t inner_bytes; vq_elem index; } vq_gather;
+typedef struct vq_gather {
+	uint32_t outer, axis, n;
+	uint64_t inner_bytes;
+	vq_elem index;
+} vq_gather;
 
 /*
  * Codes, and the scale and zero point of every row as two f32 (quantize_dynamic). Elements of a row are contiguous, and so are codes
@@ -228,10 +245,10 @@ typedef struct vq_gather { uint32_t outer, axis, n; uint64_t inner_bytes; vq_ele
 typedef struct vq_rowquant {
 	uint32_t rows, n;
 	uint32_t tall, groups; /* 0 or 1: a row is a row */
-	int64_t x_row;      /* bytes between rows of x, if not tall */
-	bool symmetric;     /* codes -127..127, zero point 0 */
-	bool u8;            /* codes are stored ^ 0x80 */
-	uint32_t row_block; /* rows per task */
+	int64_t x_row;         /* bytes between rows of x, if not tall */
+	bool symmetric;        /* codes -127..127, zero point 0 */
+	bool u8;               /* codes are stored ^ 0x80 */
+	uint32_t row_block;    /* rows per task */
 } vq_rowquant;
 
 /* All padding bytes zero: descriptors are compared with memcmp. */
@@ -251,30 +268,30 @@ typedef struct vq_kernel {
 } vq_kernel;
 
 typedef struct vq_step {
-	uint32_t kernel;        /* index into vq_plan.kernel */
+	uint32_t kernel; /* index into vq_plan.kernel */
 	uint32_t n_args;
 	vq_ref arg[VQ_MAX_ARGS];
 	uint32_t tasks;
-	vq_node node;           /* what it mainly computes, for names and the report */
-	uint64_t weight_bytes;  /* of constants packed for it */
+	vq_node node;          /* what it mainly computes, for names and the report */
+	uint64_t weight_bytes; /* of constants packed for it */
 	int64_t macs;
 	bool integer;
 } vq_step;
 
 /* A value shown to the observer after a step (instrumented objects and the JIT). */
 typedef struct vq_watch {
-	uint32_t step;          /* after which */
+	uint32_t step; /* after which */
 	vq_value value;
 	vq_ref at;
-	bool u8;                /* stored as code ^ 0x80: converted into a bounce buffer first */
+	bool u8; /* stored as code ^ 0x80: converted into a bounce buffer first */
 	vq_ref bounce;
 } vq_watch;
 
 /* Indices of a gather that the caller gives: <prefix>_run compares each with limit before it writes anything. */
 typedef struct vq_index_check {
-	vq_window window;       /* the elements of the input that are used, VQ_I64 or VQ_I32 */
-	int64_t limit;          /* they must lie in [0, limit) */
-	vq_node node;           /* the gather, for messages */
+	vq_window window; /* the elements of the input that are used, VQ_I64 or VQ_I32 */
+	int64_t limit;    /* they must lie in [0, limit) */
+	vq_node node;     /* the gather, for messages */
 } vq_index_check;
 
 /* A piece of the weights. */
@@ -283,6 +300,7 @@ typedef struct vq_piece {
 	uint64_t hash; /* of its bytes */
 } vq_piece;
 
+/* clang-format off */
 typedef struct vq_plan {
 	vq_arena *arena;
 	const vq_graph *g;
@@ -300,6 +318,7 @@ typedef struct vq_plan {
 	uint64_t buffer_bytes;  /* workspace without worker scratch, by the memory planner */
 	uint64_t scratch_bytes; /* per worker, a multiple of 64; follows the buffers: scratch of worker w at buffer_bytes + w * scratch_bytes */
 } vq_plan;
+/* clang-format on */
 
 /* watched[n]: values to observe; or all materialised ones with all = true. false after errors in g->diag. */
 bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_target *t, bool strict,
@@ -309,7 +328,8 @@ bool vq_plan_make(vq_plan *p, vq_arena *arena, const vq_graph *g, const vq_targe
  * The plans of one model at n sizes of a dimension: kernels, weights and the bytes of scratch are those of all of them together, and
  * what is the same stands there once. plan[0].weights is to be freed, also after errors.
  */
-bool vq_plan_make_all(vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t, bool strict, bool all);
+bool vq_plan_make_all(vq_plan *plan, const vq_graph *const *g, uint32_t n, vq_arena *arena, const vq_target *t,
+	bool strict, bool all);
 
 /* Gives every buffer its offset; sets buffer_bytes to the exact peak. backend/memory.c */
 void vq_plan_memory(vq_plan *p);

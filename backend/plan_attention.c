@@ -5,10 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-static uint64_t round_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
 
 static double head_scale(const vq_quant *q, uint32_t h, uint32_t heads)
 {
@@ -82,7 +79,8 @@ static vq_ref head_parameters(vq_planner *s, const vq_node_info *n, uint32_t hea
 	float *block = VQ_ARRAY(s->a, 2 * (size_t)heads, float);
 
 	for (uint32_t h = 0; h < heads; h++) {
-		block[h] = (float)((double)n->attr.attention.scale * head_scale(q, h, heads) * head_scale(k, h, heads) * 1.4426950408889634);
+		block[h] = (float)((double)n->attr.attention.scale * head_scale(q, h, heads) * head_scale(k, h, heads) *
+			1.4426950408889634);
 		block[heads + h] = (float)(head_scale(v, h, heads) / (qo ? (double)qo->scale[0] : 1.0));
 	}
 	return vq_pack_bytes(s->p, block, 2 * (size_t)heads * sizeof *block);
@@ -125,7 +123,8 @@ static bool set_store(vq_planner *s, vq_node node, vq_value v, vq_attention *d)
 	e->inv = scaled ? vq_c_inverse((double)qo->scale[0]) : 1.0f;
 	e->bounded = !scaled; /* a mean of values that fit */
 	for (uint32_t h = 0; h < d->heads && !scaled; h++)
-		e->bounded &= 128 * head_scale(vq_quant_of(g, vq_type_of(g, v)), h, d->heads) / (double)qo->scale[0] < 0x1p30;
+		e->bounded &= 128 * head_scale(vq_quant_of(g, vq_type_of(g, v)), h, d->heads) / (double)qo->scale[0] <
+			0x1p30;
 	return true;
 }
 
@@ -137,7 +136,8 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 	bool dynamic = n->op == VQ_OP_ATTENTION_DYNAMIC;
 	uint32_t step_in = dynamic ? 2 : 1; /* codes and rows */
 	vq_value kv = n->in[step_in], vv = n->in[2 * step_in];
-	const vq_type *q = vq_type_of(g, n->in[0]), *k = vq_type_of(g, kv), *v = vq_type_of(g, vv), *o = vq_type_of(g, n->out);
+	const vq_type *q = vq_type_of(g, n->in[0]), *k = vq_type_of(g, kv), *v = vq_type_of(g, vv),
+		      *o = vq_type_of(g, n->out);
 	const vq_quant *qo = vq_quant_of(g, o);
 	uint32_t heads = (uint32_t)n->attr.attention.heads;
 	vq_kernel kernel;
@@ -149,7 +149,9 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ATTENTION;
-	d->f32 = !dynamic && !(symmetric(vq_quant_of(g, q), heads) && symmetric(vq_quant_of(g, k), heads) && symmetric(vq_quant_of(g, v), heads));
+	d->f32 = !dynamic &&
+		!(symmetric(vq_quant_of(g, q), heads) && symmetric(vq_quant_of(g, k), heads) &&
+			symmetric(vq_quant_of(g, v), heads));
 	d->batch = (uint32_t)q->dim[0];
 	d->heads = heads;
 	d->n = (uint32_t)q->dim[1];

@@ -7,16 +7,15 @@
 #include <string.h>
 
 enum {
-	DIRECT_ROWS = 256, /* rows per task where A is read in place: they and one panel of B share the second-level cache */
-	PACKED_TILES = 8,  /* register tiles of rows per task where A is packed first: B is read once per task */
-	MANY_TASKS = 16,   /* few rows: columns are split into about this many tasks instead */
-	RESULT_BYTES = 96 << 10, /* f32 results in scratch, where a task quantizes whole rows: beside B in the second-level cache */
+	DIRECT_ROWS =
+		256, /* rows per task where A is read in place: they and one panel of B share the second-level cache */
+	PACKED_TILES = 8, /* register tiles of rows per task where A is packed first: B is read once per task */
+	MANY_TASKS = 16,  /* few rows: columns are split into about this many tasks instead */
+	RESULT_BYTES = 96
+		<< 10, /* f32 results in scratch, where a task quantizes whole rows: beside B in the second-level cache */
 };
 
-static uint64_t round_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
 
 /* rows and panels per task; depends on the shape and the target alone */
 static void split_tasks(vq_gemm *d, const vq_tile *t)
@@ -95,7 +94,8 @@ static void dense_result(vq_gemm *d)
 }
 
 /* A dead f32 extra of the result's shape gives its place to the result: the residual is updated where it stands. */
-static bool reuse_extra(vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a, vq_value out)
+static bool reuse_extra(
+	vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a, vq_value out)
 {
 	if (e->store != VQ_STORE_F32 || s->uses[out.id] == 0)
 		return false;
@@ -111,12 +111,14 @@ static bool reuse_extra(vq_planner *s, const vq_group *group, const vq_epilogue 
 			bool whole = w.offset == 0 && vq_window_contiguous(&w) &&
 				vq_type_count(vq_type_of(s->g, w.root)) == vq_type_count(vq_type_of(s->g, out));
 
-			if (k == group->through[i] || !h.set || h.ref.kind != VQ_REF_BUFFER || !whole || s->left[w.root.id] ||
-				s->watched[w.root.id] || vq_type_of(s->g, w.root)->elem != VQ_F32 ||
+			if (k == group->through[i] || !h.set || h.ref.kind != VQ_REF_BUFFER || !whole ||
+				s->left[w.root.id] || s->watched[w.root.id] ||
+				vq_type_of(s->g, w.root)->elem != VQ_F32 ||
 				(a->kind == VQ_REF_BUFFER && a->index == h.ref.index))
 				continue;
 			for (uint32_t j = 0; j < e->n_extras; j++)
-				if (extra[j].kind == VQ_REF_BUFFER && extra[j].index == h.ref.index && e->extra[j].index == VQ_X_FULL) {
+				if (extra[j].kind == VQ_REF_BUFFER && extra[j].index == h.ref.index &&
+					e->extra[j].index == VQ_X_FULL) {
 					s->home[out.id] = (vq_home){ .set = true, .ref = h.ref };
 					return true;
 				}
@@ -125,7 +127,8 @@ static bool reuse_extra(vq_planner *s, const vq_group *group, const vq_epilogue 
 	return false;
 }
 
-static vq_ref product_result(vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a)
+static vq_ref product_result(
+	vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a)
 {
 	vq_value out = s->g->node[group->node[group->n - 1].id].out;
 
@@ -154,13 +157,14 @@ static void split_whole_rows(vq_gemm *d, const vq_tile *t)
  * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
  * so that not splitting columns leaves work for several threads; else the group's value.
  */
-static void place_result(vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
+static void place_result(
+	vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
 {
 	vq_value out = s->g->node[group->node[group->n - 1].id].out;
 	vq_ref codes, rows;
 
-	if (d->epilogue.store == VQ_STORE_F32 && (uint64_t)d->m * d->batch[0] * d->batch[1] >= 4 * (uint64_t)t->mr && d->m >= t->mr &&
-		vq_planner_row_codes(s, out, &codes, &rows, &d->row_codes_u8).id) {
+	if (d->epilogue.store == VQ_STORE_F32 && (uint64_t)d->m * d->batch[0] * d->batch[1] >= 4 * (uint64_t)t->mr &&
+		d->m >= t->mr && vq_planner_row_codes(s, out, &codes, &rows, &d->row_codes_u8).id) {
 		split_whole_rows(d, t);
 		d->row_codes = *n_args;
 		arg[(*n_args)++] = codes;
@@ -199,7 +203,10 @@ static vq_ref pack_columns(vq_planner *s, const columns *c)
 static columns new_columns(vq_planner *s, uint32_t np)
 {
 	return (columns){
-		.comp = VQ_ARRAY(s->a, np, int32_t), .mult = VQ_ARRAY(s->a, np, float), .add = VQ_ARRAY(s->a, np, float), .np = np,
+		.comp = VQ_ARRAY(s->a, np, int32_t),
+		.mult = VQ_ARRAY(s->a, np, float),
+		.add = VQ_ARRAY(s->a, np, float),
+		.np = np,
 	};
 }
 
@@ -221,7 +228,9 @@ static void weight_zeros(vq_planner *s, const vq_quant *q, int32_t a_zero, vq_ge
 		for (uint32_t i = 0; i < d->n; i++)
 			c->zeros[i] = q->zero[i / (d->n / q->n)];
 	}
-	d->a_zero = d->b_zero || d->b_zeros ? a_zero : 0; /* else only the initial accumulators know it, and layers share the kernel */
+	d->a_zero = d->b_zero || d->b_zeros
+		? a_zero
+		: 0; /* else only the initial accumulators know it, and layers share the kernel */
 }
 
 /* scale of channel i of n along the last axis */
@@ -250,10 +259,8 @@ static bool store_is_bounded(const vq_epilogue *e, double most)
 		case VQ_OP_RELU:
 		case VQ_OP_NEG:
 		case VQ_OP_ABS:
-		case VQ_OP_NONE:
-			break;
-		default:
-			return false;
+		case VQ_OP_NONE: break;
+		default: return false;
 		}
 	return (most + 1) * (e->scaled ? (double)e->inv : 1) < 0x1p30;
 }
@@ -340,7 +347,8 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 	sums = VQ_ARRAY(s->a, d->n, int64_t);
 	weight_zeros(s, qw, 0, d, &c);
 	arg[0] = linear_rows(s, n->in[0], false, d, group->node[0]);
-	rows = vq_planner_row_scales(s, n->in[1], vq_type_of(g, n->in[0]), vq_type_of(g, n->in[0])->rank - 1, group->node[0]);
+	rows = vq_planner_row_scales(
+		s, n->in[1], vq_type_of(g, n->in[0]), vq_type_of(g, n->in[0])->rank - 1, group->node[0]);
 	arg[1] = vq_pack_weights_s8(s->p, &t, w, d->n, d->k, sums);
 	for (uint32_t i = 0; i < d->n; i++) {
 		int64_t reach = 0, zero = qw->zero[i / (d->n / qw->n)];
@@ -401,15 +409,16 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 		const vq_quant *q = vq_quant_of(g, vq_type_of(g, n->out));
 
 		if (q->n != 1)
-			return vq_planner_refuse(s, group->node[0], "an f32 product has a result with a scale per channel");
+			return vq_planner_refuse(
+				s, group->node[0], "an f32 product has a result with a scale per channel");
 		d->epilogue.scaled = true;
 		d->epilogue.inv = (float)(1.0 / (double)q->scale[0]);
 	}
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	place_result(s, group, &s->f32, d, arg, &n_args);
 	dense_result(d);
-	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs =
-		(int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs = (int64_t)d->batch[0] * d->batch[1] * d->m *
+		d->n * d->k;
 	return true;
 }
 
@@ -443,14 +452,16 @@ static vq_window transposed(vq_window w)
 }
 
 /* Batch dimensions of a and b against the result's, merged to at most two. */
-static bool batches(const vq_window *a, const vq_window *b, const vq_type *c, uint32_t batch[2], int64_t sa[2], int64_t sb[2])
+static bool batches(
+	const vq_window *a, const vq_window *b, const vq_type *c, uint32_t batch[2], int64_t sa[2], int64_t sb[2])
 {
 	uint32_t n = 0;
 	int64_t dim[VQ_MAX_RANK] = { 0 }, pa[VQ_MAX_RANK] = { 0 }, pb[VQ_MAX_RANK] = { 0 };
 
 	for (uint32_t i = 0; i + 2 < c->rank; i++) {
 		int64_t la = (int64_t)i - (int64_t)(c->rank - a->rank), lb = (int64_t)i - (int64_t)(c->rank - b->rank);
-		int64_t da = la < 0 || a->dim[la] == 1 ? 0 : a->stride[la], db = lb < 0 || b->dim[lb] == 1 ? 0 : b->stride[lb];
+		int64_t da = la < 0 || a->dim[la] == 1 ? 0 : a->stride[la],
+			db = lb < 0 || b->dim[lb] == 1 ? 0 : b->stride[lb];
 
 		if (c->dim[i] == 1)
 			continue;
@@ -501,7 +512,8 @@ static void copy_dense(vq_planner *s, vq_window *w, vq_ref *base, uint32_t bytes
 
 /* packs window b ([..., K, N] in w's last two dimensions) for the product d; the reference and the bytes per batch element */
 static vq_ref pack_operand(vq_planner *s, const vq_tile *t, bool f32, const vq_ref *from, const uint32_t batch[2],
-	const int64_t stride[2], uint32_t n, int64_t n_stride, uint32_t k, int64_t k_stride, int32_t add, bool wide, vq_node node, int64_t *bytes)
+	const int64_t stride[2], uint32_t n, int64_t n_stride, uint32_t k, int64_t k_stride, int32_t add, bool wide,
+	vq_node node, int64_t *bytes)
 {
 	vq_kernel kernel;
 	vq_pack *p = &kernel.u.pack;
@@ -551,9 +563,11 @@ static bool along_batch(const vq_quant *q, const vq_type *t)
 }
 
 /* multipliers and addends of every batch element; p_batch is set if they differ */
-static vq_ref matmul_columns(vq_planner *s, const vq_node_info *n, const vq_quant *qo, uint32_t np, vq_gemm *d, double *worst)
+static vq_ref matmul_columns(
+	vq_planner *s, const vq_node_info *n, const vq_quant *qo, uint32_t np, vq_gemm *d, double *worst)
 {
-	const vq_type *ta = vq_type_of(s->g, n->in[0]), *tb = vq_type_of(s->g, n->in[1]), *ct = vq_type_of(s->g, n->out);
+	const vq_type *ta = vq_type_of(s->g, n->in[0]), *tb = vq_type_of(s->g, n->in[1]),
+		      *ct = vq_type_of(s->g, n->out);
 	const vq_quant *qa = vq_quant_of(s->g, ta), *qb = vq_quant_of(s->g, tb);
 	bool several = qa->n > 1 || qb->n > 1 || (qo && qo->n > 1);
 	uint32_t count = several ? d->batch[0] * d->batch[1] : 1;
@@ -561,7 +575,8 @@ static vq_ref matmul_columns(vq_planner *s, const vq_node_info *n, const vq_quan
 
 	for (uint32_t b = 0; b < count; b++) {
 		double so = qo ? (double)qo->scale[batch_entry(qo, ct, ct, b)] : 1.0;
-		float m = (float)((double)qa->scale[batch_entry(qa, ta, ct, b)] * (double)qb->scale[batch_entry(qb, tb, ct, b)] / so);
+		float m = (float)((double)qa->scale[batch_entry(qa, ta, ct, b)] *
+			(double)qb->scale[batch_entry(qb, tb, ct, b)] / so);
 
 		for (uint32_t i = 0; i < d->n; i++)
 			block[(size_t)b * 2 * np + i] = m;
@@ -634,15 +649,16 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->a_zero = f32 ? 0 : qa->zero[0];
 	d->b_zero = f32 ? 0 : qb->zero[0];
 	arg[0] = base[0];
-	arg[1] = pack_operand(s, &t, f32, &base[1], d->batch, sb, d->n, w[1].stride[w[1].rank - 1], d->k, w[1].stride[w[1].rank - 2],
-		-(d->a_zero + (t.a == VQ_A_U8 ? 128 : 0)), d->wide, node, &bytes);
+	arg[1] = pack_operand(s, &t, f32, &base[1], d->batch, sb, d->n, w[1].stride[w[1].rank - 1], d->k,
+		w[1].stride[w[1].rank - 2], -(d->a_zero + (t.a == VQ_A_U8 ? 128 : 0)), d->wide, node, &bytes);
 	d->a_zero = d->b_zero ? d->a_zero : 0;
 	d->b_batch[1] = bytes;
 	d->b_batch[0] = bytes * d->batch[1];
 	uint32_t np = (uint32_t)round_up(d->n, vq_tile_nr(&t));
 	if (qo && (!along_batch(qo, ct) || (f32 && qo->n > 1)))
 		return vq_planner_refuse(s, node, "the result has scales along the matrix");
-	arg[2] = f32 ? vq_pack_bytes(s->p, VQ_ARRAY(s->a, np, float), np * sizeof(float)) : matmul_columns(s, n, qo, np, d, &worst);
+	arg[2] = f32 ? vq_pack_bytes(s->p, VQ_ARRAY(s->a, np, float), np * sizeof(float))
+		     : matmul_columns(s, n, qo, np, d, &worst);
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
 	if (f32 && qo) {

@@ -9,14 +9,11 @@
 
 static bool heads_chain(vq_op op)
 {
-	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE ||
-		vq_ops[op].class_ == VQ_CLASS_ELT;
+	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_QUANTIZE ||
+		op == VQ_OP_DEQUANTIZE || vq_ops[op].class_ == VQ_CLASS_ELT;
 }
 
-static bool dot(vq_op op)
-{
-	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL;
-}
+static bool dot(vq_op op) { return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL; }
 
 /* May operand v be an extra of a product? The result's shape without gaps, a vector over its last dimension, or one element. */
 static bool extra_is_dense(vq_planner *s, vq_value v, const vq_type *result)
@@ -42,9 +39,11 @@ static bool joins(vq_planner *s, uint32_t i, uint32_t j, uint32_t through)
 	const vq_group *group = &s->group[j];
 	uint32_t extras = 0;
 
-	if (!group->n || !heads_chain(vq_op_of(g, group->node[0])) || s->uses[g->node[j].out.id] != 1 || s->watched[g->node[j].out.id])
+	if (!group->n || !heads_chain(vq_op_of(g, group->node[0])) || s->uses[g->node[j].out.id] != 1 ||
+		s->watched[g->node[j].out.id])
 		return false;
-	if ((vq_ops[n->op].class_ != VQ_CLASS_ELT && n->op != VQ_OP_QUANTIZE) || from->elem != VQ_F32 || !vq_same_shape(from, to))
+	if ((vq_ops[n->op].class_ != VQ_CLASS_ELT && n->op != VQ_OP_QUANTIZE) || from->elem != VQ_F32 ||
+		!vq_same_shape(from, to))
 		return false;
 	if (to->elem != VQ_F32 && !to->quant)
 		return false; /* comparisons: their bytes are stored by elementwise kernels only */
@@ -77,7 +76,8 @@ void vq_plan_groups(vq_planner *s)
 		uint32_t best = 0, through = 0;
 		vq_group *to = &s->group[i];
 
-		if (vq_ops[n->op].class_ == VQ_CLASS_MOVE && n->op != VQ_OP_CONCAT && n->op != VQ_OP_GATHER && n->op != VQ_OP_PAD)
+		if (vq_ops[n->op].class_ == VQ_CLASS_MOVE && n->op != VQ_OP_CONCAT && n->op != VQ_OP_GATHER &&
+			n->op != VQ_OP_PAD)
 			continue;
 		if (n->op == VQ_OP_DEQUANTIZE && vq_is_const(g, n->in[0]))
 			continue; /* folded when used */
@@ -86,7 +86,8 @@ void vq_plan_groups(vq_planner *s)
 			bool product = j && dot(vq_op_of(g, s->group[j].n ? s->group[j].node[0] : VQ_NO_NODE));
 			bool best_product = best && dot(vq_op_of(g, s->group[best].node[0]));
 
-			if (j && joins(s, i, j, k) && (!best || product > best_product || (product == best_product && j > best))) {
+			if (j && joins(s, i, j, k) &&
+				(!best || product > best_product || (product == best_product && j > best))) {
 				best = j;
 				through = k;
 			}
@@ -153,8 +154,9 @@ static int add_extra(program *p, vq_value v, vq_node user)
 		x->index = VQ_X_STRIDED;
 		broadcast(x, &w, p->result);
 	} else {
-		x->index = vq_window_count(&w) == 1 ? VQ_X_SCALAR
-			: vq_window_count(&w) == vq_type_count(p->result) ? VQ_X_FULL : VQ_X_COLUMN;
+		x->index = vq_window_count(&w) == 1                       ? VQ_X_SCALAR
+			: vq_window_count(&w) == vq_type_count(p->result) ? VQ_X_FULL
+									  : VQ_X_COLUMN;
 	}
 	p->arg[(*p->n_args)++] = vq_ref_at(h.ref, w.offset * (int64_t)vq_elem_bytes(t->elem));
 	p->s->left[w.root.id]--;
@@ -235,7 +237,8 @@ static bool add_channels(program *p, vq_node id, const vq_quant *q, bool inverse
 
 	for (uint32_t i = 1; i < q->n; i++)
 		if (q->zero[i] != q->zero[0])
-			return vq_planner_refuse(p->s, id, "its zero points differ along an axis, expected one zero point");
+			return vq_planner_refuse(
+				p->s, id, "its zero points differ along an axis, expected one zero point");
 	if (e->n_extras == VQ_MAX_EXTRAS)
 		return vq_planner_refuse(p->s, id, "too many operands in one group");
 	for (int64_t i = 0; i < n; i++) {
@@ -277,25 +280,35 @@ static void set_store(vq_planner *s, const vq_group *group, uint32_t first, vq_e
 	e->flush = s->p->strict && op != VQ_OP_DEQUANTIZE && !vq_integer_product(s->g, tail);
 }
 
-bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
+bool vq_plan_epilogue(
+	vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args)
 {
 	const vq_graph *g = s->g;
 	vq_node tail = group->node[group->n - 1];
 	program p = {
-		.s = s, .e = e, .arg = arg, .n_args = n_args, .dense = dense, .result = vq_type_of(g, g->node[tail.id].out),
+		.s = s,
+		.e = e,
+		.arg = arg,
+		.n_args = n_args,
+		.dense = dense,
+		.result = vq_type_of(g, g->node[tail.id].out),
 	};
 
 	const vq_quant *from = vq_quant_of(g, vq_type_of(g, vq_operand(g, group->node[0], 0))), *to;
 
 	if (first == 1 && group->n > 1 && s->p->strict && !vq_integer_product(g, group->node[0]))
-		e->eop[e->n_eops++] = (vq_eop){ .op = VQ_OP_NONE, .extra = -1, .flush = 1 }; /* an f32 product is an f32 value of the graph */
+		e->eop[e->n_eops++] = (vq_eop){
+			.op = VQ_OP_NONE, .extra = -1, .flush = 1
+		}; /* an f32 product is an f32 value of the graph */
 	if (first == 0) {
 		vq_value x = vq_operand(g, group->node[0], 0);
-		bool second = g->node[group->node[0].id].n_in == 2 && vq_is_const(g, x) && vq_type_count(vq_type_of(g, x)) == 1;
+		bool second = g->node[group->node[0].id].n_in == 2 && vq_is_const(g, x) &&
+			vq_type_count(vq_type_of(g, x)) == 1;
 
 		if (add_extra(&p, vq_operand(g, group->node[0], second), group->node[0]) < 0)
 			return false;
-		if (vq_op_of(g, group->node[0]) == VQ_OP_DEQUANTIZE && from->n != 1 && !add_channels(&p, group->node[0], from, false))
+		if (vq_op_of(g, group->node[0]) == VQ_OP_DEQUANTIZE && from->n != 1 &&
+			!add_channels(&p, group->node[0], from, false))
 			return false;
 		if (!add_eop(&p, group->node[0], second, true, group->n == 1))
 			return false;

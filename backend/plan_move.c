@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride, vq_node node)
+void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride,
+	vq_node node)
 {
 	vq_kernel kernel;
 	vq_elementwise *d = &kernel.u.elementwise;
@@ -89,11 +90,13 @@ static bool check_indices(vq_planner *s, vq_node node)
 	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis], lo, hi;
 
 	for (int64_t i = 0, count = vq_type_count(&index->type); index->def == VQ_DEF_CONST && i < count; i++) {
-		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i] : ((const int32_t *)index->data)[i];
+		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i]
+						       : ((const int32_t *)index->data)[i];
 
 		if (k < 0 || k >= limit)
-			return vq_planner_refuse(s, node, vq_arena_printf(s->a, "index %lld at position %lld is outside [0, %lld)",
-				(long long)k, (long long)i, (long long)limit));
+			return vq_planner_refuse(s, node,
+				vq_arena_printf(s->a, "index %lld at position %lld is outside [0, %lld)", (long long)k,
+					(long long)i, (long long)limit));
 	}
 	if (index->def == VQ_DEF_CONST)
 		return true;
@@ -102,16 +105,19 @@ static bool check_indices(vq_planner *s, vq_node node)
 			return vq_planner_refuse(s, node,
 				"its indices are computed at run time from what may be anything, expected constants or elements of an input of the model");
 		if (lo < 0 || hi >= limit)
-			return vq_planner_refuse(s, node, vq_arena_printf(s->a, "its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
-				(long long)lo, (long long)hi, (long long)limit));
+			return vq_planner_refuse(s, node,
+				vq_arena_printf(s->a,
+					"its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
+					(long long)lo, (long long)hi, (long long)limit));
 		return true;
 	}
 	vq_window_squeeze(&w);
 	for (uint32_t i = 0; i < p->n_checks; i++) {
 		const vq_window *old = &p->check[i].window;
 
-		if (p->check[i].limit == limit && vq_same(old->root, w.root) && old->offset == w.offset && old->rank == w.rank &&
-			!memcmp(old->dim, w.dim, sizeof w.dim) && !memcmp(old->stride, w.stride, sizeof w.stride))
+		if (p->check[i].limit == limit && vq_same(old->root, w.root) && old->offset == w.offset &&
+			old->rank == w.rank && !memcmp(old->dim, w.dim, sizeof w.dim) &&
+			!memcmp(old->stride, w.stride, sizeof w.stride))
 			return true;
 	}
 	p->check = vq_arena_grow(p->arena, p->check, &p->cap_checks, p->n_checks + 1, sizeof *p->check);
@@ -181,7 +187,8 @@ static bool pad_element(const vq_type *t, const vq_quant *q, float value, void *
 	int64_t whole = value >= -0x1p62f && value <= 0x1p62f ? (int64_t)value : 0;
 
 	if (q) {
-		int8_t code = (int8_t)vq_c_quantize(value * vq_c_inverse((double)q->scale[0]), q->lo, q->hi, q->zero[0]);
+		int8_t code = (int8_t)vq_c_quantize(
+			value * vq_c_inverse((double)q->scale[0]), q->lo, q->hi, q->zero[0]);
 
 		memcpy(element, &code, 1);
 		return q->n == 1;
@@ -213,7 +220,8 @@ bool vq_plan_pad(vq_planner *s, const vq_group *group)
 	if (x->elem != t->elem || x->quant != t->quant)
 		return vq_planner_refuse(s, node, "it is quantized and padded at once");
 	if (!pad_element(t, vq_quant_of(g, t), n->attr.pad.value, &element))
-		return vq_planner_refuse(s, node, "the added value is none of the type's, or the scales lie along an axis");
+		return vq_planner_refuse(
+			s, node, "the added value is none of the type's, or the scales lie along an axis");
 	memset(one.stride, 0, sizeof one.stride);
 	to = vq_planner_result(s, n->out);
 	vq_plan_move(s, vq_pack_bytes(s->p, &element, bytes), &one, bytes, to, NULL, node);

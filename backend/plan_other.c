@@ -83,9 +83,9 @@ static bool reads_through_reshape(const vq_planner *s, const vq_group *group)
 	vq_value x = n->in[0];
 	const vq_type *t = vq_type_of(g, n->out), *xt = vq_type_of(g, x);
 
-	return group->n == 1 && n->n_in == 1 && vq_same_shape(xt, t) && vq_def_op(g, x) == VQ_OP_RESHAPE && !s->home[x.id].set &&
-	       (!t->quant || vq_quant_of(g, t)->n == 1) && (!xt->quant || vq_quant_of(g, xt)->n == 1) &&
-	       vq_same(vq_window_find(g, x, NULL, NULL).root, x);
+	return group->n == 1 && n->n_in == 1 && vq_same_shape(xt, t) && vq_def_op(g, x) == VQ_OP_RESHAPE &&
+		!s->home[x.id].set && (!t->quant || vq_quant_of(g, t)->n == 1) &&
+		(!xt->quant || vq_quant_of(g, xt)->n == 1) && vq_same(vq_window_find(g, x, NULL, NULL).root, x);
 }
 
 static void read_through_reshape(vq_planner *s, vq_value x, vq_elementwise *d, vq_ref *arg)
@@ -108,6 +108,7 @@ static void read_through_reshape(vq_planner *s, vq_value x, vq_elementwise *d, v
 
 static bool has_integer_form(vq_op op)
 {
+	/* clang-format off */
 	switch (op) {
 	case VQ_OP_NEG: case VQ_OP_ABS: case VQ_OP_RELU: case VQ_OP_NOT: case VQ_OP_CAST:
 	case VQ_OP_ADD: case VQ_OP_SUB: case VQ_OP_MUL: case VQ_OP_MIN: case VQ_OP_MAX:
@@ -116,6 +117,7 @@ static bool has_integer_form(vq_op op)
 	default:
 		return false;
 	}
+	/* clang-format on */
 }
 
 /* masks and positions: one operator per kernel */
@@ -132,7 +134,8 @@ static bool plan_integer(vq_planner *s, vq_node node)
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ELEMENTWISE;
 	if (!has_integer_form(n->op))
-		return vq_planner_refuse(s, node, "this operator on integers is computed only where its operands are constants");
+		return vq_planner_refuse(
+			s, node, "this operator on integers is computed only where its operands are constants");
 	for (uint32_t i = 0; i < n->n_in; i++)
 		if (vq_type_of(g, n->in[i])->elem == VQ_F32 || vq_type_of(g, n->in[i])->quant)
 			return vq_planner_refuse(s, node, "f32 becomes i32 or bool at run time, no other type");
@@ -163,7 +166,8 @@ bool vq_plan_elementwise(vq_planner *s, const vq_group *group)
 
 	memset(&kernel, 0, sizeof kernel);
 	kernel.kind = VQ_KERNEL_ELEMENTWISE;
-	if (t->elem != VQ_F32 && !t->quant && (xt->elem == VQ_F32 || xt->quant ? t->elem != VQ_BOOL && t->elem != VQ_I32 : true))
+	if (t->elem != VQ_F32 && !t->quant &&
+		(xt->elem == VQ_F32 || xt->quant ? t->elem != VQ_BOOL && t->elem != VQ_I32 : true))
 		return plan_integer(s, tail);
 	if (reads_through_reshape(s, group)) {
 		/* planned below without ever giving the reshaped value a home */
@@ -205,10 +209,7 @@ static void norm_store(vq_planner *s, vq_value v, vq_epilogue *e, bool scaled)
 	}
 }
 
-static uint32_t row_block(uint32_t rows)
-{
-	return rows < ROWS_PER_TASK ? rows : ROWS_PER_TASK;
-}
+static uint32_t row_block(uint32_t rows) { return rows < ROWS_PER_TASK ? rows : ROWS_PER_TASK; }
 
 bool vq_plan_layernorm(vq_planner *s, const vq_group *group)
 {
@@ -358,7 +359,8 @@ bool vq_plan_softmax(vq_planner *s, const vq_group *group)
 
 		rows = result;
 		vq_planner_row_major(rows.stride, rows.dim, rows.rank);
-		vq_plan_move(s, arg[1], &rows, (uint32_t)vq_elem_bytes(vq_type_of(g, n->out)->elem), to, result.stride, node);
+		vq_plan_move(s, arg[1], &rows, (uint32_t)vq_elem_bytes(vq_type_of(g, n->out)->elem), to, result.stride,
+			node);
 	}
 	return true;
 }

@@ -8,14 +8,14 @@
 /* Where a value's row-major data is. */
 typedef struct vq_home {
 	bool set;
-	bool u8;          /* codes stored ^ 0x80 */
+	bool u8; /* codes stored ^ 0x80 */
 	vq_ref ref;
 } vq_home;
 
 /* Nodes computed by one kernel: head, then a chain of elementwise nodes each consuming the result of the one before. */
 typedef struct vq_group {
 	uint32_t n;
-	vq_node *node;    /* n of them, execution order; the last one's value is what the kernel stores */
+	vq_node *node;     /* n of them, execution order; the last one's value is what the kernel stores */
 	uint32_t *through; /* operand of node[i] that is the result of node[i - 1]; [0] unused */
 } vq_group;
 
@@ -23,15 +23,16 @@ typedef struct vq_planner {
 	vq_plan *p;
 	const vq_graph *g;
 	vq_arena *a;
-	vq_tile s8, wide, f32;  /* tiles of the target */
-	uint64_t packed;        /* bytes of weights that belong to steps planned before */
-	uint32_t *uses;         /* by value id */
-	uint32_t *left;         /* by value id: uses by kernels not planned yet, of the value as root of a window */
-	bool *watched;          /* by value id */
-	bool *u8;               /* by value id: to be stored ^ 0x80 */
-	vq_home *home;          /* by value id */
-	vq_group *group;        /* by node id of the last member; n = 0: not a last member */
-	vq_node *row_codes;     /* by value id: the quantize_dynamic with a scale per row that is its only reader; 0: none */
+	vq_tile s8, wide, f32; /* tiles of the target */
+	uint64_t packed;       /* bytes of weights that belong to steps planned before */
+	uint32_t *uses;        /* by value id */
+	uint32_t *left;        /* by value id: uses by kernels not planned yet, of the value as root of a window */
+	bool *watched;         /* by value id */
+	bool *u8;              /* by value id: to be stored ^ 0x80 */
+	vq_home *home;         /* by value id */
+	vq_group *group;       /* by node id of the last member; n = 0: not a last member */
+	vq_node *
+		row_codes; /* by value id: the quantize_dynamic with a scale per row that is its only reader; 0: none */
 } vq_planner;
 
 /* ---- plan.c ---- */
@@ -58,7 +59,11 @@ vq_ref vq_planner_row_scales(vq_planner *s, vq_value rows, const vq_type *x, uin
  */
 vq_node vq_planner_row_codes(vq_planner *s, vq_value v, vq_ref *codes, vq_ref *rows, bool *u8);
 /* reference moved by a number of bytes */
-static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes) { r.offset += (uint64_t)bytes; return r; }
+static inline vq_ref vq_ref_at(vq_ref r, int64_t bytes)
+{
+	r.offset += (uint64_t)bytes;
+	return r;
+}
 /* f32 data of a constant or of dequantize(constant), NULL if v is neither; *n elements */
 const float *vq_planner_const_f32(vq_planner *s, vq_value v, int64_t *n);
 bool vq_planner_refuse(vq_planner *s, vq_node n, const char *what);
@@ -76,7 +81,8 @@ void vq_plan_groups(vq_planner *s);
  * The program of the group's elementwise members from member `first` on, the store, and the arguments of its extras (appended to
  * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. false after an error.
  */
-bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
+bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg,
+	uint32_t *n_args);
 /* all operands of the node as STRIDED extras, without operators */
 bool vq_plan_operands(vq_planner *s, vq_node node, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
 
@@ -94,7 +100,8 @@ bool vq_plan_concat(vq_planner *s, const vq_group *group);
 bool vq_plan_pad(vq_planner *s, const vq_group *group);
 bool vq_plan_elementwise(vq_planner *s, const vq_group *group);
 /* copies the elements of w, whose first is at `from`, as they are; to_stride NULL: row-major */
-void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride, vq_node node);
+void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride,
+	vq_node node);
 /* a step of the elementwise kernel, whose loops are brought into shape first */
 void vq_planner_loop(vq_planner *s, vq_kernel *kernel, const vq_ref *arg, uint32_t n_args, vq_node node);
 void vq_planner_row_major(int64_t *stride, const int64_t *dim, uint32_t rank);

@@ -39,15 +39,21 @@ static bool parse_aarch64(uint32_t *bits, vq_diag *diag, const char *text)
 			*bits |= VQ_PROTECT_B_KEY;
 		else
 			return vq_error(diag, "option -mbranch-protection",
-				"'%s' in '%s': expected none, standard, or bti and pac-ret[+leaf][+b-key] with + between them", word, text);
+				"'%s' in '%s': expected none, standard, or bti and pac-ret[+leaf][+b-key] with + between them",
+				word, text);
 	}
 	return true;
 }
 
 static bool parse_x86(uint32_t *bits, vq_diag *diag, const char *text)
 {
-	static const struct { const char *name; uint32_t bits; } kinds[] = {
-		{ "none", 0 }, { "branch", VQ_PROTECT_BRANCH }, { "return", VQ_PROTECT_RETURN },
+	static const struct {
+		const char *name;
+		uint32_t bits;
+	} kinds[] = {
+		{ "none", 0 },
+		{ "branch", VQ_PROTECT_BRANCH },
+		{ "return", VQ_PROTECT_RETURN },
 		{ "full", VQ_PROTECT_BRANCH | VQ_PROTECT_RETURN },
 	};
 
@@ -56,15 +62,18 @@ static bool parse_x86(uint32_t *bits, vq_diag *diag, const char *text)
 			*bits |= kinds[i].bits;
 			return true;
 		}
-	return vq_error(diag, "option -fcf-protection", "unknown kind '%s': expected none, branch, return or full", text);
+	return vq_error(
+		diag, "option -fcf-protection", "unknown kind '%s': expected none, branch, return or full", text);
 }
 
 static bool of_another(vq_diag *diag, const char *option, const char *whose, const char *target)
 {
-	return vq_error(diag, vq_arena_printf(diag->arena, "option %s", option), "it is for %s, the target is %s", whose, target);
+	return vq_error(diag, vq_arena_printf(diag->arena, "option %s", option), "it is for %s, the target is %s",
+		whose, target);
 }
 
-bool vq_protect_parse(uint32_t *bits, vq_diag *diag, const char *target, const char *branch_protection, const char *cf_protection)
+bool vq_protect_parse(
+	uint32_t *bits, vq_diag *diag, const char *target, const char *branch_protection, const char *cf_protection)
 {
 	bool good = true;
 

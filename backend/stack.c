@@ -83,7 +83,6 @@ static void handle(LLVMDiagnosticInfoRef info, void *user)
 	LLVMDisposeMessage(text);
 }
 
-
 void vq_stack_watch(vq_stack *s, vq_codegen *c, const char *run, vq_diag *diag)
 {
 	static bool asked;

@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-static const vq_arch_table *const archs[] = {
-	&vq_arch_x86_64, &vq_arch_aarch64, &vq_arch_arm, &vq_arch_riscv64};
+static const vq_arch_table *const archs[] = { &vq_arch_x86_64, &vq_arch_aarch64, &vq_arch_arm, &vq_arch_riscv64 };
 
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 
@@ -30,20 +29,14 @@ typedef struct word {
 	size_t n;
 } word;
 
-static bool is(word w, const char *text)
-{
-	return strlen(text) == w.n && memcmp(w.p, text, w.n) == 0;
-}
+static bool is(word w, const char *text) { return strlen(text) == w.n && memcmp(w.p, text, w.n) == 0; }
 
-static bool starts(word w, const char *text)
-{
-	return w.n >= strlen(text) && memcmp(w.p, text, strlen(text)) == 0;
-}
+static bool starts(word w, const char *text) { return w.n >= strlen(text) && memcmp(w.p, text, strlen(text)) == 0; }
 
 /* Cuts the next piece off *rest at one of the separators. */
 static word cut(word *rest, const char *separators)
 {
-	word w = {rest->p, 0};
+	word w = { rest->p, 0 };
 
 	while (w.n < rest->n && !strchr(separators, rest->p[w.n]))
 		w.n++;
@@ -78,8 +71,7 @@ static void unknown_target(vq_diag *d, word name)
 	for (uint32_t i = 0; i < N_ARCHS; i++) {
 		if (!find_cpu(archs[i], name))
 			continue;
-		vq_hint(d, "this is the name of a CPU: -target=%s -mcpu=%.*s", archs[i]->name,
-			(int)name.n, name.p);
+		vq_hint(d, "this is the name of a CPU: -target=%s -mcpu=%.*s", archs[i]->name, (int)name.n, name.p);
 		return;
 	}
 	vq_nearest_start(&near, name.p, name.n);
@@ -91,9 +83,10 @@ static void unknown_target(vq_diag *d, word name)
 	vq_nearest_offer(&near, "native");
 	if (near.best)
 		vq_hint(d, "did you mean '%s'?", near.best);
-	vq_hint(d, "targets are x86-64, aarch64, armv7, riscv64, native, or a triple such as "
-		   "aarch64-poky-linux; "
-		   "vitqc -print-targets lists them");
+	vq_hint(d,
+		"targets are x86-64, aarch64, armv7, riscv64, native, or a triple such as "
+		"aarch64-poky-linux; "
+		"vitqc -print-targets lists them");
 }
 
 /* Architectures people will ask for that this version does not have: says so by name. */
@@ -102,45 +95,45 @@ static bool refuse_arch(vq_diag *d, word w)
 	static const struct {
 		const char *start, *what;
 	} known[] = {
-		{"thumb", "Thumb-only (Cortex-M) targets"},
-		{"armv6-m", "Thumb-only (Cortex-M) targets"},
-		{"armv7m", "Thumb-only (Cortex-M) targets"},
-		{"armv7-m", "Thumb-only (Cortex-M) targets"},
-		{"armv7em", "Thumb-only (Cortex-M) targets"},
-		{"armv8m", "Thumb-only (Cortex-M) targets"},
-		{"armv8-m", "Thumb-only (Cortex-M) targets"},
-		{"armv7r", "Armv7-R targets"},
-		{"armv4", "Arm targets before Armv7-A"},
-		{"armv5", "Arm targets before Armv7-A"},
-		{"armv6", "Arm targets before Armv7-A"},
-		{"armel", "Arm targets before Armv7-A"},
-		{"armeb", "big-endian targets"},
-		{"armbe", "big-endian targets"},
-		{"aarch64_be", "big-endian targets"},
-		{"aarch64be", "big-endian targets"},
-		{"aarch64_32", "ILP32 targets"},
-		{"arm64_32", "ILP32 targets"},
-		{"riscv32", "32-bit RISC-V targets"},
-		{"rv32", "32-bit RISC-V targets"},
-		{"i386", "32-bit x86 targets"},
-		{"i486", "32-bit x86 targets"},
-		{"i586", "32-bit x86 targets"},
-		{"i686", "32-bit x86 targets"},
-		{"x86-32", "32-bit x86 targets"},
-		{"powerpc", "PowerPC targets"},
-		{"ppc", "PowerPC targets"},
-		{"mips", "MIPS targets"},
-		{"loongarch", "LoongArch targets"},
-		{"s390x", "s390x targets"},
-		{"wasm", "WebAssembly targets"},
-		{"xtensa", "Xtensa targets"},
+		{ "thumb", "Thumb-only (Cortex-M) targets" },
+		{ "armv6-m", "Thumb-only (Cortex-M) targets" },
+		{ "armv7m", "Thumb-only (Cortex-M) targets" },
+		{ "armv7-m", "Thumb-only (Cortex-M) targets" },
+		{ "armv7em", "Thumb-only (Cortex-M) targets" },
+		{ "armv8m", "Thumb-only (Cortex-M) targets" },
+		{ "armv8-m", "Thumb-only (Cortex-M) targets" },
+		{ "armv7r", "Armv7-R targets" },
+		{ "armv4", "Arm targets before Armv7-A" },
+		{ "armv5", "Arm targets before Armv7-A" },
+		{ "armv6", "Arm targets before Armv7-A" },
+		{ "armel", "Arm targets before Armv7-A" },
+		{ "armeb", "big-endian targets" },
+		{ "armbe", "big-endian targets" },
+		{ "aarch64_be", "big-endian targets" },
+		{ "aarch64be", "big-endian targets" },
+		{ "aarch64_32", "ILP32 targets" },
+		{ "arm64_32", "ILP32 targets" },
+		{ "riscv32", "32-bit RISC-V targets" },
+		{ "rv32", "32-bit RISC-V targets" },
+		{ "i386", "32-bit x86 targets" },
+		{ "i486", "32-bit x86 targets" },
+		{ "i586", "32-bit x86 targets" },
+		{ "i686", "32-bit x86 targets" },
+		{ "x86-32", "32-bit x86 targets" },
+		{ "powerpc", "PowerPC targets" },
+		{ "ppc", "PowerPC targets" },
+		{ "mips", "MIPS targets" },
+		{ "loongarch", "LoongArch targets" },
+		{ "s390x", "s390x targets" },
+		{ "wasm", "WebAssembly targets" },
+		{ "xtensa", "Xtensa targets" },
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (!starts(w, known[i].start))
 			continue;
-		vq_error(d, "option -target", "%s are not supported by this version (got '%.*s')",
-			known[i].what, (int)w.n, w.p);
+		vq_error(d, "option -target", "%s are not supported by this version (got '%.*s')", known[i].what,
+			(int)w.n, w.p);
 		return true;
 	}
 	return false;
@@ -153,7 +146,7 @@ static bool riscv_suffix(parsed *t, vq_diag *d, word arch, word rest)
 	bool complete = letters.n == 0;
 
 	for (size_t i = 0; i < letters.n; i++) {
-		word one = {letters.p + i, 1};
+		word one = { letters.p + i, 1 };
 		const vq_feature_row *f = find_feature(t->arch, one);
 
 		if (is(one, "g")) {
@@ -161,28 +154,26 @@ static bool riscv_suffix(parsed *t, vq_diag *d, word arch, word rest)
 		} else if (is(one, "d")) {
 			complete = true; /* with i, m, a, f before it; vitqc assumes c */
 		} else if (is(one, "z") || is(one, "x") || is(one, "s")) {
-			rest = (word){letters.p + i, letters.n - i + (rest.n ? rest.n + 1 : 0)};
+			rest = (word){ letters.p + i, letters.n - i + (rest.n ? rest.n + 1 : 0) };
 			break;
 		} else if (!f && !is(one, "i")) {
-			return vq_error(d, "option -target",
-				"unknown RISC-V extension '%c' in '%.*s'", *one.p, (int)arch.n,
-				arch.p);
+			return vq_error(d, "option -target", "unknown RISC-V extension '%c' in '%.*s'", *one.p,
+				(int)arch.n, arch.p);
 		}
 		if (f)
 			t->features |= f->implies;
 	}
 	if (!complete)
 		return vq_error(d, "option -target",
-			"RISC-V targets need double-precision floating point (rv64gc), got '%.*s'",
-			(int)arch.n, arch.p);
+			"RISC-V targets need double-precision floating point (rv64gc), got '%.*s'", (int)arch.n,
+			arch.p);
 	while (rest.n) {
 		word one = cut(&rest, "_");
 		const vq_feature_row *f = find_feature(t->arch, one);
 
 		if (!f)
-			return vq_error(d, "option -target",
-				"unknown RISC-V extension '%.*s' in '%.*s'", (int)one.n, one.p,
-				(int)arch.n, arch.p);
+			return vq_error(d, "option -target", "unknown RISC-V extension '%.*s' in '%.*s'", (int)one.n,
+				one.p, (int)arch.n, arch.p);
 		t->features |= f->implies;
 	}
 	return true;
@@ -214,44 +205,41 @@ static bool parse_system(parsed *t, vq_diag *d, word triple, word rest)
 
 		if (starts(w, "none") || is(w, "elf") || is(w, "eabi") || is(w, "eabihf"))
 			return vq_error(d, "option -target",
-				"bare-metal targets are not supported by this version (got '%.*s')",
-				(int)triple.n, triple.p);
+				"bare-metal targets are not supported by this version (got '%.*s')", (int)triple.n,
+				triple.p);
 		if (starts(w, "linux")) {
 			linux_seen = true;
 		} else if (!linux_seen) {
-			static const char *const others[] = {"darwin", "macos", "ios", "windows",
-				"win32", "mingw32", "cygwin", "freebsd", "netbsd", "openbsd",
-				"android", "fuchsia", "qnx"};
+			static const char *const others[] = { "darwin", "macos", "ios", "windows", "win32", "mingw32",
+				"cygwin", "freebsd", "netbsd", "openbsd", "android", "fuchsia", "qnx" };
 
 			for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 				if (starts(w, others[i]))
 					return vq_error(d, "option -target",
-						"only Linux targets are supported, got '%.*s'",
-						(int)triple.n, triple.p);
+						"only Linux targets are supported, got '%.*s'", (int)triple.n,
+						triple.p);
 		} else if (is(w, "gnueabihf") || is(w, "musleabihf") || is(w, "uclibceabihf")) {
 			t->triple_hard = true;
 		} else if (is(w, "gnueabi") || is(w, "musleabi") || is(w, "uclibceabi")) {
 			t->triple_soft = true;
 		} else if (!is(w, "gnu") && !is(w, "musl") && !is(w, "uclibc")) {
 			return vq_error(d, "option -target",
-				"unknown environment '%.*s' in '%.*s': expected gnu or musl%s",
-				(int)w.n, w.p, (int)triple.n, triple.p,
-				t->arch->triple_softfp ? ", with eabi or eabihf" : "");
+				"unknown environment '%.*s' in '%.*s': expected gnu or musl%s", (int)w.n, w.p,
+				(int)triple.n, triple.p, t->arch->triple_softfp ? ", with eabi or eabihf" : "");
 		}
 	}
 	if (!linux_seen)
-		return vq_error(d, "option -target",
-			"'%.*s' names no system: expected a triple such as %s", (int)triple.n,
-			triple.p, t->arch->triple);
+		return vq_error(d, "option -target", "'%.*s' names no system: expected a triple such as %s",
+			(int)triple.n, triple.p, t->arch->triple);
 	if ((t->triple_hard || t->triple_soft) && !t->arch->triple_softfp)
-		return vq_error(d, "option -target", "'%.*s' has an Arm environment on %s",
-			(int)triple.n, triple.p, t->arch->name);
+		return vq_error(d, "option -target", "'%.*s' has an Arm environment on %s", (int)triple.n, triple.p,
+			t->arch->name);
 	return true;
 }
 
 static bool parse_target(parsed *t, vq_diag *d, const char *text)
 {
-	word whole = {text, strlen(text)}, rest = whole, w;
+	word whole = { text, strlen(text) }, rest = whole, w;
 
 	if (refuse_arch(d, whole))
 		return false;
@@ -264,7 +252,7 @@ static bool parse_target(parsed *t, vq_diag *d, const char *text)
 	t->arch = find_arch(whole); /* x86-64 and armv7-a hold the separator themselves */
 	if (starts(whole, "x86-64-")) {
 		t->arch = &vq_arch_x86_64;
-		rest = (word){text + 7, whole.n - 7};
+		rest = (word){ text + 7, whole.n - 7 };
 	} else if (t->arch) {
 		rest.n = 0;
 	} else {
@@ -274,7 +262,7 @@ static bool parse_target(parsed *t, vq_diag *d, const char *text)
 			size_t base = starts(w, "rv64") ? 4 : 7;
 
 			t->arch = &vq_arch_riscv64;
-			if (!riscv_suffix(t, d, w, (word){w.p + base, w.n - base}))
+			if (!riscv_suffix(t, d, w, (word){ w.p + base, w.n - base }))
 				return false;
 		}
 	}
@@ -307,8 +295,7 @@ static bool apply_feature(parsed *t, vq_diag *d, const char *where, bool on, wor
 		vq_nearest_start(&near, name.p, name.n);
 		for (f = t->arch->feature; f->name; f++)
 			vq_nearest_offer(&near, f->name);
-		vq_error(d, where, "unknown feature '%.*s' of %s", (int)name.n, name.p,
-			t->arch->name);
+		vq_error(d, where, "unknown feature '%.*s' of %s", (int)name.n, name.p, t->arch->name);
 		if (near.best)
 			vq_hint(d, "did you mean '%s'?", near.best);
 		vq_hint(d, "vitqc -target=%s -mcpu=help lists the features", t->arch->name);
@@ -330,7 +317,7 @@ static bool apply_feature(parsed *t, vq_diag *d, const char *where, bool on, wor
 
 static bool apply_attr(parsed *t, vq_diag *d, const char *attr)
 {
-	word rest = {attr, strlen(attr)};
+	word rest = { attr, strlen(attr) };
 	bool good = true;
 
 	while (rest.n) {
@@ -343,12 +330,10 @@ static bool apply_attr(parsed *t, vq_diag *d, const char *attr)
 		if (w.n == 0)
 			continue;
 		if (w.n < 2 || (*w.p != '+' && *w.p != '-')) {
-			good = vq_error(d, "option -mattr",
-				"expected +feature or -feature, got '%.*s'", (int)w.n, w.p);
+			good = vq_error(d, "option -mattr", "expected +feature or -feature, got '%.*s'", (int)w.n, w.p);
 			continue;
 		}
-		good &= apply_feature(
-			t, d, "option -mattr", *w.p == '+', (word){w.p + 1, w.n - 1}, true);
+		good &= apply_feature(t, d, "option -mattr", *w.p == '+', (word){ w.p + 1, w.n - 1 }, true);
 	}
 	return good;
 }
@@ -358,7 +343,7 @@ static void apply_host(parsed *t, vq_arena *arena)
 {
 	const char *features;
 	const char *name = vq_host_cpu(arena, &features);
-	word rest = {features, strlen(features)};
+	word rest = { features, strlen(features) };
 
 	t->cpu = *name ? name : t->arch->cpu[0].name;
 	while (rest.n) {
@@ -366,7 +351,7 @@ static void apply_host(parsed *t, vq_arena *arena)
 		const vq_feature_row *f = NULL;
 
 		if (w.n > 1 && *w.p == '+')
-			f = find_feature(t->arch, (word){w.p + 1, w.n - 1});
+			f = find_feature(t->arch, (word){ w.p + 1, w.n - 1 });
 		if (f)
 			t->features |= f->bit; /* not what it implies: hypervisors hide parts */
 	}
@@ -375,7 +360,7 @@ static void apply_host(parsed *t, vq_arena *arena)
 /* "cortex-a57+crc+nodotprod", "cortex-a72.cortex-a53" as GCC writes them. */
 static bool apply_cpu(parsed *t, vq_diag *d, vq_arena *arena, const char *text)
 {
-	word rest = {text, strlen(text)}, name = cut(&rest, "+");
+	word rest = { text, strlen(text) }, name = cut(&rest, "+");
 	const vq_cpu_row *c = NULL;
 	bool good = true;
 
@@ -383,16 +368,13 @@ static bool apply_cpu(parsed *t, vq_diag *d, vq_arena *arena, const char *text)
 		const char *host = vq_host_arch();
 
 		if (!host || strcmp(host, t->arch->name) != 0)
-			return vq_error(d, "option -mcpu",
-				"native is a CPU of this machine (%s), the target is %s",
-				host ? host : "an architecture vitqc has no target for",
-				t->arch->name);
+			return vq_error(d, "option -mcpu", "native is a CPU of this machine (%s), the target is %s",
+				host ? host : "an architecture vitqc has no target for", t->arch->name);
 		apply_host(t, arena);
 	} else {
-		for (size_t i = 0; i < name.n;
-			i++) /* big.LITTLE: code must run on the little cores */
-			if (name.p[i] == '.' && find_cpu(t->arch, (word){name.p, i}))
-				name = (word){name.p + i + 1, name.n - i - 1};
+		for (size_t i = 0; i < name.n; i++) /* big.LITTLE: code must run on the little cores */
+			if (name.p[i] == '.' && find_cpu(t->arch, (word){ name.p, i }))
+				name = (word){ name.p + i + 1, name.n - i - 1 };
 		c = find_cpu(t->arch, name);
 		if (!c) {
 			vq_nearest near;
@@ -400,8 +382,7 @@ static bool apply_cpu(parsed *t, vq_diag *d, vq_arena *arena, const char *text)
 			vq_nearest_start(&near, name.p, name.n);
 			for (c = t->arch->cpu; c->name; c++)
 				vq_nearest_offer(&near, c->name);
-			vq_error(d, "option -mcpu", "unknown CPU '%.*s' of %s", (int)name.n, name.p,
-				t->arch->name);
+			vq_error(d, "option -mcpu", "unknown CPU '%.*s' of %s", (int)name.n, name.p, t->arch->name);
 			if (near.best)
 				vq_hint(d, "did you mean '%s'?", near.best);
 			vq_hint(d, "vitqc -target=%s -mcpu=help lists the CPUs", t->arch->name);
@@ -415,7 +396,7 @@ static bool apply_cpu(parsed *t, vq_diag *d, vq_arena *arena, const char *text)
 		bool off = starts(w, "no") && !find_feature(t->arch, w);
 
 		if (off)
-			w = (word){w.p + 2, w.n - 2};
+			w = (word){ w.p + 2, w.n - 2 };
 		good &= apply_feature(t, d, "option -mcpu", !off, w, false);
 	}
 	return good;
@@ -428,8 +409,8 @@ static bool check_abi(vq_diag *d, const vq_arch_table *a, const char *abi)
 	for (const char *const *s = a->abi_names; *s; s++)
 		if (strcmp(*s, abi) == 0)
 			return true;
-	return vq_error(d, "option -mabi", "ABI '%s' is not supported on %s: expected %s", abi,
-		a->name, a->abi_names[0]);
+	return vq_error(
+		d, "option -mabi", "ABI '%s' is not supported on %s: expected %s", abi, a->name, a->abi_names[0]);
 }
 
 static bool choose_float_abi(const parsed *t, vq_diag *d, vq_float_abi asked, bool *softfp)
@@ -438,11 +419,11 @@ static bool choose_float_abi(const parsed *t, vq_diag *d, vq_float_abi asked, bo
 	if (asked == VQ_FLOAT_ABI_DEFAULT)
 		return true;
 	if (!t->arch->triple_softfp)
-		return vq_error(d, "option -mfloat-abi",
-			"only Arm targets have a choice of float ABI, this is %s", t->arch->name);
+		return vq_error(d, "option -mfloat-abi", "only Arm targets have a choice of float ABI, this is %s",
+			t->arch->name);
 	if (asked == VQ_FLOAT_ABI_SOFTFP && t->triple_hard)
-		return vq_error(d, "option -mfloat-abi",
-			"softfp contradicts the target, which says hard float (…eabihf)");
+		return vq_error(
+			d, "option -mfloat-abi", "softfp contradicts the target, which says hard float (…eabihf)");
 	*softfp = asked == VQ_FLOAT_ABI_SOFTFP;
 	return true;
 }
@@ -468,7 +449,7 @@ static void warn_of_halves(const parsed *t, vq_arena *arena, vq_diag *d, const v
 
 const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_target_request *request)
 {
-	parsed t = {.arch = NULL};
+	parsed t = { .arch = NULL };
 	const char *name = request->target, *cpu = request->cpu;
 	const vq_isa_row *isa;
 	vq_target *r;
@@ -480,8 +461,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 			cpu = "native";
 		name = vq_host_arch();
 		if (!name) {
-			vq_error(diag, "option -target",
-				"vitqc has no target for the machine it runs on: give one");
+			vq_error(diag, "option -target", "vitqc has no target for the machine it runs on: give one");
 			return NULL;
 		}
 	}
@@ -525,10 +505,7 @@ const vq_target *vq_target_resolve(vq_arena *arena, vq_diag *diag, const vq_targ
 	return r;
 }
 
-const char *vq_target_triple(const vq_target *t)
-{
-	return t->triple;
-}
+const char *vq_target_triple(const vq_target *t) { return t->triple; }
 
 /* ---- listings ---- */
 
@@ -575,8 +552,7 @@ void vq_print_cpus(FILE *out, const vq_target *t)
 
 	fprintf(out, "CPUs of %s (-mcpu=NAME) and the kernels they get:\n", a->name);
 	for (const vq_cpu_row *c = a->cpu; c->name; c++)
-		fprintf(out, "  %-18s %s%s\n", c->name, isa_of(a, c->features)->label,
-			c == a->cpu ? " (default)" : "");
+		fprintf(out, "  %-18s %s%s\n", c->name, isa_of(a, c->features)->label, c == a->cpu ? " (default)" : "");
 	fprintf(out, "features (-mattr=+NAME,-NAME) that choose kernels:\n ");
 	for (const vq_feature_row *f = a->feature; f->name; f++)
 		if (f->use == VQ_FEATURE_USED)

@@ -103,8 +103,7 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_DOTPROD, NEON | DOT, "+neon,+fp-armv8,+dotprod", "NEON with dotprod",
-		16, VITQ_HWCAP_DOTPROD, 0 },
+	{ VQ_ISA_DOTPROD, NEON | DOT, "+neon,+fp-armv8,+dotprod", "NEON with dotprod", 16, VITQ_HWCAP_DOTPROD, 0 },
 	{ VQ_ISA_NEON64, NEON, "+neon,+fp-armv8", "NEON", 16, 0, 0 },
 };
 

@@ -69,13 +69,13 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_NEON32, NEON | VFP4, "+neon,+use-misched,+vfp4", "NEON with fused multiply-add",
-		16, VITQ_HWCAP_NEON, 0 },
+	{ VQ_ISA_NEON32, NEON | VFP4, "+neon,+use-misched,+vfp4", "NEON with fused multiply-add", 16, VITQ_HWCAP_NEON,
+		0 },
 	{ VQ_ISA_NEON32, NEON, "+neon,+use-misched", "NEON", 16, VITQ_HWCAP_NEON, 0 },
 };
 
-static const char *const aliases[] = { "arm", "armhf", "armv7a", "armv7-a", "armv7l",
-	"armv7hl", "armv7ve", "armv8l", "armv7hf", NULL };
+static const char *const aliases[] = { "arm", "armhf", "armv7a", "armv7-a", "armv7l", "armv7hl", "armv7ve", "armv8l",
+	"armv7hf", NULL };
 static const char *const abis[] = { "aapcs", "aapcs-linux", "aapcs-vfp", NULL };
 
 const vq_arch_table vq_arch_arm = {

@@ -53,10 +53,8 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_RVV256, GC | V | L256, "+m,+a,+f,+d,+c,+v,+zvl256b", "RVV 1.0, VLEN >= 256",
-		32, VITQ_HWCAP_RVV, 256 },
-	{ VQ_ISA_RVV128, GC | V, "+m,+a,+f,+d,+c,+v,+zvl128b", "RVV 1.0, VLEN >= 128",
-		16, VITQ_HWCAP_RVV, 128 },
+	{ VQ_ISA_RVV256, GC | V | L256, "+m,+a,+f,+d,+c,+v,+zvl256b", "RVV 1.0, VLEN >= 256", 32, VITQ_HWCAP_RVV, 256 },
+	{ VQ_ISA_RVV128, GC | V, "+m,+a,+f,+d,+c,+v,+zvl128b", "RVV 1.0, VLEN >= 128", 16, VITQ_HWCAP_RVV, 128 },
 	{ VQ_ISA_RV64, GC, "+m,+a,+f,+d,+c", "no vectors", 8, 0, 0 },
 };
 

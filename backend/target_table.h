@@ -39,15 +39,14 @@ typedef struct vq_isa_row {
 
 typedef struct vq_arch_table {
 	vq_arch arch;
-	const char *name;          /* short name */
-	const char *const *alias;  /* other spellings in -target and triples; ends with NULL */
-	const char *triple;        /* canonical */
-	const char *triple_softfp; /* NULL if there is no such thing */
-	const char *llvm_cpu;      /* what code is tuned for */
-	const char *abi;           /* for LLVM; NULL: by triple */
-	const char *const
-		*abi_names; /* values of -mabi that mean the one ABI supported; ends with NULL */
-	uint32_t base;      /* features that every object may use; they cannot be taken away */
+	const char *name;              /* short name */
+	const char *const *alias;      /* other spellings in -target and triples; ends with NULL */
+	const char *triple;            /* canonical */
+	const char *triple_softfp;     /* NULL if there is no such thing */
+	const char *llvm_cpu;          /* what code is tuned for */
+	const char *abi;               /* for LLVM; NULL: by triple */
+	const char *const *abi_names;  /* values of -mabi that mean the one ABI supported; ends with NULL */
+	uint32_t base;                 /* features that every object may use; they cannot be taken away */
 	const vq_feature_row *feature; /* ends with a NULL name */
 	const vq_cpu_row *cpu;         /* ends with a NULL name; the first is the default */
 	const vq_isa_row *isa;         /* best first; the last needs only base */

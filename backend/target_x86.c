@@ -115,8 +115,7 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
-	{ VQ_ISA_AVX512_VNNI, V4 | VNNI,
-		"+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni",
+	{ VQ_ISA_AVX512_VNNI, V4 | VNNI, "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni",
 		"AVX-512 VNNI", 64, 0, 0 },
 	{ VQ_ISA_AVX2, V3, "+avx2,+fma", "AVX2", 32, 0, 0 },
 	{ VQ_ISA_SSE2, SSE2, "", "SSE2", 16, 0, 0 },

@@ -9,6 +9,7 @@
 
 static_assert(VQ_ISA_COUNT == 9, "a new instruction set needs its rows here and in kernels/gemm_tile.c");
 
+/* clang-format off */
 /* Sums of four (or one) products in 32 bit are exact for any codes; only NEON without dotprod adds pairs in 16 bit. */
 static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 4, .nrv = 2, .lanes = 4, .kr = 2, .ku = 1 },
@@ -24,6 +25,7 @@ static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_RVV128] = { .shape = VQ_ACC_N, .a = VQ_A_S8, .pack_a = true, .mr = 6, .nrv = 1, .lanes = 16, .kr = 1, .ku = 4 },
 	[VQ_ISA_RVV256] = { .shape = VQ_ACC_N, .a = VQ_A_S8, .pack_a = true, .mr = 6, .nrv = 1, .lanes = 32, .kr = 1, .ku = 4 },
 };
+/* clang-format on */
 
 /* kr = ku = 1 everywhere: K needs no padding and A is read where it is. */
 static const vq_tile f32_tiles[VQ_ISA_COUNT] = {
@@ -48,7 +50,4 @@ vq_tile vq_tile_s8(vq_isa isa, bool wide)
 	return t;
 }
 
-vq_tile vq_tile_f32(vq_isa isa)
-{
-	return f32_tiles[isa];
-}
+vq_tile vq_tile_f32(vq_isa isa) { return f32_tiles[isa]; }

@@ -7,10 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static double share(const vq_object *o)
-{
-	return o->macs ? 100.0 * (double)o->integer_macs / (double)o->macs : 0;
-}
+static double share(const vq_object *o) { return o->macs ? 100.0 * (double)o->integer_macs / (double)o->macs : 0; }
 
 /* ---- text ---- */
 
@@ -25,11 +22,7 @@ static const char *short_count(vq_arena *a, uint64_t n)
 		v /= 1000;
 	if (!u)
 		return vq_arena_printf(a, "%" PRIu64, n);
-	return vq_arena_printf(a,
-		v < 9.995   ? "%.2f %c"
-		: v < 99.95 ? "%.1f %c"
-			    : "%.0f %c",
-		v, units[u]);
+	return vq_arena_printf(a, v < 9.995 ? "%.2f %c" : v < 99.95 ? "%.1f %c" : "%.0f %c", v, units[u]);
 }
 
 static void ports_text(FILE *out, vq_arena *a, const vq_graph *g)
@@ -55,8 +48,8 @@ static void ops_text(FILE *out, const vq_op_counts *ops)
 		refused += ops->item[i].refused;
 		width = n > width ? n : width;
 	}
-	fprintf(out, "\n%u node%s of %u operator%s", (unsigned)nodes, nodes == 1 ? "" : "s",
-		(unsigned)ops->n, ops->n == 1 ? "" : "s");
+	fprintf(out, "\n%u node%s of %u operator%s", (unsigned)nodes, nodes == 1 ? "" : "s", (unsigned)ops->n,
+		ops->n == 1 ? "" : "s");
 	if (refused)
 		fprintf(out, ", %u of them cannot be imported", (unsigned)refused);
 	fputc('\n', out);
@@ -84,8 +77,7 @@ static void products_text(FILE *out, vq_arena *a, const vq_analysis *f)
 
 		if (!p->n)
 			continue;
-		fprintf(out, "%s %u %s %s", *comma ? comma : ":", (unsigned)p->n, p->op,
-			short_count(a, p->macs));
+		fprintf(out, "%s %u %s %s", *comma ? comma : ":", (unsigned)p->n, p->op, short_count(a, p->macs));
 		comma = ",";
 	}
 	fputc('\n', out);
@@ -99,12 +91,9 @@ static void scheme_text(FILE *out, const vq_scheme_facts *s)
 		fprintf(out, "  %-13s does not compile: see the errors\n", s->scheme);
 		return;
 	}
-	fprintf(out,
-		"  %-13s %8.2f %%  %12" PRIu64 "  %12zu  %12" PRIu64 "  %10" PRIu64
-		"  %7u  %5u  %s\n",
-		s->scheme, share(o), o->weight_bytes, o->elf_bytes, o->workspace_bytes,
-		o->worker_bytes, (unsigned)s->kernels, (unsigned)o->n_lines,
-		o->peak_node ? o->peak_node : "-");
+	fprintf(out, "  %-13s %8.2f %%  %12" PRIu64 "  %12zu  %12" PRIu64 "  %10" PRIu64 "  %7u  %5u  %s\n", s->scheme,
+		share(o), o->weight_bytes, o->elf_bytes, o->workspace_bytes, o->worker_bytes, (unsigned)s->kernels,
+		(unsigned)o->n_lines, o->peak_node ? o->peak_node : "-");
 }
 
 static void float_text(FILE *out, vq_arena *a, const vq_scheme_facts *s)
@@ -128,21 +117,18 @@ bool vq_analysis_text(FILE *out, vq_arena *a, const vq_analysis *f)
 	fputc('\n', out);
 	if (f->g) {
 		ports_text(out, a, f->g);
-		fprintf(out, "parameters %s, %" PRIu64 " bytes\n", short_count(a, f->parameters),
-			f->parameter_bytes);
+		fprintf(out, "parameters %s, %" PRIu64 " bytes\n", short_count(a, f->parameters), f->parameter_bytes);
 		products_text(out, a, f);
 	}
 	ops_text(out, f->ops);
 	if (!f->n_schemes)
 		return !ferror(out);
-	fprintf(out, "\nfor %s\n  %-13s %10s  %12s  %12s  %12s  %10s  %7s  %5s  %s\n", f->target,
-		"scheme", "integer", "weights", "object about", "workspace", "per worker",
-		"kernels", "calls", "workspace peaks at");
+	fprintf(out, "\nfor %s\n  %-13s %10s  %12s  %12s  %12s  %10s  %7s  %5s  %s\n", f->target, "scheme", "integer",
+		"weights", "object about", "workspace", "per worker", "kernels", "calls", "workspace peaks at");
 	for (uint32_t i = 0; i < f->n_schemes; i++)
 		scheme_text(out, &f->scheme[i]);
 	for (uint32_t i = 0; i < f->n_schemes; i++)
-		if (f->scheme[i].good && f->scheme[i].n_float &&
-			strcmp(f->scheme[i].scheme, "none") != 0)
+		if (f->scheme[i].good && f->scheme[i].n_float && strcmp(f->scheme[i].scheme, "none") != 0)
 			float_text(out, a, &f->scheme[i]);
 	return !ferror(out);
 }
@@ -209,7 +195,7 @@ static void scheme_json(vq_json *o, const vq_scheme_facts *s)
 
 bool vq_analysis_json(FILE *out, vq_arena *a, const vq_analysis *f)
 {
-	vq_json o = {.file = out};
+	vq_json o = { .file = out };
 
 	vq_json_object(&o, NULL);
 	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);

@@ -16,10 +16,9 @@ typedef struct vq_scheme_facts {
 	const char *scheme; /* "w8a8", "none" */
 	bool good;          /* it compiles; else only scheme is set */
 	vq_object object;   /* planned, not compiled */
-	const char *
-		*why; /* per line of the plan: why its product stays in float; NULL: it does not */
-	uint32_t kernels; /* different ones */
-	uint32_t n_float; /* products in float */
+	const char **why;   /* per line of the plan: why its product stays in float; NULL: it does not */
+	uint32_t kernels;   /* different ones */
+	uint32_t n_float;   /* products in float */
 } vq_scheme_facts;
 
 enum { VQ_PRODUCT_KINDS = 4 };

@@ -26,15 +26,12 @@ static int widest(int least, const char *text)
 static void output_text(FILE *out, vq_arena *a, const vq_compare_row *r, bool in_float)
 {
 	fprintf(out, "output     %s %s: sqnr %s%s, cosine %.6f, max error %.4g of %.4g", r->name,
-		vq_type_text(a, r->type), sqnr_text(a, &r->distance),
-		r->distance.noise == 0 ? "" : " dB", vq_distance_cosine(&r->distance),
-		r->distance.worst, r->distance.peak);
+		vq_type_text(a, r->type), sqnr_text(a, &r->distance), r->distance.noise == 0 ? "" : " dB",
+		vq_distance_cosine(&r->distance), r->distance.worst, r->distance.peak);
 	if (r->type->rank && r->type->dim[r->type->rank - 1] > 1)
-		fprintf(out, ", same largest in %" PRIu64 " of %" PRIu64 " rows", r->same_largest,
-			r->rows);
+		fprintf(out, ", same largest in %" PRIu64 " of %" PRIu64 " rows", r->same_largest, r->rows);
 	if (in_float)
-		fprintf(out, "; in float sqnr %s%s", sqnr_text(a, &r->in_float),
-			r->in_float.noise == 0 ? "" : " dB");
+		fprintf(out, "; in float sqnr %s%s", sqnr_text(a, &r->in_float), r->in_float.noise == 0 ? "" : " dB");
 	fputc('\n', out);
 }
 
@@ -48,8 +45,7 @@ bool vq_compare_text(FILE *out, vq_arena *a, const vq_compare_facts *f)
 		type = widest(type, vq_type_text(a, f->row[i].type));
 		name = widest(name, f->row[i].name);
 	}
-	fprintf(out,
-		"model      %s, hash %016" PRIx64 "\ncompared   %s with %s, %u sample%s of %s\n",
+	fprintf(out, "model      %s, hash %016" PRIx64 "\ncompared   %s with %s, %u sample%s of %s\n",
 		vq_path_base(f->model), f->model_hash, f->scheme, f->with, (unsigned)f->samples,
 		f->samples == 1 ? "" : "s", vq_path_base(f->file));
 	for (uint32_t i = 0; i < f->n; i++)
@@ -61,14 +57,12 @@ bool vq_compare_text(FILE *out, vq_arena *a, const vq_compare_facts *f)
 			"model's tensors\n",
 			(unsigned)f->changed);
 	if (f->without)
-		fprintf(out,
-			"left out   %u %s of the file that %s no value of the compiled graph\n",
-			(unsigned)f->without, f->without == 1 ? "array" : "arrays",
-			f->without == 1 ? "is" : "are");
+		fprintf(out, "left out   %u %s of the file that %s no value of the compiled graph\n",
+			(unsigned)f->without, f->without == 1 ? "array" : "arrays", f->without == 1 ? "is" : "are");
 	if (values)
-		fprintf(out, "\n%u values, worst first\n  %7s  %8s  %10s  %10s%s  %-*s  %-*s  %s\n",
-			(unsigned)values, "sqnr dB", "cosine", "max error", "of max",
-			f->in_float ? "  in float" : "", type, "type", name, "value", "node");
+		fprintf(out, "\n%u values, worst first\n  %7s  %8s  %10s  %10s%s  %-*s  %-*s  %s\n", (unsigned)values,
+			"sqnr dB", "cosine", "max error", "of max", f->in_float ? "  in float" : "", type, "type", name,
+			"value", "node");
 	for (uint32_t i = 0; i < f->n; i++) {
 		const vq_compare_row *r = &f->row[i];
 
@@ -78,8 +72,8 @@ bool vq_compare_text(FILE *out, vq_arena *a, const vq_compare_facts *f)
 			vq_distance_cosine(&r->distance), r->distance.worst, r->distance.peak);
 		if (f->in_float)
 			fprintf(out, "  %8s", sqnr_text(a, &r->in_float));
-		fprintf(out, "  %-*s  %-*s  %s (%s)\n", type, vq_type_text(a, r->type), name,
-			r->name, r->node ? r->node : "-", r->op ? r->op : "-");
+		fprintf(out, "  %-*s  %-*s  %s (%s)\n", type, vq_type_text(a, r->type), name, r->name,
+			r->node ? r->node : "-", r->op ? r->op : "-");
 	}
 	return !ferror(out);
 }
@@ -116,8 +110,8 @@ static void rows_json(vq_json *o, vq_arena *a, const char *key, const vq_compare
 
 bool vq_compare_json(FILE *out, const vq_compare_facts *f)
 {
-	vq_json o = {.file = out};
-	vq_arena scratch = {.block = NULL};
+	vq_json o = { .file = out };
+	vq_arena scratch = { .block = NULL };
 
 	vq_json_object(&o, NULL);
 	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);

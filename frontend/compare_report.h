@@ -14,10 +14,9 @@ typedef struct vq_compare_row {
 	const vq_type *type;   /* in the graph that was compiled */
 	bool output;           /* of the graph, number port */
 	uint32_t port;
-	uint32_t order; /* in execution */
-	const float *
-		stored; /* what it should be, sample after sample; NULL: what the float graph gives */
-	float *want;    /* the same for the sample being run */
+	uint32_t order;       /* in execution */
+	const float *stored;  /* what it should be, sample after sample; NULL: what the float graph gives */
+	float *want;          /* the same for the sample being run */
 	float *reference;     /* the float graph's value, with stored values */
 	vq_distance distance; /* of the compiled graph from what it should be */
 	vq_distance in_float; /* of the float graph from stored values */

@@ -19,15 +19,15 @@
 typedef struct driver {
 	const vq_options *o;
 	vq_arena *arena;
-	vq_diag diag;    /* of the model */
+	vq_diag diag;       /* of the model */
 	vq_sizes sizes;     /* of a dimension; usually one */
 	vq_kept_stats kept; /* of the first size, for the others */
-	vq_graph g, qdq; /* the graph in work; a copy of its QDQ form for -emit=onnx */
+	vq_graph g, qdq;    /* the graph in work; a copy of its QDQ form for -emit=onnx */
 	bool have_qdq;
 	vq_graph imported, reference; /* -compare: as it was read; in float, with every fold made */
 	bool have_reference;
 	vq_op_counts ops; /* -analyze */
-	vq_diag aside; /* of these two: that they cannot be run is no error yet */
+	vq_diag aside;    /* of these two: that they cannot be run is no error yet */
 	vq_settings settings;
 	vq_samples samples;
 	vq_report report;
@@ -74,8 +74,8 @@ static bool read_vir(driver *d)
 	if (!vq_file_open(&f, &d->diag, NULL, d->o->model))
 		return false;
 	d->results.model_hash = vq_hash(f.data, f.bytes);
-	good = vq_parse_graph(&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes,
-		vq_path_folder(d->arena, d->o->model));
+	good = vq_parse_graph(
+		&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes, vq_path_folder(d->arena, d->o->model));
 	vq_file_close(&f);
 	for (uint32_t n = 1; good && n < d->g.n_nodes; n++)
 		vq_look_count(&d->ops, d->arena, "", vq_ops[d->g.node[n].op].text, true);
@@ -84,13 +84,13 @@ static bool read_vir(driver *d)
 
 static bool import(driver *d, vq_graph *g, vq_diag *diag, const vq_size_choice *size, bool first)
 {
-	vq_import_options i = {.dims = size->dims.item,
+	vq_import_options i = { .dims = size->dims.item,
 		.n_dims = size->dims.n,
 		.shapes = d->o->shapes.item,
 		.n_shapes = d->o->shapes.n,
 		.opened = opened,
 		.node = d->o->analyze && first ? count_node : NULL,
-		.user = d};
+		.user = d };
 
 	return vq_import_onnx(g, d->arena, diag, d->o->model, &i, &d->results.model_hash);
 }
@@ -99,13 +99,13 @@ static bool import(driver *d, vq_graph *g, vq_diag *diag, const vq_size_choice *
 static bool samples_fit(driver *d, const vq_graph *g)
 {
 	vq_samples samples;
-	vq_strings files = {.item = NULL};
+	vq_strings files = { .item = NULL };
 	vq_diag aside;
 	bool fit;
 
 	vq_diag_init(&aside, d->arena, NULL);
-	fit = vq_samples_open(&samples, d->arena, &aside, g, d->o->run ? d->o->run : d->o->compare, 1,
-		&d->o->image, &files);
+	fit = vq_samples_open(
+		&samples, d->arena, &aside, g, d->o->run ? d->o->run : d->o->compare, 1, &d->o->image, &files);
 	vq_samples_close(&samples);
 	return fit;
 }
@@ -148,8 +148,8 @@ static bool choose_executor(driver *d)
 	const vq_executor *jit = d->o->executor == VQ_EXECUTOR_EVALUATOR ? NULL : vq_jit(&reason);
 
 	if (!jit && d->o->executor == VQ_EXECUTOR_JIT)
-		return vq_error(&d->diag, "option -calib-executor", "there is no jit: %s",
-			reason ? reason : "unknown reason");
+		return vq_error(
+			&d->diag, "option -calib-executor", "there is no jit: %s", reason ? reason : "unknown reason");
 	d->settings.executor = jit ? jit : &vq_evaluator;
 	return true;
 }
@@ -168,8 +168,8 @@ static bool open_calibration(driver *d)
 	}
 	if (!o->calib)
 		return true;
-	if (!vq_samples_open(&d->samples, d->arena, &d->diag, &d->g, o->calib, o->calib_count,
-		    &o->image, &d->results.read))
+	if (!vq_samples_open(
+		    &d->samples, d->arena, &d->diag, &d->g, o->calib, o->calib_count, &o->image, &d->results.read))
 		return false;
 	d->settings.samples = &d->samples;
 	return choose_executor(d);
@@ -179,28 +179,26 @@ static bool open_calibration(driver *d)
 static vq_scheme choose_scheme(const vq_options *o, bool scales)
 {
 	switch (o->quant) {
-	case VQ_QUANT_NONE:
-		return VQ_SCHEME_NONE;
-	case VQ_QUANT_DYNAMIC:
-		return VQ_SCHEME_W8A8_DYNAMIC;
-	case VQ_QUANT_W8A8:
-		return VQ_SCHEME_W8A8;
+	case VQ_QUANT_NONE: return VQ_SCHEME_NONE;
+	case VQ_QUANT_DYNAMIC: return VQ_SCHEME_W8A8_DYNAMIC;
+	case VQ_QUANT_W8A8: return VQ_SCHEME_W8A8;
 	default:
 		return scales || o->calib || o->calib_stats || o->granularity || o->emit & VQ_EMIT_ONNX
-			       ? VQ_SCHEME_W8A8
-			       : VQ_SCHEME_W8A8_DYNAMIC;
+			? VQ_SCHEME_W8A8
+			: VQ_SCHEME_W8A8_DYNAMIC;
 	}
 }
 
 /* ... which is said, for a user who gave nothing may expect anything. */
 static void tell_choice(driver *d)
 {
-	if (d->o->quant != VQ_QUANT_DEFAULT || d->o->quiet ||
-		d->settings.scheme != VQ_SCHEME_W8A8_DYNAMIC || !vq_has_row_scales(&d->g))
+	if (d->o->quant != VQ_QUANT_DEFAULT || d->o->quiet || d->settings.scheme != VQ_SCHEME_W8A8_DYNAMIC ||
+		!vq_has_row_scales(&d->g))
 		return;
 	vq_bar_clear(&d->bar);
 	fputs("vitqc: note: int8 with scales found at run time (-quant=w8a8-dynamic); -calib=SAMPLES gives w8a8, "
-	      "-quant=none float\n", stderr);
+	      "-quant=none float\n",
+		stderr);
 }
 
 static bool prepare(driver *d)
@@ -222,20 +220,19 @@ static bool prepare(driver *d)
 		.keep = d->sizes.n > 1 ? &d->kept : NULL,
 	};
 	if (d->scales && (o->quant == VQ_QUANT_NONE || o->quant == VQ_QUANT_DYNAMIC)) {
-		vq_warning(&d->diag, "option -quant",
-			"the model brings scales of its own, which are used");
+		vq_warning(&d->diag, "option -quant", "the model brings scales of its own, which are used");
 	} else if (d->scales && (o->calib || o->calib_stats)) {
 		vq_warning(&d->diag, "option -calib",
 			"the model brings scales of its own, which are used: nothing is "
 			"calibrated");
 		return true;
-	} else if (!d->scales && d->settings.scheme == VQ_SCHEME_W8A8 && !o->calib && !o->calib_stats &&
-		   !o->stop && !o->passes.n) {
-		vq_error(&d->diag, NULL,
-			"w8a8 needs samples to calibrate with, or a model that brings scales");
-		return vq_hint(&d->diag, "give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or "
-					 "-quant=w8a8-dynamic, which needs none; or -quant=none for "
-					 "an object in float");
+	} else if (!d->scales && d->settings.scheme == VQ_SCHEME_W8A8 && !o->calib && !o->calib_stats && !o->stop &&
+		!o->passes.n) {
+		vq_error(&d->diag, NULL, "w8a8 needs samples to calibrate with, or a model that brings scales");
+		return vq_hint(&d->diag,
+			"give -calib=FOLDER, LIST, FILE.npy or FILE.npz; or "
+			"-quant=w8a8-dynamic, which needs none; or -quant=none for "
+			"an object in float");
 	}
 	return open_calibration(d);
 }
@@ -258,8 +255,8 @@ static void dump(driver *d, const char *when, const char *pass)
 	for (uint32_t i = 0; i < d->o->dump.n; i++) {
 		const char *s = d->o->dump.item[i];
 
-		if (strcmp(s, point) != 0 && (strncmp(s, when, strlen(when)) != 0 ||
-						     strcmp(strchr(s, ':') + 1, "all") != 0))
+		if (strcmp(s, point) != 0 &&
+			(strncmp(s, when, strlen(when)) != 0 || strcmp(strchr(s, ':') + 1, "all") != 0))
 			continue;
 		vq_bar_clear(&d->bar);
 		fprintf(stderr, "# %s %s\n", when, pass);
@@ -288,8 +285,7 @@ static void keep_reference(driver *d, const char *next)
 {
 	bool scales = strcmp(next, "cancel_qdq") == 0;
 
-	if (!d->o->compare || d->have_reference ||
-		(!scales && strcmp(next, "quantize_weights") != 0))
+	if (!d->o->compare || d->have_reference || (!scales && strcmp(next, "quantize_weights") != 0))
 		return;
 	vq_graph_copy(&d->reference, &d->g, d->arena, &d->aside);
 	d->have_reference = true;
@@ -351,13 +347,13 @@ static bool run_listed(driver *d, vq_pass *p)
 
 static bool run_passes(driver *d)
 {
-	vq_pass p = {.g = &d->g, .set = &d->settings, .report = &d->report};
+	vq_pass p = { .g = &d->g, .set = &d->settings, .report = &d->report };
 	bool good;
 
 	dump(d, "after", "import");
 	if (d->o->stop && strcmp(d->o->stop, "import") == 0)
 		return true;
-	d->report = (vq_report){.arena = d->arena};
+	d->report = (vq_report){ .arena = d->arena };
 	good = d->o->passes.n ? run_listed(d, &p) : vq_pipeline(&p, hook, d);
 	vq_bar_clear(&d->bar);
 	if (d->settings.samples)
@@ -382,18 +378,17 @@ static bool make_sizes(driver *d)
 	for (uint32_t i = 1; i < d->sizes.n; i++) {
 		vq_graph *g = VQ_NEW(d->arena, vq_graph);
 		vq_diag *aside = VQ_NEW(d->arena, vq_diag);
-		vq_pass p = {.g = g, .set = &set};
+		vq_pass p = { .g = g, .set = &set };
 
 		say(d, "size", d->sizes.item[i].text);
 		vq_diag_init(aside, d->arena, d->o->model);
 		if (!import(d, g, aside, &d->sizes.item[i], false) || !vq_pipeline(&p, NULL, NULL) ||
 			!vq_verify(g, "the pipeline")) {
-			vq_diag_take(&d->diag, aside,
-				vq_arena_printf(d->arena, "with -dim %s", d->sizes.item[i].text));
+			vq_diag_take(&d->diag, aside, vq_arena_printf(d->arena, "with -dim %s", d->sizes.item[i].text));
 			return false;
 		}
 		g->diag = &d->diag; /* the backend's messages name nodes */
-		more[i - 1] = (vq_variant){.g = g, .suffix = d->sizes.item[i].suffix};
+		more[i - 1] = (vq_variant){ .g = g, .suffix = d->sizes.item[i].suffix };
 	}
 	d->results.more = more;
 	d->results.n_more = d->sizes.n - 1;
@@ -404,12 +399,12 @@ static bool make_sizes(driver *d)
 
 static bool look(driver *d)
 {
-	vq_look l = {.o = d->o,
+	vq_look l = { .o = d->o,
 		.arena = d->arena,
 		.diag = &d->diag,
 		.bar = &d->bar,
 		.scheme = d->results.scheme,
-		.model_hash = d->results.model_hash};
+		.model_hash = d->results.model_hash };
 
 	if (d->o->analyze)
 		return vq_look_analyze(&l, &d->ops, d->diag.errors ? NULL : &d->g, d->results.target);
@@ -433,10 +428,10 @@ static bool check_products(driver *d)
 	for (uint32_t i = 1; i < d->g.n_nodes; i++) {
 		vq_op op = d->g.node[i].op;
 
-		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT ||
-			vq_is_dynamic(op) || vq_type_of(&d->g, d->g.node[i].in[0])->quant)
+		if (op == VQ_OP_NONE || vq_ops[op].class_ != VQ_CLASS_DOT || vq_is_dynamic(op) ||
+			vq_type_of(&d->g, d->g.node[i].in[0])->quant)
 			continue;
-		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){i}),
+		good = vq_error(&d->diag, vq_where(&d->g, (vq_node){ i }),
 			"its product stays in float (-Werror=float-fallback): %s",
 			vq_float_reason(&d->report, d->g.node[i].name));
 	}
@@ -462,9 +457,7 @@ static bool work(driver *d)
 	d->results.qdq = d->have_qdq ? &d->qdq : NULL;
 	d->results.report = &d->report;
 	d->results.strict = d->settings.scheme != VQ_SCHEME_NONE || d->scales;
-	d->results.scheme = !d->results.strict	? "none"
-			    : is_dynamic(&d->g) ? "w8a8-dynamic"
-						: "w8a8";
+	d->results.scheme = !d->results.strict ? "none" : is_dynamic(&d->g) ? "w8a8-dynamic" : "w8a8";
 	if (d->o->run || d->o->compare)
 		return look(d);
 	if (whole && d->sizes.n > 1 && !make_sizes(d))
@@ -486,14 +479,13 @@ static int finish(driver *d, bool good)
 
 int vq_drive(const vq_options *o, vq_arena *arena)
 {
-	driver d = {.o = o, .arena = arena};
+	driver d = { .o = o, .arena = arena };
 	vq_diag usage;
 
 	vq_diag_init(&usage, arena, NULL);
 	vq_sizes_parse(&d.sizes, arena, &usage, &o->dims);
 	if (d.sizes.n > 1 && (o->stop || o->passes.n || o->emit & (VQ_EMIT_VIR | VQ_EMIT_ONNX)))
-		vq_error(&usage, "option -dim",
-			"a graph has one size: give one to write it as vir or onnx");
+		vq_error(&usage, "option -dim", "a graph has one size: give one to write it as vir or onnx");
 	if (o->analyze || o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
 		d.results.target = vq_target_resolve(arena, &usage, &o->target);
 		if (o->prefix)
@@ -525,17 +517,12 @@ int vq_print_mode(const vq_options *o, vq_arena *arena)
 	int since;
 
 	switch (o->mode) {
-	case VQ_MODE_COMPILE:
-		break;
-	case VQ_MODE_HELP:
-		vq_print_help(stdout);
-		break;
+	case VQ_MODE_COMPILE: break;
+	case VQ_MODE_HELP: vq_print_help(stdout); break;
 	case VQ_MODE_VERSION:
 		printf("vitqc " VQ_VERSION "\nLLVM %s\nprotobuf-c %s\n", vq_llvm_version(), protobuf_c_version());
 		break;
-	case VQ_MODE_PRINT_TARGETS:
-		vq_print_targets(stdout);
-		break;
+	case VQ_MODE_PRINT_TARGETS: vq_print_targets(stdout); break;
 	case VQ_MODE_PRINT_CPUS:
 		vq_diag_init(&diag, arena, NULL);
 		t = vq_target_resolve(arena, &diag, &o->target);

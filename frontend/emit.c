@@ -28,8 +28,7 @@ const char *vq_prefix_of(const vq_options *o, vq_arena *arena, vq_diag *diag)
 	for (char *c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) || (unsigned char)*c >= 128)
 			*c = '_';
-	if (!isalpha((unsigned char)*name) || strncmp(name, "vitq_", 5) == 0 ||
-		strcmp(name, "vitq") == 0)
+	if (!isalpha((unsigned char)*name) || strncmp(name, "vitq_", 5) == 0 || strcmp(name, "vitq") == 0)
 		name = vq_arena_printf(arena, "m%s%s", *name == '_' || !*name ? "" : "_", name);
 	if (o->prefix && strcmp(name, o->prefix) != 0) {
 		vq_error(diag, "option -prefix",
@@ -63,16 +62,14 @@ static bool write_bytes(const vq_results *r, const char *path, const void *bytes
 {
 	FILE *f = open_output(r, path);
 
-	return f &&
-	       (fwrite(bytes, 1, n, f) == n || vq_error(r->diag, NULL, "cannot write '%s'", path));
+	return f && (fwrite(bytes, 1, n, f) == n || vq_error(r->diag, NULL, "cannot write '%s'", path));
 }
 
 /* ---- kinds of output ---- */
 
 static bool emit_vir(const vq_results *r)
 {
-	const char *path = name_of(r, VQ_EMIT_VIR, ".vir"),
-		   *side = vq_arena_printf(r->arena, "%s.bin", path);
+	const char *path = name_of(r, VQ_EMIT_VIR, ".vir"), *side = vq_arena_printf(r->arena, "%s.bin", path);
 	FILE *text = open_output(r, path), *sidecar = NULL;
 
 	if (!text)
@@ -96,7 +93,7 @@ static bool emit_onnx(const vq_results *r)
 
 static bool compile(const vq_results *r, vq_artifact what, const char *prefix, vq_object *object)
 {
-	vq_emit_options e = {.target = r->target,
+	vq_emit_options e = { .target = r->target,
 		.prefix = prefix,
 		.scheme = r->scheme,
 		.tool = "vitqc " VQ_VERSION,
@@ -105,9 +102,9 @@ static bool compile(const vq_results *r, vq_artifact what, const char *prefix, v
 		.more = r->more,
 		.n_more = r->n_more,
 		.instrument = r->o->instrument,
-		.strict = r->strict};
+		.strict = r->strict };
 
-	*object = (vq_object){.arena = r->arena};
+	*object = (vq_object){ .arena = r->arena };
 	return vq_compile(r->g, &e, what, object);
 }
 
@@ -130,18 +127,16 @@ static bool check_fallback(const vq_results *r, const vq_object *o)
 		n++;
 		macs += l->macs;
 		if (r->o->werror_fallback)
-			vq_error(r->diag,
-				l->node ? vq_arena_printf(r->arena, "node '%s'", l->node) : NULL,
+			vq_error(r->diag, l->node ? vq_arena_printf(r->arena, "node '%s'", l->node) : NULL,
 				"its product stays in float (-Werror=float-fallback): %s",
 				vq_float_reason(r->report, l->node));
 	}
 	if (n && !r->o->werror_fallback) {
-		vq_warning(r->diag, NULL,
-			"%u of %u products stay in float: %.1f %% of the multiply-accumulates",
-			(unsigned)n, (unsigned)products,
-			100.0 * (double)macs / (double)(o->macs ? o->macs : 1));
-		vq_hint(r->diag, "-report=- lists them with the reasons, -Werror=float-fallback "
-				 "forbids them");
+		vq_warning(r->diag, NULL, "%u of %u products stay in float: %.1f %% of the multiply-accumulates",
+			(unsigned)n, (unsigned)products, 100.0 * (double)macs / (double)(o->macs ? o->macs : 1));
+		vq_hint(r->diag,
+			"-report=- lists them with the reasons, -Werror=float-fallback "
+			"forbids them");
 	}
 	return n == 0 || !r->o->werror_fallback;
 }
@@ -149,12 +144,9 @@ static bool check_fallback(const vq_results *r, const vq_object *o)
 static bool emit_object(const vq_results *r, const vq_object *o)
 {
 	const char *path = name_of(r, VQ_EMIT_OBJ, ".o");
-	const char *header = r->o->header
-				     ? r->o->header
-				     : vq_arena_printf(r->arena, "%s.h", stem_of(r->o, r->arena));
+	const char *header = r->o->header ? r->o->header : vq_arena_printf(r->arena, "%s.h", stem_of(r->o, r->arena));
 
-	return write_bytes(r, path, o->elf, o->elf_bytes) &&
-	       write_bytes(r, header, o->header, strlen(o->header));
+	return write_bytes(r, path, o->elf, o->elf_bytes) && write_bytes(r, header, o->header, strlen(o->header));
 }
 
 /* ---- dependencies ---- */
@@ -176,8 +168,8 @@ static const char *first_output(const vq_results *r)
 	static const struct {
 		uint32_t kind;
 		const char *extension;
-	} kinds[] = {{VQ_EMIT_OBJ, ".o"}, {VQ_EMIT_ASM, ".s"}, {VQ_EMIT_LLVM, ".ll"},
-		{VQ_EMIT_VIR, ".vir"}, {VQ_EMIT_ONNX, ".onnx"}};
+	} kinds[] = { { VQ_EMIT_OBJ, ".o" }, { VQ_EMIT_ASM, ".s" }, { VQ_EMIT_LLVM, ".ll" }, { VQ_EMIT_VIR, ".vir" },
+		{ VQ_EMIT_ONNX, ".onnx" } };
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (r->o->emit & kinds[i].kind)
@@ -187,9 +179,8 @@ static const char *first_output(const vq_results *r)
 
 static bool emit_dependencies(const vq_results *r)
 {
-	const char *path = r->o->depend_file
-				   ? r->o->depend_file
-				   : vq_arena_printf(r->arena, "%s.d", stem_of(r->o, r->arena));
+	const char *path = r->o->depend_file ? r->o->depend_file
+					     : vq_arena_printf(r->arena, "%s.d", stem_of(r->o, r->arena));
 	FILE *f = open_output(r, path);
 
 	if (!f)
@@ -211,20 +202,19 @@ static bool emit_dependencies(const vq_results *r)
 
 static bool emit_report(const vq_results *r, const char *prefix, const vq_object *object)
 {
-	vq_report_facts facts = {.model = r->o->model,
+	vq_report_facts facts = { .model = r->o->model,
 		.model_hash = r->model_hash,
 		.scheme = r->scheme,
 		.target = r->target ? vq_target_triple(r->target) : NULL,
 		.sites = r->report,
 		.prefix = prefix,
-		.object = object};
+		.object = object };
 	FILE *f = open_output(r, r->o->report);
 
 	if (!f)
 		return false;
-	return (vq_path_ends(r->o->report, ".json") ? vq_report_json(f, &facts)
-						    : vq_report_text(f, &facts)) ||
-	       vq_error(r->diag, NULL, "cannot write '%s'", r->o->report);
+	return (vq_path_ends(r->o->report, ".json") ? vq_report_json(f, &facts) : vq_report_text(f, &facts)) ||
+		vq_error(r->diag, NULL, "cannot write '%s'", r->o->report);
 }
 
 bool vq_emit(const vq_results *r)

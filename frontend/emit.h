@@ -13,7 +13,7 @@ typedef struct vq_results {
 	const vq_graph *g;       /* in its final form */
 	const vq_variant *more;  /* other sizes of it */
 	uint32_t n_more;
-	const vq_graph *qdq;     /* its QDQ form for -emit=onnx; NULL: g has it */
+	const vq_graph *qdq; /* its QDQ form for -emit=onnx; NULL: g has it */
 	const vq_report *report;
 	const char *scheme; /* "w8a8" or "none" */
 	bool strict;        /* the arithmetic contract holds: not for float objects */

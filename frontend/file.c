@@ -23,7 +23,7 @@ static bool map(vq_file *f, vq_diag *diag, const char *where, int fd)
 	p = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return vq_error(diag, where, "cannot be read: %s", strerror(errno));
-	*f = (vq_file){.data = p, .bytes = (size_t)s.st_size};
+	*f = (vq_file){ .data = p, .bytes = (size_t)s.st_size };
 	return true;
 }
 
@@ -32,7 +32,7 @@ bool vq_file_open(vq_file *f, vq_diag *diag, const char *where, const char *path
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool good;
 
-	*f = (vq_file){.data = NULL};
+	*f = (vq_file){ .data = NULL };
 	if (fd < 0)
 		return vq_error(diag, where, "cannot be opened: %s", strerror(errno));
 	good = map(f, diag, where, fd);
@@ -44,5 +44,5 @@ void vq_file_close(vq_file *f)
 {
 	if (f->data)
 		munmap((void *)(uintptr_t)f->data, f->bytes);
-	*f = (vq_file){.data = NULL};
+	*f = (vq_file){ .data = NULL };
 }

@@ -48,8 +48,8 @@ bool vq_path_ends(const char *path, const char *extension)
 	return n > m && strcasecmp(path + n - m, extension) == 0;
 }
 
-static bool walk(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder,
-	const char *const *extensions, uint32_t depth)
+static bool walk(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder, const char *const *extensions,
+	uint32_t depth)
 {
 	const char *where = vq_arena_printf(arena, "folder '%s'", folder);
 	DIR *d = opendir(folder);
@@ -70,8 +70,7 @@ static bool walk(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *
 		}
 		if (e->d_name[0] == '.')
 			continue;
-		path = vq_path_join(
-			arena, folder, vq_arena_strndup(arena, e->d_name, strlen(e->d_name)));
+		path = vq_path_join(arena, folder, vq_arena_strndup(arena, e->d_name, strlen(e->d_name)));
 		if (vq_is_folder(path)) {
 			if (depth < DEEPEST)
 				good &= walk(files, arena, diag, path, extensions, depth + 1);
@@ -80,8 +79,7 @@ static bool walk(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *
 		for (const char *const *x = extensions; *x; x++) {
 			if (!vq_path_ends(path, *x))
 				continue;
-			files->item = vq_arena_grow(
-				arena, files->item, &files->cap, files->n + 1, sizeof *files->item);
+			files->item = vq_arena_grow(arena, files->item, &files->cap, files->n + 1, sizeof *files->item);
 			files->item[files->n++] = path;
 			break;
 		}
@@ -90,13 +88,10 @@ static bool walk(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *
 	return good;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-bool vq_folder_files(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder,
-	const char *const *extensions)
+bool vq_folder_files(
+	vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder, const char *const *extensions)
 {
 	uint32_t first = files->n;
 

@@ -19,7 +19,7 @@ bool vq_path_ends(const char *path, const char *extension);
  * NULL), sorted by path, byte by byte, so that the order does not depend on the file system. Names
  * that start with a dot are skipped.
  */
-bool vq_folder_files(vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder,
-	const char *const *extensions);
+bool vq_folder_files(
+	vq_strings *files, vq_arena *arena, vq_diag *diag, const char *folder, const char *const *extensions);
 
 #endif

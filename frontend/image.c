@@ -7,14 +7,9 @@
 #include <jpeglib.h>
 #include <png.h>
 
-enum {
-	MOST_PIXELS = 1 << 28
-}; /* of one image; more is a damaged file or not meant for a transformer */
+enum { MOST_PIXELS = 1 << 28 }; /* of one image; more is a damaged file or not meant for a transformer */
 
-static bool too_large(uint64_t w, uint64_t h)
-{
-	return w == 0 || h == 0 || w * h > MOST_PIXELS;
-}
+static bool too_large(uint64_t w, uint64_t h) { return w == 0 || h == 0 || w * h > MOST_PIXELS; }
 
 /* ---- PNG ---- */
 
@@ -53,8 +48,7 @@ static void png_fetch(png_structp png, png_bytep to, size_t n)
 /*
  * Everything that may jump; locals are not used after a jump. Gives grey or RGB as the file has it.
  */
-static bool png_decode(
-	vq_image *image, vq_arena *arena, png_structp png, png_infop info, png_state *s)
+static bool png_decode(vq_image *image, vq_arena *arena, png_structp png, png_infop info, png_state *s)
 {
 	if (setjmp(s->jump))
 		return false;
@@ -82,10 +76,9 @@ static bool png_decode(
 	return true;
 }
 
-static bool read_png(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where,
-	const void *bytes, size_t n)
+static bool read_png(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where, const void *bytes, size_t n)
 {
-	png_state s = {.p = bytes, .n = n};
+	png_state s = { .p = bytes, .n = n };
 	png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, png_failed, png_warned);
 	png_infop info = png ? png_create_info_struct(png) : NULL;
 	bool good;
@@ -115,13 +108,10 @@ static void jpeg_failed(j_common_ptr c)
 	longjmp(s->jump, 1);
 }
 
-static void jpeg_says(j_common_ptr c)
-{
-	(void)c;
-}
+static void jpeg_says(j_common_ptr c) { (void)c; }
 
-static bool jpeg_decode(vq_image *image, vq_arena *arena, struct jpeg_decompress_struct *c,
-	jpeg_state *s, const void *bytes, size_t n)
+static bool jpeg_decode(
+	vq_image *image, vq_arena *arena, struct jpeg_decompress_struct *c, jpeg_state *s, const void *bytes, size_t n)
 {
 	if (setjmp(s->jump))
 		return false;
@@ -139,9 +129,9 @@ static bool jpeg_decode(vq_image *image, vq_arena *arena, struct jpeg_decompress
 	c->out_color_space = c->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
 	c->dct_method = JDCT_ISLOW; /* exact to the bit on every host */
 	jpeg_start_decompress(c);
-	*image = (vq_image){.width = c->output_width,
-		.height = c->output_height,
-		.channels = (uint32_t)c->output_components};
+	*image = (vq_image){
+		.width = c->output_width, .height = c->output_height, .channels = (uint32_t)c->output_components
+	};
 	size_t row = (size_t)image->width * image->channels;
 	image->pixel = vq_arena_alloc(arena, row * image->height);
 	while (c->output_scanline < c->output_height) {
@@ -157,11 +147,10 @@ static bool jpeg_decode(vq_image *image, vq_arena *arena, struct jpeg_decompress
 	return true;
 }
 
-static bool read_jpeg(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where,
-	const void *bytes, size_t n)
+static bool read_jpeg(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where, const void *bytes, size_t n)
 {
-	struct jpeg_decompress_struct c = {.err = NULL};
-	jpeg_state s = {.text = ""};
+	struct jpeg_decompress_struct c = { .err = NULL };
+	jpeg_state s = { .text = "" };
 	bool good;
 
 	c.err = jpeg_std_error(&s.manager);
@@ -181,9 +170,7 @@ static void to_grey(vq_image *image)
 	for (size_t i = 0; i < n; i++) {
 		const unsigned char *p = image->pixel + 3 * i;
 
-		image->pixel[i] =
-			(unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >>
-					16);
+		image->pixel[i] = (unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
 	}
 	image->channels = 1;
 }
@@ -199,11 +186,11 @@ static void to_rgb(vq_image *image, vq_arena *arena)
 	image->channels = 3;
 }
 
-bool vq_image_decode(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where,
-	const void *bytes, size_t n, uint32_t channels)
+bool vq_image_decode(vq_image *image, vq_arena *arena, vq_diag *diag, const char *where, const void *bytes, size_t n,
+	uint32_t channels)
 {
-	static const unsigned char png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'},
-				   jpeg[3] = {0xff, 0xd8, 0xff};
+	static const unsigned char png[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' },
+				   jpeg[3] = { 0xff, 0xd8, 0xff };
 
 	if (n >= sizeof png && memcmp(bytes, png, sizeof png) == 0) {
 		if (!read_png(image, arena, diag, where, bytes, n))

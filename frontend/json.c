@@ -5,10 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-static void new_line(vq_json *o)
-{
-	fprintf(o->file, "\n%*s", (int)(2 * o->depth), "");
-}
+static void new_line(vq_json *o) { fprintf(o->file, "\n%*s", (int)(2 * o->depth), ""); }
 
 /* What stands in front of a value. */
 static void begin(vq_json *o, const char *key)
@@ -41,25 +38,13 @@ static void end(vq_json *o, char bracket)
 	o->any = true;
 }
 
-void vq_json_object(vq_json *o, const char *key)
-{
-	open(o, key, '{');
-}
+void vq_json_object(vq_json *o, const char *key) { open(o, key, '{'); }
 
-void vq_json_end_object(vq_json *o)
-{
-	end(o, '}');
-}
+void vq_json_end_object(vq_json *o) { end(o, '}'); }
 
-void vq_json_list(vq_json *o, const char *key)
-{
-	open(o, key, '[');
-}
+void vq_json_list(vq_json *o, const char *key) { open(o, key, '['); }
 
-void vq_json_end_list(vq_json *o)
-{
-	end(o, ']');
-}
+void vq_json_end_list(vq_json *o) { end(o, ']'); }
 
 void vq_json_text(vq_json *o, const char *key, const char *text)
 {

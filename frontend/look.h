@@ -25,8 +25,7 @@ bool vq_look_run(const vq_look *l, const vq_graph *g);
  * reference, the same model in float (NULL: there is none). imported is the graph as it was read:
  * it tells which values still are what the model calls by their names.
  */
-bool vq_look_compare(
-	const vq_look *l, const vq_graph *imported, const vq_graph *reference, const vq_graph *g);
+bool vq_look_compare(const vq_look *l, const vq_graph *imported, const vq_graph *reference, const vq_graph *g);
 
 /* How often the model has an operator. */
 typedef struct vq_op_count {
@@ -40,8 +39,7 @@ typedef struct vq_op_counts {
 	uint32_t n, cap;
 } vq_op_counts;
 
-void vq_look_count(
-	vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported);
+void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported);
 
 /*
  * -analyze: what would be compiled for the target under every scheme, or the one that was asked
@@ -49,8 +47,7 @@ void vq_look_count(
  * to say. false after errors, those of schemes included; what could be found out is printed
  * nevertheless.
  */
-bool vq_look_analyze(
-	const vq_look *l, const vq_op_counts *ops, const vq_graph *g, const vq_target *target);
+bool vq_look_analyze(const vq_look *l, const vq_op_counts *ops, const vq_graph *g, const vq_target *target);
 
 /* Opens -report=FILE for the modes that print their result, standard output without it. */
 FILE *vq_look_open(const vq_look *l);

@@ -11,17 +11,15 @@
 
 #include <string.h>
 
-void vq_look_count(
-	vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported)
+void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported)
 {
 	uint32_t i = 0;
 
-	while (i < c->n &&
-		(strcmp(c->item[i].type, type) != 0 || strcmp(c->item[i].domain, domain) != 0))
+	while (i < c->n && (strcmp(c->item[i].type, type) != 0 || strcmp(c->item[i].domain, domain) != 0))
 		i++;
 	if (i == c->n) {
 		c->item = vq_arena_grow(arena, c->item, &c->cap, c->n + 1, sizeof *c->item);
-		c->item[c->n++] = (vq_op_count){.domain = domain, .type = type};
+		c->item[c->n++] = (vq_op_count){ .domain = domain, .type = type };
 	}
 	c->item[i].n++;
 	c->item[i].refused += !imported;
@@ -30,7 +28,7 @@ void vq_look_count(
 /* By domain and name: the order of the model's nodes says little about its operators. */
 static vq_op_counts sorted(vq_arena *a, const vq_op_counts *ops)
 {
-	vq_op_counts s = {.item = VQ_ARRAY(a, ops->n, vq_op_count), .n = ops->n};
+	vq_op_counts s = { .item = VQ_ARRAY(a, ops->n, vq_op_count), .n = ops->n };
 
 	for (uint32_t i = 0; i < ops->n; i++) {
 		uint32_t j = i;
@@ -63,16 +61,15 @@ static void count_parameters(vq_analysis *f)
 
 static void count_products(vq_analysis *f, const vq_graph *g)
 {
-	static const vq_op kinds[VQ_PRODUCT_KINDS] = {
-		VQ_OP_LINEAR, VQ_OP_ATTENTION, VQ_OP_MATMUL, VQ_OP_CONV};
+	static const vq_op kinds[VQ_PRODUCT_KINDS] = { VQ_OP_LINEAR, VQ_OP_ATTENTION, VQ_OP_MATMUL, VQ_OP_CONV };
 
 	for (uint32_t k = 0; k < VQ_PRODUCT_KINDS; k++) {
-		f->product[k] = (vq_product_count){.op = vq_ops[kinds[k]].text};
+		f->product[k] = (vq_product_count){ .op = vq_ops[kinds[k]].text };
 		for (uint32_t i = 1; i < g->n_nodes; i++) {
 			if (g->node[i].op != kinds[k])
 				continue;
 			f->product[k].n++;
-			f->product[k].macs += (uint64_t)vq_product_macs(g, (vq_node){i});
+			f->product[k].macs += (uint64_t)vq_product_macs(g, (vq_node){ i });
 		}
 	}
 }
@@ -87,12 +84,12 @@ static bool until_fused(void *user, vq_pass *p, const vq_pass_info *pass, bool a
 
 static void count_fused(const vq_look *l, vq_analysis *f)
 {
-	vq_settings set = {.scheme = VQ_SCHEME_NONE};
-	vq_arena scratch = {.block = NULL};
-	vq_report sites = {.arena = &scratch};
+	vq_settings set = { .scheme = VQ_SCHEME_NONE };
+	vq_arena scratch = { .block = NULL };
+	vq_report sites = { .arena = &scratch };
 	vq_diag aside;
 	vq_graph g;
-	vq_pass p = {.g = &g, .set = &set, .report = &sites};
+	vq_pass p = { .g = &g, .set = &set, .report = &sites };
 	bool stopped = false;
 
 	vq_diag_init(&aside, &scratch, l->o->model);
@@ -117,27 +114,26 @@ static uint32_t count_kernels(const vq_object *o)
 }
 
 /* The pipeline and the planner on a copy of the graph, of which nothing is kept but the facts. */
-static vq_scheme_facts plan(const vq_look *l, const vq_graph *from, vq_scheme scheme,
-	const char *name, const vq_target *t)
+static vq_scheme_facts plan(
+	const vq_look *l, const vq_graph *from, vq_scheme scheme, const char *name, const vq_target *t)
 {
-	vq_arena scratch = {.block = NULL};
-	vq_settings set = {.scheme = scheme, .fold = l->o->fold,
-		.granularity = l->o->granularity, .guess = true};
-	vq_scheme_facts s = {.scheme = name, .object = {.arena = l->arena}};
-	vq_report sites = {.arena = &scratch};
-	vq_emit_options e = {.target = t,
+	vq_arena scratch = { .block = NULL };
+	vq_settings set = { .scheme = scheme, .fold = l->o->fold, .granularity = l->o->granularity, .guess = true };
+	vq_scheme_facts s = { .scheme = name, .object = { .arena = l->arena } };
+	vq_report sites = { .arena = &scratch };
+	vq_emit_options e = { .target = t,
 		.prefix = "analysis",
 		.scheme = name,
 		.tool = "vitqc " VQ_VERSION,
-		.strict = strcmp(name, "none") != 0};
+		.strict = strcmp(name, "none") != 0 };
 	vq_diag aside;
 	vq_graph g;
-	vq_pass p = {.g = &g, .set = &set, .report = &sites};
+	vq_pass p = { .g = &g, .set = &set, .report = &sites };
 
 	vq_diag_init(&aside, &scratch, l->o->model);
 	vq_graph_copy(&g, from, &scratch, &aside);
 	s.good = vq_pipeline(&p, NULL, NULL) && vq_verify(&g, "the pipeline") &&
-		 vq_compile(&g, &e, VQ_ARTIFACT_PLAN, &s.object);
+		vq_compile(&g, &e, VQ_ARTIFACT_PLAN, &s.object);
 	vq_diag_take(l->diag, &aside, vq_arena_printf(l->arena, "under -quant=%s", name));
 	s.kernels = count_kernels(&s.object);
 	s.why = VQ_ARRAY(l->arena, s.object.n_lines, const char *);
@@ -164,34 +160,31 @@ static bool check_float(const vq_look *l, const vq_scheme_facts *s)
 		const vq_plan_line *p = &s->object.line[i];
 
 		if (s->why[i])
-			good = vq_error(l->diag,
-				p->node ? vq_arena_printf(l->arena, "node '%s'", p->node) : NULL,
-				"its product stays in float (-Werror=float-fallback): %s",
-				s->why[i]);
+			good = vq_error(l->diag, p->node ? vq_arena_printf(l->arena, "node '%s'", p->node) : NULL,
+				"its product stays in float (-Werror=float-fallback): %s", s->why[i]);
 	}
 	return good;
 }
 
-bool vq_look_analyze(
-	const vq_look *l, const vq_op_counts *ops, const vq_graph *g, const vq_target *target)
+bool vq_look_analyze(const vq_look *l, const vq_op_counts *ops, const vq_graph *g, const vq_target *target)
 {
 	static const struct {
 		vq_quant_choice choice;
 		vq_scheme scheme;
 		const char *name;
 	} all[] = {
-		{VQ_QUANT_W8A8, VQ_SCHEME_W8A8, "w8a8"},
-		{VQ_QUANT_DYNAMIC, VQ_SCHEME_W8A8_DYNAMIC, "w8a8-dynamic"},
-		{VQ_QUANT_NONE, VQ_SCHEME_NONE, "none"},
+		{ VQ_QUANT_W8A8, VQ_SCHEME_W8A8, "w8a8" },
+		{ VQ_QUANT_DYNAMIC, VQ_SCHEME_W8A8_DYNAMIC, "w8a8-dynamic" },
+		{ VQ_QUANT_NONE, VQ_SCHEME_NONE, "none" },
 	};
 	vq_op_counts in_order = sorted(l->arena, ops);
 	vq_scheme_facts scheme[3];
-	vq_analysis f = {.model = l->o->model,
+	vq_analysis f = { .model = l->o->model,
 		.model_hash = l->model_hash,
 		.target = vq_target_triple(target),
 		.ops = &in_order,
 		.g = g,
-		.scheme = scheme};
+		.scheme = scheme };
 	bool json = l->o->report && vq_path_ends(l->o->report, ".json"), good = g != NULL;
 	FILE *out;
 
@@ -201,13 +194,10 @@ bool vq_look_analyze(
 		for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
 			bool own = vq_carries_scales(g) || vq_has_row_scales(g);
 
-			if (own ? i > 0
-				: l->o->quant != VQ_QUANT_DEFAULT && l->o->quant != all[i].choice)
+			if (own ? i > 0 : l->o->quant != VQ_QUANT_DEFAULT && l->o->quant != all[i].choice)
 				continue;
-			scheme[f.n_schemes] =
-				plan(l, g, all[i].scheme, own ? "its own" : all[i].name, target);
-			good = scheme[f.n_schemes].good && check_float(l, &scheme[f.n_schemes]) &&
-			       good;
+			scheme[f.n_schemes] = plan(l, g, all[i].scheme, own ? "its own" : all[i].name, target);
+			good = scheme[f.n_schemes].good && check_float(l, &scheme[f.n_schemes]) && good;
 			f.n_schemes++;
 		}
 	}
@@ -215,7 +205,6 @@ bool vq_look_analyze(
 	if (!out)
 		return false;
 	if (!(json ? vq_analysis_json(out, l->arena, &f) : vq_analysis_text(out, l->arena, &f)))
-		return vq_error(
-			l->diag, NULL, "cannot write '%s'", l->o->report ? l->o->report : "-");
+		return vq_error(l->diag, NULL, "cannot write '%s'", l->o->report ? l->o->report : "-");
 	return good;
 }

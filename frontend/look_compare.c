@@ -48,10 +48,7 @@ typedef struct comparison {
 	uint32_t sample; /* being run */
 } comparison;
 
-FILE *vq_look_open(const vq_look *l)
-{
-	return vq_output_open(l->arena, l->diag, l->o->report ? l->o->report : "-");
-}
+FILE *vq_look_open(const vq_look *l) { return vq_output_open(l->arena, l->diag, l->o->report ? l->o->report : "-"); }
 
 /* ---- what is compared ---- */
 
@@ -70,10 +67,7 @@ static bool fits(const vq_graph *g, vq_value v, const char *name, const vq_type 
 	return n && strcmp(n, name) == 0 && comparable(g, v) && vq_same_shape(vq_type_of(g, v), t);
 }
 
-static bool moves(const vq_graph *g, uint32_t node)
-{
-	return vq_ops[g->node[node].op].class_ == VQ_CLASS_MOVE;
-}
+static bool moves(const vq_graph *g, uint32_t node) { return vq_ops[g->node[node].op].class_ == VQ_CLASS_MOVE; }
 
 /*
  * The value of that name and shape which a node computes; of several (parts of a merged projection
@@ -101,8 +95,7 @@ static uint32_t number_of(const vq_graph *g, uint32_t node)
 	uint32_t n = 0;
 
 	for (uint32_t i = 1; i < node; i++)
-		n += g->node[i].op && !moves(g, i) &&
-		     fits(g, g->node[i].out, g->value[v.id].name, vq_type_of(g, v));
+		n += g->node[i].op && !moves(g, i) && fits(g, g->node[i].out, g->value[v.id].name, vq_type_of(g, v));
 	return n;
 }
 
@@ -154,7 +147,7 @@ static void observe_value(side *s, vq_value v, uint32_t row)
 
 static side side_of(const vq_look *l, const vq_graph *g)
 {
-	side s = {.g = g, .x = l->executor};
+	side s = { .g = g, .x = l->executor };
 
 	if (!g)
 		return s;
@@ -162,8 +155,7 @@ static side side_of(const vq_look *l, const vq_graph *g)
 	s.row = VQ_ARRAY(l->arena, g->n_values, uint32_t);
 	s.out = VQ_ARRAY(l->arena, g->n_outputs, void *);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
-		s.out[i] =
-			vq_arena_alloc(l->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
+		s.out[i] = vq_arena_alloc(l->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
 	return s;
 }
 
@@ -177,20 +169,17 @@ static bool make_row(comparison *c, const char *name, vq_value v, uint32_t which
 	vq_value reference = VQ_NO_VALUE, imported = VQ_NO_VALUE;
 	vq_type one = *t;
 
-	*r = (vq_compare_row){.name = name, .type = t, .output = output};
+	*r = (vq_compare_row){ .name = name, .type = t, .output = output };
 	if (which)
 		r->name = vq_arena_printf(c->l->arena, "%s#%u", name, (unsigned)which + 1);
 	r->node = n.id ? g->node[n.id].name : NULL;
-	r->op = !n.id                  ? NULL
-		: g->node[n.id].source ? g->node[n.id].source
-				       : vq_ops[vq_op_of(g, n)].text;
+	r->op = !n.id ? NULL : g->node[n.id].source ? g->node[n.id].source : vq_ops[vq_op_of(g, n)].text;
 	if (c->n_stored) {
 		const vq_array *a = find_stored(c, name);
 
 		one.elem = VQ_F32;
 		one.quant = 0;
-		if (!a || a->type.elem != VQ_F32 ||
-			vq_samples_in(&one, &a->type) < (int64_t)c->samples.n)
+		if (!a || a->type.elem != VQ_F32 || vq_samples_in(&one, &a->type) < (int64_t)c->samples.n)
 			return false;
 		r->stored = a->data;
 	}
@@ -206,8 +195,7 @@ static bool make_row(comparison *c, const char *name, vq_value v, uint32_t which
 	}
 	r->want = vq_arena_array(c->l->arena, (size_t)vq_type_count(t), sizeof *r->want);
 	if (c->n_stored)
-		r->reference =
-			vq_arena_array(c->l->arena, (size_t)vq_type_count(t), sizeof *r->reference);
+		r->reference = vq_arena_array(c->l->arena, (size_t)vq_type_count(t), sizeof *r->reference);
 	c->n++;
 	return true;
 }
@@ -220,8 +208,7 @@ static void collect(comparison *c)
 	c->row = VQ_ARRAY(c->l->arena, g->n_outputs + g->n_nodes, vq_compare_row);
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		done[g->output[i].value.id] = true;
-		if (comparable(g, g->output[i].value) &&
-			make_row(c, g->output[i].name, g->output[i].value, 0, true))
+		if (comparable(g, g->output[i].value) && make_row(c, g->output[i].name, g->output[i].value, 0, true))
 			c->row[c->n - 1].port = i;
 	}
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
@@ -229,8 +216,7 @@ static void collect(comparison *c)
 		const char *name = g->value[v.id].name;
 		uint32_t which;
 
-		if (!g->node[i].op || !name || done[v.id] || !comparable(g, v) ||
-			(moves(g, i) && !c->n_stored))
+		if (!g->node[i].op || !name || done[v.id] || !comparable(g, v) || (moves(g, i) && !c->n_stored))
 			continue;
 		which = number_of(g, i);
 		if (vq_same(find(g, name, vq_type_of(g, v), which), v))
@@ -258,8 +244,8 @@ static void saw_reference(comparison *c, vq_compare_row *r, vq_value v, const vo
 		return;
 	}
 	put_numbers(g, v, data, r->reference);
-	vq_distance_add(&r->in_float, NULL, &(vq_type){.rank = 1, .dim = {vq_type_count(r->type)}},
-		r->reference, r->want);
+	vq_distance_add(
+		&r->in_float, NULL, &(vq_type){ .rank = 1, .dim = { vq_type_count(r->type) } }, r->reference, r->want);
 }
 
 static void saw_imported(comparison *c, vq_compare_row *r, vq_value v, const void *data)
@@ -332,8 +318,7 @@ static bool run_sample(comparison *c, void *const *in)
 	for (uint32_t i = 0; i < c->n; i++)
 		if (c->row[i].stored)
 			memcpy(c->row[i].want,
-				c->row[i].stored +
-					(size_t)c->sample * (size_t)vq_type_count(c->row[i].type),
+				c->row[i].stored + (size_t)c->sample * (size_t)vq_type_count(c->row[i].type),
 				(size_t)vq_type_count(c->row[i].type) * sizeof *c->row[i].want);
 	if (!run_side(c, &c->reference, in, on_reference))
 		return false;
@@ -362,27 +347,26 @@ static bool prepare(comparison *c, side *s)
 	if (!s->g)
 		return true;
 	s->e = s->x->prepare(s->g, s->seen, s->n_seen);
-	if (!s->e && l->o->executor == VQ_EXECUTOR_AUTO && s->x != &vq_evaluator &&
-		s->g->diag != l->diag && !s->g->diag->bugs) {
+	if (!s->e && l->o->executor == VQ_EXECUTOR_AUTO && s->x != &vq_evaluator && s->g->diag != l->diag &&
+		!s->g->diag->bugs) {
 		s->x = &vq_evaluator;
 		s->e = s->x->prepare(s->g, s->seen, s->n_seen);
 	}
 	return s->e ||
-	       (s->g->diag != l->diag &&
-		       vq_error(l->diag, NULL, "the model in float cannot be run: %s",
-			       s->g->diag->n ? vq_message_text(s->g->diag, s->g->diag->item) : ""));
+		(s->g->diag != l->diag &&
+			vq_error(l->diag, NULL, "the model in float cannot be run: %s",
+				s->g->diag->n ? vq_message_text(s->g->diag, s->g->diag->item) : ""));
 }
 
 static bool run(comparison *c)
 {
-	side *each[] = {&c->imported, &c->reference, &c->result};
+	side *each[] = { &c->imported, &c->reference, &c->result };
 	const vq_graph *g = c->result.g;
 	void **in = VQ_ARRAY(c->l->arena, g->n_inputs, void *);
 	bool good = true;
 
 	for (uint32_t i = 0; i < g->n_inputs; i++)
-		in[i] = vq_arena_alloc(
-			c->l->arena, vq_type_bytes(vq_type_of(g, g->input[i].value)));
+		in[i] = vq_arena_alloc(c->l->arena, vq_type_bytes(vq_type_of(g, g->input[i].value)));
 	for (int i = 0; i < 3 && good; i++)
 		good = prepare(c, each[i]);
 	for (c->sample = 0; c->sample < c->samples.n && good; c->sample++) {
@@ -417,8 +401,7 @@ static void drop_changed(comparison *c, uint32_t *changed)
 
 	*changed = 0;
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->imported.g && !c->row[i].output &&
-			!(vq_distance_sqnr(&c->row[i].meaning) >= same_meaning)) {
+		if (c->imported.g && !c->row[i].output && !(vq_distance_sqnr(&c->row[i].meaning) >= same_meaning)) {
 			++*changed;
 			continue;
 		}
@@ -445,13 +428,13 @@ static bool report(comparison *c)
 {
 	const vq_look *l = c->l;
 	FILE *f = vq_look_open(l);
-	vq_compare_facts facts = {.model = l->o->model,
+	vq_compare_facts facts = { .model = l->o->model,
 		.model_hash = l->model_hash,
 		.scheme = l->scheme,
 		.with = c->n_stored ? "stored values" : "float",
 		.file = l->o->compare,
 		.samples = c->samples.n,
-		.in_float = c->n_stored && c->reference.g != c->result.g};
+		.in_float = c->n_stored && c->reference.g != c->result.g };
 	bool json = l->o->report && vq_path_ends(l->o->report, ".json");
 
 	if (!f)
@@ -465,25 +448,24 @@ static bool report(comparison *c)
 	facts.row = c->row;
 	facts.n = c->n;
 	return (json ? vq_compare_json(f, &facts) : vq_compare_text(f, l->arena, &facts)) ||
-	       vq_error(l->diag, NULL, "cannot write '%s'", l->o->report ? l->o->report : "-");
+		vq_error(l->diag, NULL, "cannot write '%s'", l->o->report ? l->o->report : "-");
 }
 
-bool vq_look_compare(
-	const vq_look *l, const vq_graph *imported, const vq_graph *reference, const vq_graph *g)
+bool vq_look_compare(const vq_look *l, const vq_graph *imported, const vq_graph *reference, const vq_graph *g)
 {
-	comparison c = {.l = l};
-	vq_strings files = {.item = NULL};
+	comparison c = { .l = l };
+	vq_strings files = { .item = NULL };
 	bool good;
 
-	if (!vq_samples_open(&c.samples, l->arena, l->diag, g, l->o->compare, l->o->count,
-		    &l->o->image, &files))
+	if (!vq_samples_open(&c.samples, l->arena, l->diag, g, l->o->compare, l->o->count, &l->o->image, &files))
 		return false;
 	good = open_stored(&c, g);
 	if (good && !c.n_stored && !reference) {
-		good = vq_error(l->diag, "option -compare",
-			"the model stays in float: there is nothing to compare it with");
-		vq_hint(l->diag, "quantize it, or give a .npz with the inputs and arrays named "
-				 "as the model's tensors");
+		good = vq_error(
+			l->diag, "option -compare", "the model stays in float: there is nothing to compare it with");
+		vq_hint(l->diag,
+			"quantize it, or give a .npz with the inputs and arrays named "
+			"as the model's tensors");
 	}
 	if (good) {
 		c.result = side_of(l, g);

@@ -20,16 +20,15 @@ static bool outputs_of(const vq_look *l, const vq_graph *g, uint32_t n, vq_array
 		if (n > 1) {
 			if (t.rank == VQ_MAX_RANK)
 				return vq_error(l->diag, "option -run",
-					"output '%s' has too many dimensions for several samples",
-					g->output[i].name);
+					"output '%s' has too many dimensions for several samples", g->output[i].name);
 			memmove(all.dim + 1, all.dim, t.rank * sizeof *t.dim);
 			all.dim[0] = n;
 			all.rank++;
 		}
 		all.quant = 0;
-		out[i] = (vq_array){.name = g->output[i].name,
-			.type = all,
-			.data = vq_arena_array(l->arena, n, vq_type_bytes(&t))};
+		out[i] = (vq_array){
+			.name = g->output[i].name, .type = all, .data = vq_arena_array(l->arena, n, vq_type_bytes(&t))
+		};
 	}
 	return true;
 }
@@ -37,8 +36,7 @@ static bool outputs_of(const vq_look *l, const vq_graph *g, uint32_t n, vq_array
 static bool run_samples(const vq_look *l, const vq_graph *g, const vq_executor *x, vq_exec *e,
 	const vq_samples *samples, const vq_array *out)
 {
-	void **in = VQ_ARRAY(l->arena, g->n_inputs, void *),
-	     **to = VQ_ARRAY(l->arena, g->n_outputs, void *);
+	void **in = VQ_ARRAY(l->arena, g->n_inputs, void *), **to = VQ_ARRAY(l->arena, g->n_outputs, void *);
 	bool good = true;
 
 	for (uint32_t i = 0; i < g->n_inputs; i++)
@@ -46,10 +44,8 @@ static bool run_samples(const vq_look *l, const vq_graph *g, const vq_executor *
 	for (uint32_t s = 0; s < samples->n && good; s++) {
 		vq_bar_progress(l->bar, "run", s, samples->n);
 		for (uint32_t i = 0; i < g->n_outputs; i++)
-			to[i] = (char *)(uintptr_t)out[i].data +
-				s * vq_type_bytes(vq_type_of(g, g->output[i].value));
-		good = samples->get(samples->self, s, in) &&
-		       x->run(e, (const void *const *)in, to, NULL, NULL);
+			to[i] = (char *)(uintptr_t)out[i].data + s * vq_type_bytes(vq_type_of(g, g->output[i].value));
+		good = samples->get(samples->self, s, in) && x->run(e, (const void *const *)in, to, NULL, NULL);
 	}
 	vq_bar_clear(l->bar);
 	return good;
@@ -62,23 +58,13 @@ enum { SHOWN = 16 }; /* elements of an output of one sample */
 static void print_element(FILE *f, vq_elem elem, const void *data, int64_t i)
 {
 	switch (elem) {
-	case VQ_F32:
-		fprintf(f, " %.6g", (double)((const float *)data)[i]);
-		break;
-	case VQ_I64:
-		fprintf(f, " %" PRId64, ((const int64_t *)data)[i]);
-		break;
-	case VQ_I32:
-		fprintf(f, " %" PRId32, ((const int32_t *)data)[i]);
-		break;
-	case VQ_S8:
-		fprintf(f, " %d", ((const int8_t *)data)[i]);
-		break;
+	case VQ_F32: fprintf(f, " %.6g", (double)((const float *)data)[i]); break;
+	case VQ_I64: fprintf(f, " %" PRId64, ((const int64_t *)data)[i]); break;
+	case VQ_I32: fprintf(f, " %" PRId32, ((const int32_t *)data)[i]); break;
+	case VQ_S8: fprintf(f, " %d", ((const int8_t *)data)[i]); break;
 	case VQ_BOOL:
 	case VQ_U8:
-	case VQ_ELEM_COUNT:
-		fprintf(f, " %u", ((const uint8_t *)data)[i]);
-		break;
+	case VQ_ELEM_COUNT: fprintf(f, " %u", ((const uint8_t *)data)[i]); break;
 	}
 }
 
@@ -92,8 +78,7 @@ static int64_t largest(const float *v, int64_t n)
 	return at;
 }
 
-static bool print_outputs(
-	const vq_look *l, const vq_graph *g, const vq_array *out, uint32_t samples)
+static bool print_outputs(const vq_look *l, const vq_graph *g, const vq_array *out, uint32_t samples)
 {
 	FILE *f = vq_look_open(l);
 
@@ -153,8 +138,8 @@ static bool no_inputs(void *self, uint32_t i, void *const *in)
 bool vq_look_run(const vq_look *l, const vq_graph *g)
 {
 	vq_array *out = VQ_ARRAY(l->arena, g->n_outputs, vq_array);
-	vq_samples samples = {.n = 1, .get = no_inputs};
-	vq_strings files = {.item = NULL};
+	vq_samples samples = { .n = 1, .get = no_inputs };
+	vq_strings files = { .item = NULL };
 	/* the reference, unless asked otherwise: what it computes is right by definition */
 	const vq_executor *x = l->o->executor == VQ_EXECUTOR_JIT ? l->executor : &vq_evaluator;
 	vq_exec *e;
@@ -164,8 +149,8 @@ bool vq_look_run(const vq_look *l, const vq_graph *g)
 		return vq_error(l->diag, "option -o",
 			"a .npy file holds one array, the model has %u outputs: expected a .npz",
 			(unsigned)g->n_outputs);
-	if (g->n_inputs && !vq_samples_open(&samples, l->arena, l->diag, g, l->o->run,
-				   l->o->count, &l->o->image, &files))
+	if (g->n_inputs &&
+		!vq_samples_open(&samples, l->arena, l->diag, g, l->o->run, l->o->count, &l->o->image, &files))
 		return false;
 	e = x->prepare(g, NULL, 0);
 	good = e && outputs_of(l, g, samples.n, out) && run_samples(l, g, x, e, &samples, out);

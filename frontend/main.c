@@ -28,7 +28,7 @@ static void llvm_failed(const char *reason)
 
 int main(int argc, char **argv)
 {
-	vq_arena arena = {.block = NULL};
+	vq_arena arena = { .block = NULL };
 	vq_options options;
 	vq_diag diag;
 	int code;

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
+static const unsigned char magic[6] = { 0x93, 'N', 'U', 'M', 'P', 'Y' };
 
 /* An element type of the file. */
 typedef struct format {
@@ -15,8 +15,8 @@ typedef struct format {
 	vq_elem elem;  /* what it becomes */
 } format;
 
-static const format formats[] = {{'f', 4, VQ_F32}, {'f', 8, VQ_F32}, {'f', 2, VQ_F32},
-	{'i', 8, VQ_I64}, {'i', 4, VQ_I32}, {'i', 1, VQ_S8}, {'u', 1, VQ_U8}, {'b', 1, VQ_BOOL}};
+static const format formats[] = { { 'f', 4, VQ_F32 }, { 'f', 8, VQ_F32 }, { 'f', 2, VQ_F32 }, { 'i', 8, VQ_I64 },
+	{ 'i', 4, VQ_I32 }, { 'i', 1, VQ_S8 }, { 'u', 1, VQ_U8 }, { 'b', 1, VQ_BOOL } };
 
 typedef struct header {
 	format format;
@@ -69,19 +69,17 @@ static bool parse_descr(cursor *c, header *h, vq_diag *d, const char *where)
 	size_t n;
 
 	if (!quoted(c, &text, &n))
-		return vq_error(d, where,
-			"structured arrays are not supported, expected one plain element type");
+		return vq_error(d, where, "structured arrays are not supported, expected one plain element type");
 	h->big = n > 0 && *text == '>';
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-		char name[3] = {formats[i].kind, (char)('0' + formats[i].size), 0};
+		char name[3] = { formats[i].kind, (char)('0' + formats[i].size), 0 };
 
 		if (n == 3 && memcmp(text + 1, name, 2) == 0) {
 			h->format = formats[i];
 			return true;
 		}
 	}
-	return vq_error(d, where,
-		"element type '%.*s' is not supported, expected f2, f4, f8, i1, i4, i8, u1 or b1",
+	return vq_error(d, where, "element type '%.*s' is not supported, expected f2, f4, f8, i1, i4, i8, u1 or b1",
 		(int)n, text);
 }
 
@@ -103,11 +101,9 @@ static bool parse_shape(cursor *c, header *h, vq_diag *d, const char *where)
 		}
 		accept(c, "L"); /* Python 2 wrote long integers so */
 		if (h->type.rank == VQ_MAX_RANK)
-			return vq_error(
-				d, where, "the array has more than %d dimensions", VQ_MAX_RANK);
+			return vq_error(d, where, "the array has more than %d dimensions", VQ_MAX_RANK);
 		if (v == 0)
-			return vq_error(d, where, "the array is empty: dimension %u is 0",
-				(unsigned)h->type.rank);
+			return vq_error(d, where, "the array is empty: dimension %u is 0", (unsigned)h->type.rank);
 		h->type.dim[h->type.rank++] = v;
 		if (v > (INT64_C(1) << 40) / count)
 			return vq_error(d, where, "the array is too large");
@@ -131,8 +127,7 @@ static bool parse_header(cursor *c, header *h, vq_diag *d, const char *where)
 			return vq_error(d, where, "damaged header: no key where one was expected");
 		blanks(c);
 		if (!accept(c, ":"))
-			return vq_error(
-				d, where, "damaged header: no value for '%.*s'", (int)n, key);
+			return vq_error(d, where, "damaged header: no value for '%.*s'", (int)n, key);
 		blanks(c);
 		if (n == 5 && memcmp(key, "descr", 5) == 0) {
 			descr = true;
@@ -142,20 +137,17 @@ static bool parse_header(cursor *c, header *h, vq_diag *d, const char *where)
 			order = true;
 			h->fortran = accept(c, "True");
 			if (!h->fortran && !accept(c, "False"))
-				return vq_error(d, where,
-					"damaged header: fortran_order is neither True nor False");
+				return vq_error(d, where, "damaged header: fortran_order is neither True nor False");
 		} else if (n == 5 && memcmp(key, "shape", 5) == 0) {
 			shape = true;
 			if (!parse_shape(c, h, d, where))
 				return false;
 		} else {
-			return vq_error(
-				d, where, "damaged header: unknown key '%.*s'", (int)n, key);
+			return vq_error(d, where, "damaged header: unknown key '%.*s'", (int)n, key);
 		}
 	}
 	if (!descr || !order || !shape)
-		return vq_error(
-			d, where, "damaged header: descr, fortran_order or shape is missing");
+		return vq_error(d, where, "damaged header: descr, fortran_order or shape is missing");
 	return true;
 }
 
@@ -198,18 +190,10 @@ static void convert(const header *h, const unsigned char *from, int64_t i, void 
 			((uint32_t *)to)[o] = (uint32_t)v;
 		}
 		break;
-	case VQ_I64:
-		((uint64_t *)to)[o] = v;
-		break;
-	case VQ_I32:
-		((uint32_t *)to)[o] = (uint32_t)v;
-		break;
-	case VQ_BOOL:
-		((unsigned char *)to)[o] = v != 0;
-		break;
-	default:
-		((unsigned char *)to)[o] = (unsigned char)v;
-		break;
+	case VQ_I64: ((uint64_t *)to)[o] = v; break;
+	case VQ_I32: ((uint32_t *)to)[o] = (uint32_t)v; break;
+	case VQ_BOOL: ((unsigned char *)to)[o] = v != 0; break;
+	default: ((unsigned char *)to)[o] = (unsigned char)v; break;
 	}
 }
 
@@ -224,8 +208,7 @@ static bool host_is_big(void)
 
 static const void *elements(const header *h, vq_arena *arena, const unsigned char *from)
 {
-	int64_t n = vq_type_count(&h->type), at[VQ_MAX_RANK] = {0}, stride[VQ_MAX_RANK], source = 0,
-		step = 1;
+	int64_t n = vq_type_count(&h->type), at[VQ_MAX_RANK] = { 0 }, stride[VQ_MAX_RANK], source = 0, step = 1;
 	size_t size = vq_elem_bytes(h->type.elem);
 	void *to;
 
@@ -252,11 +235,10 @@ static const void *elements(const header *h, vq_arena *arena, const unsigned cha
 	return to;
 }
 
-bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *where,
-	const void *bytes, size_t n)
+bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *where, const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
-	header h = {.big = false};
+	header h = { .big = false };
 	cursor c;
 	size_t length, start;
 	uint64_t need;
@@ -264,8 +246,7 @@ bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *w
 	if (n < 10 || memcmp(p, magic, sizeof magic) != 0)
 		return vq_error(diag, where, "is not a .npy file");
 	if (p[6] < 1 || p[6] > 3)
-		return vq_error(diag, where, ".npy version %u.%u is not supported, expected 1 to 3",
-			p[6], p[7]);
+		return vq_error(diag, where, ".npy version %u.%u is not supported, expected 1 to 3", p[6], p[7]);
 	start = p[6] == 1 ? 10 : 12;
 	if (n < start)
 		return vq_error(diag, where, "the file is cut off in its header");
@@ -274,16 +255,15 @@ bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *w
 		length |= (size_t)p[10] << 16 | (size_t)p[11] << 24;
 	if (length > n - start)
 		return vq_error(diag, where, "the file is cut off in its header");
-	c = (cursor){(const char *)p + start, (const char *)p + start + length};
+	c = (cursor){ (const char *)p + start, (const char *)p + start + length };
 	if (!parse_header(&c, &h, diag, where))
 		return false;
 	h.type.elem = h.format.elem;
 	need = (uint64_t)vq_type_count(&h.type) * h.format.size;
 	if (need > n - start - length)
-		return vq_error(diag, where,
-			"the file is cut off: %" PRIu64 " bytes of elements expected, got %zu",
+		return vq_error(diag, where, "the file is cut off: %" PRIu64 " bytes of elements expected, got %zu",
 			need, n - start - length);
-	*array = (vq_array){.type = h.type, .data = elements(&h, arena, p + start + length)};
+	*array = (vq_array){ .type = h.type, .data = elements(&h, arena, p + start + length) };
 	return true;
 }
 
@@ -292,20 +272,16 @@ bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *w
 /* The header up to the elements; returns its length, a multiple of 64. */
 static size_t make_header(char *text, const vq_type *t)
 {
-	static const char *const names[VQ_ELEM_COUNT] = {[VQ_F32] = "f4",
-		[VQ_I64] = "i8",
-		[VQ_I32] = "i4",
-		[VQ_BOOL] = "b1",
-		[VQ_U8] = "u1",
-		[VQ_S8] = "i1"};
+	static const char *const names[VQ_ELEM_COUNT] = {
+		[VQ_F32] = "f4", [VQ_I64] = "i8", [VQ_I32] = "i4", [VQ_BOOL] = "b1", [VQ_U8] = "u1", [VQ_S8] = "i1"
+	};
 	char order = vq_elem_bytes(t->elem) == 1 ? '|' : host_is_big() ? '>' : '<';
 	size_t n = 10, padded;
 
 	memcpy(text, magic, sizeof magic);
 	text[6] = 1;
 	text[7] = 0;
-	n += (size_t)sprintf(text + n, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-		order, names[t->elem]);
+	n += (size_t)sprintf(text + n, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, names[t->elem]);
 	for (uint32_t i = 0; i < t->rank; i++)
 		n += (size_t)sprintf(text + n, "%s%" PRId64, i ? ", " : "", t->dim[i]);
 	n += (size_t)sprintf(text + n, "%s), }", t->rank == 1 ? "," : "");

@@ -17,12 +17,11 @@ typedef struct vq_array {
  * Fortran order. The data is a view into bytes where it can be, else a copy in the arena. where
  * names the file in errors.
  */
-bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *where,
-	const void *bytes, size_t n);
+bool vq_npy_parse(vq_array *array, vq_arena *arena, vq_diag *diag, const char *where, const void *bytes, size_t n);
 
 /* Reads the archive in bytes[n], stored or deflated, in the order of its directory. */
-bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag *diag,
-	const char *where, const void *bytes, size_t n);
+bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag *diag, const char *where,
+	const void *bytes, size_t n);
 
 /* The array as a file of version 1.0, *n bytes, in the arena. */
 const void *vq_npy_bytes(vq_arena *arena, const vq_array *array, size_t *n);

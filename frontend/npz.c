@@ -45,10 +45,7 @@ static uint64_t get(const unsigned char *p, uint32_t n)
 	return v;
 }
 
-static bool damaged(const zip *z, const char *what)
-{
-	return vq_error(z->diag, z->where, "damaged archive: %s", what);
-}
+static bool damaged(const zip *z, const char *what) { return vq_error(z->diag, z->where, "damaged archive: %s", what); }
 
 /* Offset and number of entries of the central directory. */
 static bool find_directory(const zip *z, uint64_t *at, uint64_t *count)
@@ -70,8 +67,7 @@ static bool find_directory(const zip *z, uint64_t *at, uint64_t *count)
 		if (i < LOCATOR_BYTES || get(e - LOCATOR_BYTES, 4) != LOCATOR_MAGIC)
 			return damaged(z, "no ZIP64 directory");
 		end64 = get(e - LOCATOR_BYTES + 8, 8);
-		if (end64 > z->n || z->n - end64 < END64_BYTES ||
-			get(z->p + end64, 4) != END64_MAGIC)
+		if (end64 > z->n || z->n - end64 < END64_BYTES || get(z->p + end64, 4) != END64_MAGIC)
 			return damaged(z, "no ZIP64 directory");
 		*count = get(z->p + end64 + 32, 8);
 		*at = get(z->p + end64 + 48, 8);
@@ -86,7 +82,7 @@ static void read_zip64(entry *e, const unsigned char *extra, uint64_t n)
 {
 	while (n >= 4) {
 		uint64_t id = get(extra, 2), bytes = get(extra + 2, 2);
-		uint64_t *wide[3] = {&e->bytes, &e->packed, &e->local};
+		uint64_t *wide[3] = { &e->bytes, &e->packed, &e->local };
 
 		extra += 4;
 		n -= 4;
@@ -115,13 +111,13 @@ static bool read_entry(const zip *z, uint64_t *at, entry *e)
 	comment = get(p + 32, 2);
 	if (name + extra + comment > z->n - *at - ENTRY_BYTES)
 		return damaged(z, "the directory is cut off");
-	*e = (entry){.flags = (uint32_t)get(p + 8, 2),
+	*e = (entry){ .flags = (uint32_t)get(p + 8, 2),
 		.method = (uint32_t)get(p + 10, 2),
 		.crc = (uint32_t)get(p + 16, 4),
 		.packed = get(p + 20, 4),
 		.bytes = get(p + 24, 4),
 		.local = get(p + 42, 4),
-		.name = vq_arena_strndup(z->arena, (const char *)p + ENTRY_BYTES, (size_t)name)};
+		.name = vq_arena_strndup(z->arena, (const char *)p + ENTRY_BYTES, (size_t)name) };
 	read_zip64(e, p + ENTRY_BYTES + name, extra);
 	*at += ENTRY_BYTES + name + extra + comment;
 	return true;
@@ -130,7 +126,7 @@ static bool read_entry(const zip *z, uint64_t *at, entry *e)
 static const void *inflated(const zip *z, const entry *e, const unsigned char *from)
 {
 	unsigned char *to;
-	z_stream s = {.next_in = (Bytef *)(uintptr_t)from};
+	z_stream s = { .next_in = (Bytef *)(uintptr_t)from };
 	uint64_t in = e->packed, out = e->bytes;
 	int r = Z_OK;
 
@@ -192,8 +188,7 @@ static bool read_array(const zip *z, const entry *e, vq_array *array)
 	if (e->flags & 1)
 		return vq_error(z->diag, z->where, "entry '%s' is encrypted", e->name);
 	if (e->method != STORED && e->method != DEFLATED)
-		return vq_error(z->diag, z->where,
-			"entry '%s' has compression method %u, expected stored or deflated",
+		return vq_error(z->diag, z->where, "entry '%s' has compression method %u, expected stored or deflated",
 			e->name, (unsigned)e->method);
 	if (e->local > z->n || z->n - e->local < LOCAL_BYTES || get(local, 4) != LOCAL_MAGIC)
 		return damaged(z, "an entry lies outside the file");
@@ -208,17 +203,17 @@ static bool read_array(const zip *z, const entry *e, vq_array *array)
 	if (checksum(data, e->bytes) != e->crc)
 		return damaged(z, "an entry's checksum is wrong");
 	if (!vq_npy_parse(array, z->arena, z->diag,
-		    vq_arena_printf(z->arena, "%s, array '%.*s'", z->where, (int)n - 4, e->name),
-		    data, (size_t)e->bytes))
+		    vq_arena_printf(z->arena, "%s, array '%.*s'", z->where, (int)n - 4, e->name), data,
+		    (size_t)e->bytes))
 		return false;
 	array->name = vq_arena_strndup(z->arena, e->name, n - 4);
 	return true;
 }
 
-bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag *diag,
-	const char *where, const void *bytes, size_t n)
+bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag *diag, const char *where,
+	const void *bytes, size_t n)
 {
-	zip z = {.p = bytes, .n = n, .arena = arena, .diag = diag, .where = where};
+	zip z = { .p = bytes, .n = n, .arena = arena, .diag = diag, .where = where };
 	uint64_t at = 0, count = 0;
 
 	if (!find_directory(&z, &at, &count))
@@ -228,7 +223,7 @@ bool vq_npz_parse(vq_array **array, uint32_t *n_arrays, vq_arena *arena, vq_diag
 	*array = VQ_ARRAY(arena, count, vq_array);
 	*n_arrays = (uint32_t)count;
 	for (uint64_t i = 0; i < count; i++) {
-		entry e = {.flags = 0};
+		entry e = { .flags = 0 };
 
 		if (!read_entry(&z, &at, &e) || !read_array(&z, &e, *array + i))
 			return false;
@@ -261,16 +256,12 @@ static void put_common(unsigned char **p, uint32_t crc, uint64_t bytes, size_t n
 	put(p, 0, 2);
 }
 
-static bool write_all(FILE *f, const void *p, size_t n)
-{
-	return fwrite(p, 1, n, f) == n;
-}
+static bool write_all(FILE *f, const void *p, size_t n) { return fwrite(p, 1, n, f) == n; }
 
 bool vq_npz_write(FILE *f, const vq_array *array, uint32_t n)
 {
-	vq_arena arena = {.block = NULL};
-	uint64_t *local = VQ_ARRAY(&arena, n, uint64_t), *bytes = VQ_ARRAY(&arena, n, uint64_t),
-		 at = 0, directory;
+	vq_arena arena = { .block = NULL };
+	uint64_t *local = VQ_ARRAY(&arena, n, uint64_t), *bytes = VQ_ARRAY(&arena, n, uint64_t), at = 0, directory;
 	uint32_t *crc = VQ_ARRAY(&arena, n, uint32_t);
 	unsigned char head[ENTRY_BYTES], *p;
 	bool good = true;
@@ -287,7 +278,7 @@ bool vq_npz_write(FILE *f, const vq_array *array, uint32_t n)
 		put(&p, LOCAL_MAGIC, 4);
 		put_common(&p, crc[i], length, strlen(name));
 		good = at + length < 0xf0000000u && write_all(f, head, LOCAL_BYTES) &&
-		       write_all(f, name, strlen(name)) && write_all(f, data, length);
+			write_all(f, name, strlen(name)) && write_all(f, data, length);
 		at += LOCAL_BYTES + strlen(name) + length;
 	}
 	directory = at;

@@ -14,7 +14,9 @@ vq_value vq_onnx_split_heads(vq_onnx *o, vq_value x, int64_t heads)
 		return x;
 	t = *vq_type_of(o->g, x);
 	if (t.rank != 3 || heads < 1 || t.dim[2] % heads) {
-		vq_onnx_refuse(o, "%s cannot be split into %" PRId64 " heads, expected rank 3 and heads that divide the last dimension",
+		vq_onnx_refuse(o,
+			"%s cannot be split into %" PRId64
+			" heads, expected rank 3 and heads that divide the last dimension",
 			vq_type_text(o->arena, &t), heads);
 		return VQ_NO_VALUE;
 	}
@@ -116,8 +118,8 @@ vq_value vq_onnx_attend(vq_onnx *o, vq_onnx_attention *a)
 	q = *vq_type_of(o->g, a->q);
 	k = *vq_type_of(o->g, a->k);
 	v = *vq_type_of(o->g, a->v);
-	if (q.rank != 4 || k.rank != 4 || v.rank != 4 || k.dim[1] != v.dim[1] || q.dim[1] % k.dim[1] || q.dim[3] != k.dim[3] ||
-		k.dim[2] != v.dim[2] || q.dim[0] != k.dim[0] || k.dim[0] != v.dim[0]) {
+	if (q.rank != 4 || k.rank != 4 || v.rank != 4 || k.dim[1] != v.dim[1] || q.dim[1] % k.dim[1] ||
+		q.dim[3] != k.dim[3] || k.dim[2] != v.dim[2] || q.dim[0] != k.dim[0] || k.dim[0] != v.dim[0]) {
 		vq_onnx_refuse(o, "queries, keys and values of [batch, heads, length, depth] do not fit: %s, %s and %s",
 			vq_type_text(o->arena, &q), vq_type_text(o->arena, &k), vq_type_text(o->arena, &v));
 		return VQ_NO_VALUE;
@@ -159,7 +161,8 @@ static vq_value heads_of(vq_onnx *o, uint32_t in, const char *attribute)
 static vq_value with_past(vq_onnx *o, vq_value x, uint32_t in, uint32_t out)
 {
 	if (vq_onnx_has(o, in))
-		x = vq_onnx_build(o, VQ_OP_CONCAT, (vq_value[]){ vq_onnx_in(o, in), x }, 2, &(vq_attr){ .axis = { .axis = 2 } });
+		x = vq_onnx_build(
+			o, VQ_OP_CONCAT, (vq_value[]){ vq_onnx_in(o, in), x }, 2, &(vq_attr){ .axis = { .axis = 2 } });
 	if (x.id && vq_onnx_wants(o, out) && !vq_onnx_out(o, out, x))
 		return VQ_NO_VALUE;
 	return x;
@@ -205,7 +208,8 @@ static vq_value bias_of(vq_onnx *o, int64_t queries, int64_t keys, bool *ok)
 		vq_value keep = vq_onnx_shorter_than(o, lengths, keys);
 
 		bias = vq_onnx_add_bias(o, bias, vq_onnx_mask_bias(o, keep, -INFINITY));
-		*ok = bias.id && (!causal || vq_onnx_refuse(o, "is_causal together with nonpad_kv_seqlen is not supported"));
+		*ok = bias.id &&
+			(!causal || vq_onnx_refuse(o, "is_causal together with nonpad_kv_seqlen is not supported"));
 	}
 	if (*ok && causal) {
 		bias = vq_onnx_add_bias(o, bias, vq_onnx_causal_bias(o, queries, keys, past));

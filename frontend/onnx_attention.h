@@ -6,16 +6,16 @@
 
 /* softmax(softcap(Q K^T scale) + bias) V, written out. */
 typedef struct vq_onnx_attention {
-	vq_value q;          /* [B, heads, S, D] */
-	vq_value k, v;       /* [B, kv heads, T, D] and [B, kv heads, T, E]; kv heads divide heads */
+	vq_value q;    /* [B, heads, S, D] */
+	vq_value k, v; /* [B, kv heads, T, D] and [B, kv heads, T, E]; kv heads divide heads */
 	float scale;
-	float softcap;       /* 0: none */
-	vq_value bias;       /* additive, broadcasts to [B, heads, S, T]; VQ_NO_VALUE: none */
-	bool empty_rows;     /* a query that sees no key (all of its biases are -inf) gives 0 */
+	float softcap;   /* 0: none */
+	vq_value bias;   /* additive, broadcasts to [B, heads, S, T]; VQ_NO_VALUE: none */
+	bool empty_rows; /* a query that sees no key (all of its biases are -inf) gives 0 */
 	/* results of vq_onnx_attend */
-	vq_value scores;     /* after softcap */
-	vq_value biased;     /* with the bias */
-	vq_value weights;    /* of the keys */
+	vq_value scores;  /* after softcap */
+	vq_value biased;  /* with the bias */
+	vq_value weights; /* of the keys */
 } vq_onnx_attention;
 
 /* [B, heads, S, E], VQ_NO_VALUE after an error. */

@@ -22,7 +22,8 @@ static bool no_cache(vq_onnx *o, uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i <= to; i++)
 		if (vq_onnx_has(o, i)) {
-			vq_onnx_refuse(o, "input %u is a cache of past keys and values, which is not supported", (unsigned)i);
+			vq_onnx_refuse(
+				o, "input %u is a cache of past keys and values, which is not supported", (unsigned)i);
 			vq_hint(o->diag, "export the model without a key-value cache: use_cache=False");
 			return false;
 		}
@@ -61,11 +62,15 @@ static vq_value key_mask(vq_onnx *o, uint32_t in, int64_t batch, int64_t queries
 	if (t.rank == 1 && n == 2 * batch)
 		return vq_onnx_mask_bias(o, between(o, mask, batch, keys), filter);
 	if (t.rank == 2 && t.dim[0] == batch && t.dim[1] == keys)
-		return vq_onnx_mask_bias(o, truth(o, vq_onnx_reshape(o, mask, 4, (int64_t[]){ batch, 1, 1, keys })), filter);
+		return vq_onnx_mask_bias(
+			o, truth(o, vq_onnx_reshape(o, mask, 4, (int64_t[]){ batch, 1, 1, keys })), filter);
 	if ((t.rank == 3 || t.rank == 4) && n == batch * queries * keys && t.dim[0] == batch)
-		return vq_onnx_mask_bias(o, truth(o, vq_onnx_reshape(o, mask, 4, (int64_t[]){ batch, 1, queries, keys })), filter);
-	vq_onnx_refuse(o, "the mask is %s, expected lengths [%" PRId64 "], ends and starts, or [%" PRId64 ",%" PRId64 "], with [%"
-		PRId64 "] queries between", vq_type_text(o->arena, &t), batch, batch, keys, queries);
+		return vq_onnx_mask_bias(
+			o, truth(o, vq_onnx_reshape(o, mask, 4, (int64_t[]){ batch, 1, queries, keys })), filter);
+	vq_onnx_refuse(o,
+		"the mask is %s, expected lengths [%" PRId64 "], ends and starts, or [%" PRId64 ",%" PRId64
+		"], with [%" PRId64 "] queries between",
+		vq_type_text(o->arena, &t), batch, batch, keys, queries);
 	return VQ_NO_VALUE;
 }
 
@@ -109,15 +114,18 @@ static bool read_widths(vq_onnx *o, int64_t *width)
 	if (!vq_onnx_attr_ints(o, "qkv_hidden_sizes", width, 3, &n))
 		return false;
 	if (x.rank != 3 || w.rank != 2 || w.dim[0] != x.dim[2] || (n && n != 3))
-		return vq_onnx_refuse(o, "input and weights are %s and %s, expected [batch, length, width] and [width, q + k + v]",
+		return vq_onnx_refuse(o,
+			"input and weights are %s and %s, expected [batch, length, width] and [width, q + k + v]",
 			vq_type_text(o->arena, &x), vq_type_text(o->arena, &w));
 	for (uint32_t i = 0; i < 3 && !n; i++)
 		width[i] = w.dim[1] / 3;
-	if (width[0] < 1 || width[1] < 1 || width[2] < 1 || width[0] > w.dim[1] || width[1] > w.dim[1] || width[2] > w.dim[1] ||
-		width[0] + width[1] + width[2] != w.dim[1] || (vq_onnx_has(o, 2) && (vq_onnx_in_type(o, 2)->rank != 1 ||
-		vq_onnx_in_type(o, 2)->dim[0] != w.dim[1])))
-		return vq_onnx_refuse(o, "the %" PRId64 " columns of the weights are not q, k and v of %" PRId64 ", %" PRId64 " and %"
-			PRId64 ", with a bias for each", w.dim[1], width[0], width[1], width[2]);
+	if (width[0] < 1 || width[1] < 1 || width[2] < 1 || width[0] > w.dim[1] || width[1] > w.dim[1] ||
+		width[2] > w.dim[1] || width[0] + width[1] + width[2] != w.dim[1] ||
+		(vq_onnx_has(o, 2) && (vq_onnx_in_type(o, 2)->rank != 1 || vq_onnx_in_type(o, 2)->dim[0] != w.dim[1])))
+		return vq_onnx_refuse(o,
+			"the %" PRId64 " columns of the weights are not q, k and v of %" PRId64 ", %" PRId64
+			" and %" PRId64 ", with a bias for each",
+			w.dim[1], width[0], width[1], width[2]);
 	return true;
 }
 
@@ -138,7 +146,8 @@ bool vq_import_ms_attention(vq_onnx *o)
 	a.q = vq_onnx_split_heads(o, project(o, 0, width[0]), heads);
 	a.k = vq_onnx_split_heads(o, project(o, width[0], width[1]), heads);
 	a.v = vq_onnx_split_heads(o, project(o, width[0] + width[1], width[2]), heads);
-	return add_biases(o, &a, 3, 5, filter, causal) && vq_onnx_out(o, 0, vq_onnx_join_heads(o, vq_onnx_attend(o, &a)));
+	return add_biases(o, &a, 3, 5, filter, causal) &&
+		vq_onnx_out(o, 0, vq_onnx_join_heads(o, vq_onnx_attend(o, &a)));
 }
 
 /* part i of n of x [B, S, heads, n, D], as [B, S, heads * D] */
@@ -147,7 +156,8 @@ static vq_value packed_part(vq_onnx *o, vq_value x, int64_t i, int64_t n)
 	vq_type t = *vq_type_of(o->g, x);
 
 	if (t.rank != 5 || t.dim[3] != n) {
-		vq_onnx_refuse(o, "%s is not [batch, length, heads, %" PRId64 ", depth]", vq_type_text(o->arena, &t), n);
+		vq_onnx_refuse(
+			o, "%s is not [batch, length, heads, %" PRId64 ", depth]", vq_type_text(o->arena, &t), n);
 		return VQ_NO_VALUE;
 	}
 	x = vq_onnx_slice(o, x, 3, i, 1, 1);
@@ -166,7 +176,8 @@ static vq_value side(vq_onnx *o, vq_value x, int64_t heads, int64_t *from)
 		vq_type t = *vq_onnx_in_type(o, 3);
 
 		if (t.rank != 1 || t.dim[0] < *from + width) {
-			vq_onnx_refuse(o, "bias is %s, expected one value per column of q, k and v", vq_type_text(o->arena, &t));
+			vq_onnx_refuse(o, "bias is %s, expected one value per column of q, k and v",
+				vq_type_text(o->arena, &t));
 			return VQ_NO_VALUE;
 		}
 		x = vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_slice(o, vq_onnx_in(o, 3), 0, *from, 1, width));
@@ -196,5 +207,6 @@ bool vq_import_multi_head_attention(vq_onnx *o)
 	a.q = side(o, q, heads, &from);
 	a.k = side(o, k, heads, &from);
 	a.v = side(o, v, heads, &from);
-	return add_biases(o, &a, 4, 5, filter, causal) && vq_onnx_out(o, 0, vq_onnx_join_heads(o, vq_onnx_attend(o, &a)));
+	return add_biases(o, &a, 4, 5, filter, causal) &&
+		vq_onnx_out(o, 0, vq_onnx_join_heads(o, vq_onnx_attend(o, &a)));
 }

@@ -6,10 +6,12 @@
 
 #define A(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
+/* clang-format off */
 static const char *const type_names[] = {
 	"undefined", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings", "tensors", "graphs",
 	"sparse tensor", "sparse tensors", "type", "types",
 };
+/* clang-format on */
 
 const Onnx__AttributeProto *vq_onnx_attr(vq_onnx *o, const char *name)
 {
@@ -24,10 +26,7 @@ const Onnx__AttributeProto *vq_onnx_attr(vq_onnx *o, const char *name)
 	return NULL;
 }
 
-void vq_onnx_attr_ignore(vq_onnx *o, const char *name)
-{
-	vq_onnx_attr(o, name);
-}
+void vq_onnx_attr_ignore(vq_onnx *o, const char *name) { vq_onnx_attr(o, name); }
 
 bool vq_onnx_attr_check(vq_onnx *o)
 {
@@ -51,8 +50,8 @@ static bool find(vq_onnx *o, const char *name, int type, const Onnx__AttributePr
 	if (!*a)
 		return true;
 	if ((*a)->ref_attr_name && *(*a)->ref_attr_name)
-		return vq_onnx_refuse(o, "attribute '%s' refers to attribute '%s' of a model function", name,
-			(*a)->ref_attr_name);
+		return vq_onnx_refuse(
+			o, "attribute '%s' refers to attribute '%s' of a model function", name, (*a)->ref_attr_name);
 	/* early exporters left the type out */
 	if (!(*a)->has_type || (*a)->type == A(UNDEFINED) || (int)(*a)->type == type)
 		return true;
@@ -102,7 +101,8 @@ bool vq_onnx_attr_ints(vq_onnx *o, const char *name, int64_t *v, uint32_t most, 
 	if (!a)
 		return true;
 	if (a->n_ints > most)
-		return vq_onnx_refuse(o, "attribute '%s' has %zu entries, expected at most %u", name, a->n_ints, (unsigned)most);
+		return vq_onnx_refuse(
+			o, "attribute '%s' has %zu entries, expected at most %u", name, a->n_ints, (unsigned)most);
 	*n = (uint32_t)a->n_ints;
 	for (uint32_t i = 0; i < *n; i++)
 		v[i] = a->ints[i];
@@ -126,8 +126,8 @@ bool vq_onnx_axis(vq_onnx *o, int64_t axis, uint32_t rank, uint32_t *result)
 	int64_t r = rank;
 
 	if (axis < -r || axis >= r)
-		return vq_onnx_refuse(o, "axis is %" PRId64 ", expected %" PRId64 " to %" PRId64 " for rank %u", axis, -r, r - 1,
-			(unsigned)rank);
+		return vq_onnx_refuse(o, "axis is %" PRId64 ", expected %" PRId64 " to %" PRId64 " for rank %u", axis,
+			-r, r - 1, (unsigned)rank);
 	*result = (uint32_t)(axis < 0 ? axis + r : axis);
 	return true;
 }

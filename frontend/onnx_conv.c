@@ -6,11 +6,11 @@
 #include <string.h>
 
 typedef struct window {
-	uint32_t n;                       /* spatial dimensions, entries used below */
+	uint32_t n; /* spatial dimensions, entries used below */
 	int64_t kernel[VQ_MAX_RANK];
-	int64_t stride[2 * VQ_MAX_RANK];  /* as long as an attribute may be */
+	int64_t stride[2 * VQ_MAX_RANK]; /* as long as an attribute may be */
 	int64_t dilation[2 * VQ_MAX_RANK];
-	int64_t before[VQ_MAX_RANK];      /* padding */
+	int64_t before[VQ_MAX_RANK]; /* padding */
 	int64_t after[VQ_MAX_RANK];
 } window;
 
@@ -21,7 +21,8 @@ bool vq_onnx_window_list(vq_onnx *o, const char *name, int64_t standard, uint32_
 	if (!vq_onnx_attr_ints(o, name, v, 2 * VQ_MAX_RANK, &got))
 		return false;
 	if (got && got != n)
-		return vq_onnx_refuse(o, "attribute '%s' has %u entries, expected %u", name, (unsigned)got, (unsigned)n);
+		return vq_onnx_refuse(
+			o, "attribute '%s' has %u entries, expected %u", name, (unsigned)got, (unsigned)n);
 	for (uint32_t i = 0; i < n; i++) {
 		v[i] = got ? v[i] : standard;
 		if (v[i] < 0 || v[i] > 1 << 20 || (standard == 1 && v[i] < 1))
@@ -62,19 +63,22 @@ static bool read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, win
 	if (!kernel && !n_given)
 		return vq_onnx_refuse(o, "attribute 'kernel_shape' is missing");
 	if (n_given && n_given != w->n)
-		return vq_onnx_refuse(o, "attribute 'kernel_shape' has %u entries, expected %u", (unsigned)n_given,
-			(unsigned)w->n);
+		return vq_onnx_refuse(
+			o, "attribute 'kernel_shape' has %u entries, expected %u", (unsigned)n_given, (unsigned)w->n);
 	for (uint32_t i = 0; i < w->n; i++) {
 		w->kernel[i] = kernel ? kernel[i] : given[i];
 		if (n_given && given[i] != w->kernel[i])
-			return vq_onnx_refuse(o, "attribute 'kernel_shape' is %" PRId64 " in dimension %u, but the weights have %"
-				PRId64, given[i], (unsigned)i, w->kernel[i]);
+			return vq_onnx_refuse(o,
+				"attribute 'kernel_shape' is %" PRId64
+				" in dimension %u, but the weights have %" PRId64,
+				given[i], (unsigned)i, w->kernel[i]);
 		if (w->kernel[i] < 1 || w->kernel[i] > 1 << 20)
 			return vq_onnx_refuse(o, "the kernel size is %" PRId64, w->kernel[i]);
 	}
 	if (!vq_onnx_window_list(o, "strides", 1, w->n, w->stride) ||
 		!vq_onnx_window_list(o, "dilations", 1, w->n, w->dilation) ||
-		!vq_onnx_window_list(o, "pads", 0, 2 * w->n, pads) || !vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
+		!vq_onnx_window_list(o, "pads", 0, 2 * w->n, pads) ||
+		!vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
 		return false;
 	for (uint32_t i = 0; i < w->n; i++) {
 		w->before[i] = pads[i];
@@ -86,7 +90,8 @@ static bool read_window(vq_onnx *o, const vq_type *x, const int64_t *kernel, win
 	} else if (!strcmp(mode, "SAME_UPPER") || !strcmp(mode, "SAME_LOWER")) {
 		same_padding(w, x->dim + 2, !strcmp(mode, "SAME_UPPER"));
 	} else if (strcmp(mode, "NOTSET") && *mode) {
-		return vq_onnx_refuse(o, "attribute 'auto_pad' is '%s', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", mode);
+		return vq_onnx_refuse(
+			o, "attribute 'auto_pad' is '%s', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", mode);
 	}
 	return true;
 }
@@ -141,7 +146,8 @@ static bool fit_windows(vq_onnx *o, const vq_type *x, window *w, int64_t *out)
 		int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
 
 		if (span > size)
-			return vq_onnx_refuse(o, "the window is larger than the padded input in dimension %u: %" PRId64 " and %" PRId64,
+			return vq_onnx_refuse(o,
+				"the window is larger than the padded input in dimension %u: %" PRId64 " and %" PRId64,
 				(unsigned)i + 2, span, size);
 		out[i] = (size - span) / w->stride[i] + 1;
 		/* a window that would start in the padding after the input is left out */
@@ -191,10 +197,7 @@ static vq_value windows(vq_onnx *o, vq_value x, const window *w, const int64_t *
 }
 
 /* the window dimensions of what windows() gives */
-static uint32_t window_axes(const window *w)
-{
-	return ((1u << w->n) - 1) << (2 + w->n);
-}
+static uint32_t window_axes(const window *w) { return ((1u << w->n) - 1) << (2 + w->n); }
 
 bool vq_import_max_pool(vq_onnx *o)
 {
@@ -234,7 +237,8 @@ bool vq_import_lp_pool(vq_onnx *o)
 	if (p == 2)
 		y = vq_onnx_1(o, VQ_OP_SQRT, y);
 	else if (p > 2) /* log(0) is -inf, and exp of that 0 */
-		y = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_2(o, VQ_OP_MUL, vq_onnx_1(o, VQ_OP_LOG, y), vq_onnx_scalar(o, 1.0f / (float)p)));
+		y = vq_onnx_1(o, VQ_OP_EXP,
+			vq_onnx_2(o, VQ_OP_MUL, vq_onnx_1(o, VQ_OP_LOG, y), vq_onnx_scalar(o, 1.0f / (float)p)));
 	return vq_onnx_out(o, 0, y);
 }
 
@@ -256,11 +260,13 @@ bool vq_import_average_pool(vq_onnx *o)
 		beyond |= w.after[i] != after[i]; /* a window of ceil_mode that ends outside of the padding */
 	}
 	if (!padded)
-		return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0),
-			window_axes(&w), false));
+		return vq_onnx_out(o, 0,
+			vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0), window_axes(&w),
+				false));
 	if (with_padding && !beyond)
-		return vq_onnx_out(o, 0, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0),
-			window_axes(&w), false));
+		return vq_onnx_out(o, 0,
+			vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, windows(o, vq_onnx_in(o, 0), &w, out, 0), window_axes(&w),
+				false));
 	/* elements of each window that lie in the input, or in its padding if that counts: a constant, folded */
 	t.dim[0] = t.dim[1] = 1;
 	counted = w;

@@ -9,21 +9,18 @@
 #include <string.h>
 
 typedef struct geometry {
-	uint32_t n;                        /* spatial dimensions, entries used below */
-	int64_t group, channels;           /* of the result per group */
-	int64_t stride[2 * VQ_MAX_RANK];   /* as long as an attribute may be */
+	uint32_t n;                      /* spatial dimensions, entries used below */
+	int64_t group, channels;         /* of the result per group */
+	int64_t stride[2 * VQ_MAX_RANK]; /* as long as an attribute may be */
 	int64_t dilation[2 * VQ_MAX_RANK];
-	int64_t kernel[VQ_MAX_RANK];       /* of the weights */
-	int64_t taps[VQ_MAX_RANK];         /* weights of one phase */
-	int64_t before[VQ_MAX_RANK];       /* cut from the start of the whole result */
-	int64_t size[VQ_MAX_RANK];         /* of the result */
-	int64_t whole[VQ_MAX_RANK];        /* of what convolution and shuffle give */
+	int64_t kernel[VQ_MAX_RANK]; /* of the weights */
+	int64_t taps[VQ_MAX_RANK];   /* weights of one phase */
+	int64_t before[VQ_MAX_RANK]; /* cut from the start of the whole result */
+	int64_t size[VQ_MAX_RANK];   /* of the result */
+	int64_t whole[VQ_MAX_RANK];  /* of what convolution and shuffle give */
 } geometry;
 
-static int64_t span_of(const geometry *w, uint32_t i)
-{
-	return (w->kernel[i] - 1) * w->dilation[i] + 1;
-}
+static int64_t span_of(const geometry *w, uint32_t i) { return (w->kernel[i] - 1) * w->dilation[i] + 1; }
 
 /* sizes of the result and what is cut at its start, by pads, output_shape or auto_pad */
 static bool read_sizes(vq_onnx *o, const vq_type *x, geometry *w)
@@ -32,14 +29,18 @@ static bool read_sizes(vq_onnx *o, const vq_type *x, geometry *w)
 	const char *mode;
 	bool same, shaped = vq_onnx_attr(o, "output_shape") != NULL;
 
-	if (!vq_onnx_window_list(o, "pads", 0, 2 * w->n, pads) || !vq_onnx_window_list(o, "output_padding", 0, w->n, more) ||
-		!vq_onnx_window_list(o, "output_shape", 0, w->n, shape) || !vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
+	if (!vq_onnx_window_list(o, "pads", 0, 2 * w->n, pads) ||
+		!vq_onnx_window_list(o, "output_padding", 0, w->n, more) ||
+		!vq_onnx_window_list(o, "output_shape", 0, w->n, shape) ||
+		!vq_onnx_attr_string(o, "auto_pad", "NOTSET", &mode))
 		return false;
 	same = !strcmp(mode, "SAME_UPPER") || !strcmp(mode, "SAME_LOWER");
 	if (!same && strcmp(mode, "NOTSET") && strcmp(mode, "VALID") && *mode)
-		return vq_onnx_refuse(o, "attribute 'auto_pad' is '%s', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", mode);
+		return vq_onnx_refuse(
+			o, "attribute 'auto_pad' is '%s', expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", mode);
 	for (uint32_t i = 0; i < w->n; i++) {
-		int64_t full = w->stride[i] * (x->dim[2 + i] - 1) + more[i] + span_of(w, i), cut = pads[i] + pads[w->n + i];
+		int64_t full = w->stride[i] * (x->dim[2 + i] - 1) + more[i] + span_of(w, i),
+			cut = pads[i] + pads[w->n + i];
 
 		w->before[i] = pads[i];
 		if (!strcmp(mode, "VALID"))
@@ -51,8 +52,8 @@ static bool read_sizes(vq_onnx *o, const vq_type *x, geometry *w)
 		w->size[i] = full - cut;
 		w->whole[i] = w->stride[i] * (x->dim[2 + i] + w->taps[i] - 1);
 		if (w->size[i] < 1 || w->size[i] > 1 << 20 || w->before[i] >= w->whole[i])
-			return vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected 1 to %d", (unsigned)i + 2, w->size[i],
-				1 << 20);
+			return vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected 1 to %d", (unsigned)i + 2,
+				w->size[i], 1 << 20);
 	}
 	return true;
 }
@@ -71,15 +72,17 @@ static bool read_geometry(vq_onnx *o, const vq_type *x, const vq_type *tw, geome
 		!vq_onnx_window_list(o, "dilations", 1, w->n, w->dilation))
 		return false;
 	if (w->group < 1 || x->dim[1] != tw->dim[0] || x->dim[1] % w->group)
-		return vq_onnx_refuse(o, "input has %" PRId64 " channels and weights are for %" PRId64 " in %" PRId64 " groups",
+		return vq_onnx_refuse(o,
+			"input has %" PRId64 " channels and weights are for %" PRId64 " in %" PRId64 " groups",
 			x->dim[1], tw->dim[0], w->group);
 	for (uint32_t i = 0; i < w->n; i++) {
 		w->kernel[i] = tw->dim[2 + i];
 		if (n_given && (n_given != w->n || given[i] != w->kernel[i]))
-			return vq_onnx_refuse(o, "attribute 'kernel_shape' does not match the weights %s", vq_type_text(o->arena, tw));
+			return vq_onnx_refuse(o, "attribute 'kernel_shape' does not match the weights %s",
+				vq_type_text(o->arena, tw));
 		if (w->stride[i] > 1 << 10 || span_of(w, i) > 1 << 20)
-			return vq_onnx_refuse(o, "stride %" PRId64 " and a window of %" PRId64 " are too large", w->stride[i],
-				span_of(w, i));
+			return vq_onnx_refuse(o, "stride %" PRId64 " and a window of %" PRId64 " are too large",
+				w->stride[i], span_of(w, i));
 		w->taps[i] = (span_of(w, i) + w->stride[i] - 1) / w->stride[i];
 	}
 	return read_sizes(o, x, w);
@@ -129,7 +132,8 @@ static vq_value phase_weights(vq_onnx *o, vq_value w, const geometry *g)
 
 		for (uint32_t k = i + 1; k < g->n; k++)
 			rest *= g->taps[k] * g->stride[k];
-		w = vq_onnx_reshape(o, w, 6, (int64_t[]){ g->group * in * g->channels, phases, taps, g->taps[i], g->stride[i], rest });
+		w = vq_onnx_reshape(o, w, 6,
+			(int64_t[]){ g->group * in * g->channels, phases, taps, g->taps[i], g->stride[i], rest });
 		w = vq_onnx_slice(o, w, 3, g->taps[i] - 1, -1, g->taps[i]);
 		w = vq_onnx_transpose(o, w, (int64_t[]){ 0, 1, 4, 2, 3, 5 });
 		phases *= g->stride[i];
@@ -210,8 +214,8 @@ bool vq_import_conv_transpose(vq_onnx *o)
 	if (!read_geometry(o, vq_onnx_in_type(o, 0), vq_onnx_in_type(o, 1), &g))
 		return false;
 	if (bias.id && vq_type_count(vq_type_of(o->g, bias)) != g.group * g.channels)
-		return vq_onnx_refuse(o, "bias is %s, expected %" PRId64 " values", vq_type_text(o->arena, vq_type_of(o->g, bias)),
-			g.group * g.channels);
+		return vq_onnx_refuse(o, "bias is %s, expected %" PRId64 " values",
+			vq_type_text(o->arena, vq_type_of(o->g, bias)), g.group * g.channels);
 	attr.conv.group = (int32_t)g.group;
 	for (uint32_t i = 0; i < g.n; i++) {
 		attr.conv.stride[i] = attr.conv.dilation[i] = 1;

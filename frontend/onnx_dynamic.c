@@ -19,8 +19,8 @@
 enum { EXACT_TERMS = 256 };
 
 typedef enum origin_kind {
-	CODES,  /* of a DynamicQuantizeLinear */
-	ROWS,   /* x, whose quantize_dynamic there is */
+	CODES, /* of a DynamicQuantizeLinear */
+	ROWS,  /* x, whose quantize_dynamic there is */
 	SCALE,
 	ZERO,
 	FACTOR, /* SCALE times a constant */
@@ -28,13 +28,13 @@ typedef enum origin_kind {
 } origin_kind;
 
 struct vq_onnx_origin {
-	vq_value value;       /* which this tells the origin of */
+	vq_value value; /* which this tells the origin of */
 	origin_kind kind;
-	vq_value x;           /* what was quantized */
-	uint32_t site;        /* id of the codes: tells two quantizations of one x apart */
-	vq_value factor;      /* FACTOR: the constant */
-	vq_node node;         /* ROWS: the quantize_dynamic */
-	vq_op op;             /* SUM: matmul or conv, its attributes and weights */
+	vq_value x;      /* what was quantized */
+	uint32_t site;   /* id of the codes: tells two quantizations of one x apart */
+	vq_value factor; /* FACTOR: the constant */
+	vq_node node;    /* ROWS: the quantize_dynamic */
+	vq_op op;        /* SUM: matmul or conv, its attributes and weights */
 	vq_attr attr;
 	vq_onnx_weights weights;
 };
@@ -153,7 +153,8 @@ static vq_value exact_matmul(vq_onnx *o, vq_value a, vq_value b)
 	k = ra ? vq_type_of(o->g, a)->dim[ra - 1] : 0;
 	for (int64_t at = 0; at < k; at += EXACT_TERMS) {
 		int64_t n = k - at < EXACT_TERMS ? k - at : EXACT_TERMS;
-		vq_value pa = vq_onnx_slice(o, a, ra - 1, at, 1, n), pb = vq_onnx_slice(o, b, rb < 2 ? 0 : rb - 2, at, 1, n);
+		vq_value pa = vq_onnx_slice(o, a, ra - 1, at, 1, n),
+			 pb = vq_onnx_slice(o, b, rb < 2 ? 0 : rb - 2, at, 1, n);
 		vq_value part = vq_onnx_cast(o, vq_onnx_matmul(o, pa, pb), VQ_I32);
 
 		sum = sum.id ? vq_onnx_2(o, VQ_OP_ADD, sum, part) : part;
@@ -178,8 +179,8 @@ static vq_value exact_conv(vq_onnx *o, vq_value x, vq_value w, vq_attr *attr)
 		window *= t->dim[i];
 	each = window < EXACT_TERMS ? EXACT_TERMS / window : 1;
 	if (window > EXACT_TERMS || (each < channels && vq_type_of(o->g, x)->dim[1] != channels)) {
-		vq_onnx_refuse(o, "a result is the sum of %" PRId64 " products in a group, expected at most %d", window * channels,
-			EXACT_TERMS);
+		vq_onnx_refuse(o, "a result is the sum of %" PRId64 " products in a group, expected at most %d",
+			window * channels, EXACT_TERMS);
 		return VQ_NO_VALUE;
 	}
 	if (each >= channels) {
@@ -189,7 +190,8 @@ static vq_value exact_conv(vq_onnx *o, vq_value x, vq_value w, vq_attr *attr)
 	}
 	for (int64_t at = 0; at < channels; at += each) {
 		int64_t n = channels - at < each ? channels - at : each;
-		vq_value part = vq_onnx_conv(o, vq_onnx_slice(o, x, 1, at, 1, n), vq_onnx_slice(o, w, 1, at, 1, n), VQ_NO_VALUE);
+		vq_value part = vq_onnx_conv(
+			o, vq_onnx_slice(o, x, 1, at, 1, n), vq_onnx_slice(o, w, 1, at, 1, n), VQ_NO_VALUE);
 
 		*attr = part.id ? o->g->node[vq_def_of(o->g, part).id].attr : *attr;
 		part = vq_onnx_cast(o, part, VQ_I32);
@@ -203,7 +205,8 @@ static vq_value exact_conv(vq_onnx *o, vq_value x, vq_value w, vq_attr *attr)
 static bool integer_product(vq_onnx *o, vq_op op)
 {
 	bool conv = op == VQ_OP_CONV;
-	const vq_onnx_origin *codes = origin_of(o, vq_onnx_in(o, 0), CODES), *zero = origin_of(o, vq_onnx_in(o, 2), ZERO);
+	const vq_onnx_origin *codes = origin_of(o, vq_onnx_in(o, 0), CODES),
+			     *zero = origin_of(o, vq_onnx_in(o, 2), ZERO);
 	vq_value b, y;
 	vq_onnx_origin sum;
 
@@ -226,15 +229,9 @@ static bool integer_product(vq_onnx *o, vq_op op)
 	return vq_onnx_out(o, 0, y);
 }
 
-bool vq_import_matmul_integer(vq_onnx *o)
-{
-	return integer_product(o, VQ_OP_MATMUL);
-}
+bool vq_import_matmul_integer(vq_onnx *o) { return integer_product(o, VQ_OP_MATMUL); }
 
-bool vq_import_conv_integer(vq_onnx *o)
-{
-	return integer_product(o, VQ_OP_CONV);
-}
+bool vq_import_conv_integer(vq_onnx *o) { return integer_product(o, VQ_OP_CONV); }
 
 /* ---- the integer product of the IR ---- */
 
@@ -264,7 +261,9 @@ static vq_node rows_of(vq_onnx *o, vq_value x)
  */
 static vq_value product_of(vq_onnx *o, vq_value x, vq_value w, vq_value bias)
 {
-	vq_value codes = w.id && vq_def_op(o->g, w) == VQ_OP_DEQUANTIZE ? vq_operand(o->g, vq_def_of(o->g, w), 0) : VQ_NO_VALUE, y;
+	vq_value codes = w.id && vq_def_op(o->g, w) == VQ_OP_DEQUANTIZE ? vq_operand(o->g, vq_def_of(o->g, w), 0)
+									: VQ_NO_VALUE,
+		 y;
 	const vq_quant *q = codes.id ? vq_quant_of(o->g, vq_type_of(o->g, codes)) : NULL;
 	const vq_type *t = codes.id ? vq_type_of(o->g, codes) : NULL;
 	bool fits = x.id && t && t->rank == 2 && vq_is_const(o->g, codes) && !vq_is_const(o->g, x) && q->axis != 0 &&
@@ -284,8 +283,8 @@ static vq_value product_of(vq_onnx *o, vq_value x, vq_value w, vq_value bias)
 	rows = rows_of(o, x);
 	if (!rows.id)
 		return VQ_NO_VALUE;
-	y = vq_onnx_build(o, VQ_OP_LINEAR_DYNAMIC, (vq_value[]){ o->g->node[rows.id].out, o->g->node[rows.id].out2, codes, bias },
-		vector ? 4 : 3, NULL);
+	y = vq_onnx_build(o, VQ_OP_LINEAR_DYNAMIC,
+		(vq_value[]){ o->g->node[rows.id].out, o->g->node[rows.id].out2, codes, bias }, vector ? 4 : 3, NULL);
 	return bias.id && !vector ? vq_onnx_2(o, VQ_OP_ADD, y, bias) : y;
 }
 
@@ -316,7 +315,8 @@ bool vq_import_mul(vq_onnx *o)
 {
 	for (uint32_t side = 0; side < 2; side++) {
 		vq_value a = vq_onnx_in(o, side), b = vq_onnx_in(o, 1 - side), y;
-		const vq_onnx_origin *sum = origin_of(o, a, SUM), *scale = origin_of(o, b, SCALE), *f = origin_of(o, b, FACTOR);
+		const vq_onnx_origin *sum = origin_of(o, a, SUM), *scale = origin_of(o, b, SCALE),
+				     *f = origin_of(o, b, FACTOR);
 		vq_onnx_origin like;
 
 		if (sum && scale && sum->site == scale->site && vq_type_of(o->g, a)->elem == VQ_F32) {
@@ -345,7 +345,8 @@ bool vq_import_mul(vq_onnx *o)
 
 bool vq_import_dynamic_quantize_matmul(vq_onnx *o)
 {
-	return vq_onnx_out(o, 0, product_of(o, vq_onnx_in(o, 0), vq_onnx_dequantized(o, 1, 2, 3, -1), vq_onnx_in(o, 4)));
+	return vq_onnx_out(
+		o, 0, product_of(o, vq_onnx_in(o, 0), vq_onnx_dequantized(o, 1, 2, 3, -1), vq_onnx_in(o, 4)));
 }
 
 vq_value vq_onnx_unquantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_t zero_in, int64_t axis)
@@ -361,7 +362,8 @@ vq_value vq_onnx_unquantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_
 
 bool vq_import_matmul_integer_to_float(vq_onnx *o)
 {
-	vq_value w = vq_onnx_dequantized(o, 1, 3, 5, -1), x = vq_onnx_unquantized(o, 0, 2, 4, -2), bias = vq_onnx_in(o, 6), y;
+	vq_value w = vq_onnx_dequantized(o, 1, 3, 5, -1), x = vq_onnx_unquantized(o, 0, 2, 4, -2),
+		 bias = vq_onnx_in(o, 6), y;
 	const vq_onnx_origin *codes = origin_of(o, vq_onnx_in(o, 0), CODES);
 
 	if (codes && vq_same(codes->x, x))

@@ -4,10 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static vq_value in(vq_onnx *o, uint32_t i)
-{
-	return vq_onnx_in(o, i);
-}
+static vq_value in(vq_onnx *o, uint32_t i) { return vq_onnx_in(o, i); }
 
 static vq_value mul(vq_onnx *o, vq_value x, float by)
 {
@@ -43,24 +40,18 @@ bool vq_import_unary(vq_onnx *o)
 
 	if (!narrow(o, x))
 		return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, x));
-	return vq_onnx_out(o, 0, vq_onnx_cast(o, vq_onnx_1(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32)),
-		vq_type_of(o->g, x)->elem));
+	return vq_onnx_out(
+		o, 0, vq_onnx_cast(o, vq_onnx_1(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32)), vq_type_of(o->g, x)->elem));
 }
 
-bool vq_import_binary(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, calculate(o, o->op->ir, in(o, 0), in(o, 1)));
-}
+bool vq_import_binary(vq_onnx *o) { return vq_onnx_out(o, 0, calculate(o, o->op->ir, in(o, 0), in(o, 1))); }
 
 bool vq_import_xor(vq_onnx *o)
 {
 	return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_NOT, vq_onnx_2(o, VQ_OP_EQUAL, in(o, 0), in(o, 1))));
 }
 
-bool vq_import_greater(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, calculate(o, VQ_OP_LESS, in(o, 1), in(o, 0)));
-}
+bool vq_import_greater(vq_onnx *o) { return vq_onnx_out(o, 0, calculate(o, VQ_OP_LESS, in(o, 1), in(o, 0))); }
 
 /* not the negation of the opposite: a NaN compares false both ways */
 static bool or_equal(vq_onnx *o, vq_value a, vq_value b)
@@ -70,22 +61,17 @@ static bool or_equal(vq_onnx *o, vq_value a, vq_value b)
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_OR, less, calculate(o, VQ_OP_EQUAL, a, b)));
 }
 
-bool vq_import_less_or_equal(vq_onnx *o)
-{
-	return or_equal(o, in(o, 0), in(o, 1));
-}
+bool vq_import_less_or_equal(vq_onnx *o) { return or_equal(o, in(o, 0), in(o, 1)); }
 
-bool vq_import_greater_or_equal(vq_onnx *o)
-{
-	return or_equal(o, in(o, 1), in(o, 0));
-}
+bool vq_import_greater_or_equal(vq_onnx *o) { return or_equal(o, in(o, 1), in(o, 0)); }
 
 /* the quotient without its fraction: away from the floor where it is negative */
 static vq_value truncated(vq_onnx *o, vq_value x)
 {
 	vq_value down = vq_onnx_1(o, VQ_OP_FLOOR, vq_onnx_1(o, VQ_OP_ABS, x));
 
-	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, 0)), vq_onnx_1(o, VQ_OP_NEG, down), down);
+	return vq_onnx_3(
+		o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, 0)), vq_onnx_1(o, VQ_OP_NEG, down), down);
 }
 
 /*
@@ -97,7 +83,8 @@ static vq_value mod_floats(vq_onnx *o, bool c_sign)
 	vq_value a = in(o, 0), b = in(o, 1), zero = vq_onnx_scalar(o, 0), whole, part, y, other;
 
 	whole = truncated(o, vq_onnx_2(o, VQ_OP_DIV, a, b));
-	part = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, whole, zero), zero, vq_onnx_2(o, VQ_OP_MUL, whole, b));
+	part = vq_onnx_3(
+		o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, whole, zero), zero, vq_onnx_2(o, VQ_OP_MUL, whole, b));
 	y = vq_onnx_2(o, VQ_OP_SUB, a, part);
 	if (c_sign)
 		return y;
@@ -144,7 +131,8 @@ static vq_value power_by_log(vq_onnx *o, vq_value base, vq_value exponent)
 {
 	vq_value zero = vq_onnx_scalar(o, 0), one = vq_onnx_scalar(o, 1), half, odd, broken, y, negative;
 
-	y = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_2(o, VQ_OP_MUL, exponent, vq_onnx_1(o, VQ_OP_LOG, vq_onnx_1(o, VQ_OP_ABS, base))));
+	y = vq_onnx_1(o, VQ_OP_EXP,
+		vq_onnx_2(o, VQ_OP_MUL, exponent, vq_onnx_1(o, VQ_OP_LOG, vq_onnx_1(o, VQ_OP_ABS, base))));
 	half = mul(o, exponent, 0.5f);
 	odd = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_1(o, VQ_OP_FLOOR, half), half);
 	negative = vq_onnx_3(o, VQ_OP_WHERE, odd, y, vq_onnx_1(o, VQ_OP_NEG, y));
@@ -173,8 +161,9 @@ static vq_value power(vq_onnx *o, vq_value base, vq_value exponent)
 	if (*known < 0)
 		y = vq_onnx_1(o, VQ_OP_RECIP, y);
 	/* the exponent may have more dimensions */
-	return vq_onnx_2(o, VQ_OP_MUL, y, vq_onnx_reshape(o, vq_onnx_scalar(o, 1), vq_type_of(o->g, exponent)->rank,
-		vq_type_of(o->g, exponent)->dim));
+	return vq_onnx_2(o, VQ_OP_MUL, y,
+		vq_onnx_reshape(
+			o, vq_onnx_scalar(o, 1), vq_type_of(o->g, exponent)->rank, vq_type_of(o->g, exponent)->dim));
 }
 
 /* the exponent may be of another type than the base */
@@ -199,10 +188,7 @@ static vq_value fold_left(vq_onnx *o, vq_op op)
 	return v;
 }
 
-bool vq_import_variadic(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, fold_left(o, o->op->ir));
-}
+bool vq_import_variadic(vq_onnx *o) { return vq_onnx_out(o, 0, fold_left(o, o->op->ir)); }
 
 bool vq_import_mean(vq_onnx *o)
 {
@@ -211,10 +197,7 @@ bool vq_import_mean(vq_onnx *o)
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, sum, vq_onnx_scalar(o, (float)vq_onnx_inputs(o))));
 }
 
-bool vq_import_where(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, in(o, 0), in(o, 1), in(o, 2)));
-}
+bool vq_import_where(vq_onnx *o) { return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, in(o, 0), in(o, 1), in(o, 2))); }
 
 /* ---- casts ---- */
 
@@ -263,7 +246,8 @@ bool vq_import_cast(vq_onnx *o)
 			vq_onnx_type_name(o->arena, to < 0 || to > INT32_MAX ? -1 : (int32_t)to));
 	if (to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT16 || to == ONNX__TENSOR_PROTO__DATA_TYPE__INT16 ||
 		to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT32 || to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64)
-		return vq_onnx_refuse(o, "cast to %s is not supported, expected float32, int64, int32, uint8, int8 or bool",
+		return vq_onnx_refuse(o,
+			"cast to %s is not supported, expected float32, int64, int32, uint8, int8 or bool",
 			vq_onnx_type_name(o->arena, (int32_t)to));
 	note_width(o, to);
 	return cast_input(o, elem);
@@ -338,7 +322,8 @@ bool vq_import_quick_gelu(vq_onnx *o)
 		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_QUICK, in(o, 0)));
 	if (alpha == 1.0f)
 		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
+	return vq_onnx_out(
+		o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
 }
 
 bool vq_import_swish(vq_onnx *o)
@@ -349,7 +334,8 @@ bool vq_import_swish(vq_onnx *o)
 		return false;
 	if (alpha == 1.0f)
 		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
+	return vq_onnx_out(
+		o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
 }
 
 static vq_value hard_sigmoid(vq_onnx *o, float alpha, float beta)
@@ -378,10 +364,7 @@ static vq_value softplus(vq_onnx *o)
 	return vq_onnx_2(o, VQ_OP_ADD, vq_onnx_1(o, VQ_OP_RELU, in(o, 0)), vq_onnx_1(o, VQ_OP_LOG, add(o, tail, 1)));
 }
 
-bool vq_import_softplus(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, softplus(o));
-}
+bool vq_import_softplus(vq_onnx *o) { return vq_onnx_out(o, 0, softplus(o)); }
 
 bool vq_import_mish(vq_onnx *o)
 {
@@ -501,16 +484,14 @@ bool vq_import_shrink(vq_onnx *o)
 		return false;
 	above = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, lambd), x), add(o, x, -bias),
 		vq_onnx_scalar(o, 0));
-	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)),
-		add(o, x, bias), above));
+	return vq_onnx_out(o, 0,
+		vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)), add(o, x, bias),
+			above));
 }
 
 /* ---- identities ---- */
 
-bool vq_import_identity(vq_onnx *o)
-{
-	return vq_onnx_out_same(o, 0, 0);
-}
+bool vq_import_identity(vq_onnx *o) { return vq_onnx_out_same(o, 0, 0); }
 
 /* Inference only: training mode is accepted where it drops nothing (torchvision's Swin exports ratio 0 so). */
 bool vq_import_dropout(vq_onnx *o)

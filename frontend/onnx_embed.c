@@ -18,8 +18,8 @@ static vq_value positions(vq_onnx *o, int64_t length)
 	if (vq_onnx_has(o, 8))
 		return rows_of(o, table, vq_onnx_in(o, 8));
 	if (t.rank != 2 || t.dim[0] < length) {
-		vq_onnx_refuse(o, "the table of positions is %s, expected at least %" PRId64 " rows", vq_type_text(o->arena, &t),
-			length);
+		vq_onnx_refuse(o, "the table of positions is %s, expected at least %" PRId64 " rows",
+			vq_type_text(o->arena, &t), length);
 		return VQ_NO_VALUE;
 	}
 	return vq_onnx_slice(o, table, 0, 0, 1, length);

@@ -10,8 +10,7 @@ const char *vq_export_value(vq_onnx_writer *w, vq_value v)
 	const vq_value_info *i = &w->g->value[v.id];
 
 	if (!w->name[v.id] && i->def == VQ_DEF_CONST)
-		w->name[v.id] =
-			vq_onnx_put_tensor(w, i->type.elem, i->type.rank, i->type.dim, i->data);
+		w->name[v.id] = vq_onnx_put_tensor(w, i->type.elem, i->type.rank, i->type.dim, i->data);
 	return w->name[v.id];
 }
 
@@ -72,36 +71,29 @@ static const char *gelu_tanh(vq_onnx_writer *w, const char *x, const char *to)
 
 static const char *times_sigmoid(vq_onnx_writer *w, const char *x, float factor, const char *to)
 {
-	const char *y =
-		factor == 1 ? x
-			    : vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_scalar(w, factor), NULL);
+	const char *y = factor == 1 ? x : vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_scalar(w, factor), NULL);
 
 	return vq_onnx_put_node2(w, "Mul", x, vq_onnx_put_node1(w, "Sigmoid", y, NULL), to);
 }
 
 static const char *elementwise(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	const char *in[3] = {NULL}, *direct = direct_names[n->op], *y;
+	const char *in[3] = { NULL }, *direct = direct_names[n->op], *y;
 
 	for (uint32_t i = 0; i < n->n_in; i++)
 		in[i] = vq_export_value(w, n->in[i]);
 	if (direct)
 		return vq_onnx_put_node(w, direct, in, n->n_in, to);
 	switch (n->op) {
-	case VQ_OP_GELU:
-		return gelu(w, in[0], to);
-	case VQ_OP_GELU_TANH:
-		return gelu_tanh(w, in[0], to);
-	case VQ_OP_GELU_QUICK:
-		return times_sigmoid(w, in[0], 1.702f, to);
-	case VQ_OP_SILU:
-		return times_sigmoid(w, in[0], 1, to);
+	case VQ_OP_GELU: return gelu(w, in[0], to);
+	case VQ_OP_GELU_TANH: return gelu_tanh(w, in[0], to);
+	case VQ_OP_GELU_QUICK: return times_sigmoid(w, in[0], 1.702f, to);
+	case VQ_OP_SILU: return times_sigmoid(w, in[0], 1, to);
 	case VQ_OP_CAST:
 		y = vq_onnx_put_node1(w, "Cast", in[0], to);
 		vq_onnx_put_attr_int(w, "to", vq_onnx_elem_code(n->attr.cast.to));
 		return y;
-	default:
-		return NULL;
+	default: return NULL;
 	}
 }
 
@@ -111,11 +103,11 @@ static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *
 		vq_op op;
 		const char *name;
 	} names[] = {
-		{VQ_OP_REDUCE_SUM, "ReduceSum"},
-		{VQ_OP_REDUCE_MEAN, "ReduceMean"},
-		{VQ_OP_REDUCE_MAX, "ReduceMax"},
-		{VQ_OP_REDUCE_MIN, "ReduceMin"},
-		{VQ_OP_REDUCE_PROD, "ReduceProd"},
+		{ VQ_OP_REDUCE_SUM, "ReduceSum" },
+		{ VQ_OP_REDUCE_MEAN, "ReduceMean" },
+		{ VQ_OP_REDUCE_MAX, "ReduceMax" },
+		{ VQ_OP_REDUCE_MIN, "ReduceMin" },
+		{ VQ_OP_REDUCE_PROD, "ReduceProd" },
 	};
 	const char *x = vq_export_value(w, n->in[0]), *name = NULL, *y;
 	int64_t axis[VQ_MAX_RANK];
@@ -129,8 +121,7 @@ static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *
 	for (uint32_t i = 0; i < vq_type_of(w->g, n->in[0])->rank; i++)
 		if (n->attr.reduce.axes >> i & 1)
 			axis[count++] = i;
-	if (n->op ==
-		VQ_OP_REDUCE_SUM) { /* axes are an operand since opset 13, of the others since 18 */
+	if (n->op == VQ_OP_REDUCE_SUM) { /* axes are an operand since opset 13, of the others since 18 */
 		y = vq_onnx_put_node2(w, name, x, vq_onnx_put_ints(w, axis, count), to);
 	} else {
 		y = vq_onnx_put_node1(w, name, x, to);
@@ -142,7 +133,7 @@ static const char *reduce(vq_onnx_writer *w, const vq_node_info *n, const char *
 
 static const char *norm(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	const char *in[3] = {NULL}, *y;
+	const char *in[3] = { NULL }, *y;
 
 	for (uint32_t i = 0; i < n->n_in; i++)
 		in[i] = vq_export_value(w, n->in[i]);
@@ -160,18 +151,12 @@ static const char *norm(vq_onnx_writer *w, const vq_node_info *n, const char *to
 static const char *export_node(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
 	switch (vq_ops[n->op].class_) {
-	case VQ_CLASS_ELT:
-		return elementwise(w, n, to);
-	case VQ_CLASS_MOVE:
-		return vq_export_move(w, n, to);
-	case VQ_CLASS_REDUCE:
-		return reduce(w, n, to);
-	case VQ_CLASS_NORM:
-		return norm(w, n, to);
-	case VQ_CLASS_DOT:
-		return vq_export_dot(w, n, to);
-	case VQ_CLASS_QUANT:
-		return vq_export_quant(w, n, to);
+	case VQ_CLASS_ELT: return elementwise(w, n, to);
+	case VQ_CLASS_MOVE: return vq_export_move(w, n, to);
+	case VQ_CLASS_REDUCE: return reduce(w, n, to);
+	case VQ_CLASS_NORM: return norm(w, n, to);
+	case VQ_CLASS_DOT: return vq_export_dot(w, n, to);
+	case VQ_CLASS_QUANT: return vq_export_quant(w, n, to);
 	}
 	return NULL;
 }
@@ -195,14 +180,12 @@ static bool check_form(const vq_graph *g, vq_diag *diag)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (g->node[i].op && is_integer(g, &g->node[i])) {
-			vq_error(diag, vq_where(g, (vq_node){i}),
-				"ONNX cannot express it in integer form");
+			vq_error(diag, vq_where(g, (vq_node){ i }), "ONNX cannot express it in integer form");
 			return vq_hint(diag, "stop earlier: -stop=cancel_qdq");
 		}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (vq_type_of(g, g->output[i].value)->quant)
-			return vq_error(diag, NULL,
-				"output '%s' is a tensor of codes, which ONNX cannot describe",
+			return vq_error(diag, NULL, "output '%s' is a tensor of codes, which ONNX cannot describe",
 				g->output[i].name);
 	return true;
 }
@@ -231,8 +214,8 @@ static bool export_all(vq_onnx_writer *w, vq_diag *diag)
 		w->source = n->name;
 		w->name[n->out.id] = export_node(w, n, to);
 		if (!w->name[n->out.id])
-			return vq_error(diag, vq_where(g, (vq_node){i}), "ONNX has no form of %s",
-				vq_ops[n->op].text);
+			return vq_error(
+				diag, vq_where(g, (vq_node){ i }), "ONNX has no form of %s", vq_ops[n->op].text);
 	}
 	w->source = NULL;
 	for (uint32_t i = 0; i < g->n_outputs; i++) {

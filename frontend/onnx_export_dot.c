@@ -6,35 +6,31 @@
 /* w[N,K] as [K,N] */
 static void *transposed(vq_onnx_writer *w, const vq_type *t, const void *data)
 {
-	size_t rows = (size_t)t->dim[0], columns = (size_t)t->dim[1],
-	       bytes = vq_elem_bytes(t->elem);
+	size_t rows = (size_t)t->dim[0], columns = (size_t)t->dim[1], bytes = vq_elem_bytes(t->elem);
 	uint8_t *to = vq_arena_alloc(&w->arena, vq_type_bytes(t));
 	const uint8_t *from = data;
 
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < columns; c++)
 			for (size_t b = 0; b < bytes; b++)
-				to[(c * rows + r) * bytes + b] =
-					from[(r * columns + c) * bytes + b];
+				to[(c * rows + r) * bytes + b] = from[(r * columns + c) * bytes + b];
 	return to;
 }
 
 static const char *weights(vq_onnx_writer *w, vq_value v)
 {
-	static const int64_t swap[] = {1, 0};
+	static const int64_t swap[] = { 1, 0 };
 	const vq_graph *g = w->g;
-	vq_value codes =
-		vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0) : v;
+	vq_value codes = vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0) : v;
 	const vq_type *t = vq_type_of(g, codes);
 	const vq_quant *q = vq_quant_of(g, t);
-	int64_t dim[] = {t->dim[1], t->dim[0]};
+	int64_t dim[] = { t->dim[1], t->dim[0] };
 	const char *name;
 
 	if (!vq_is_const(g, codes))
 		return vq_onnx_put_transpose(w, vq_export_value(w, v), 2, swap, NULL);
 	name = vq_onnx_put_tensor(w, t->elem, 2, dim, transposed(w, t, g->value[codes.id].data));
-	return q ? vq_export_dequantize(w, name, q, dim, 2, q->axis < 0 ? -1 : 1 - q->axis, NULL)
-		 : name;
+	return q ? vq_export_dequantize(w, name, q, dim, 2, q->axis < 0 ? -1 : 1 - q->axis, NULL) : name;
 }
 
 static const char *linear(vq_onnx_writer *w, const vq_node_info *n, const char *to)
@@ -89,9 +85,9 @@ static const char *conv(vq_onnx_writer *w, const vq_node_info *n, const char *to
 /* [B,N,H*D] -> [B,H,N,D], or [B,H,D,N] for keys */
 static const char *split_heads(vq_onnx_writer *w, vq_value v, int64_t heads, bool keys)
 {
-	static const int64_t to_rows[] = {0, 2, 1, 3}, to_columns[] = {0, 2, 3, 1};
+	static const int64_t to_rows[] = { 0, 2, 1, 3 }, to_columns[] = { 0, 2, 3, 1 };
 	const vq_type *t = vq_type_of(w->g, v);
-	int64_t dim[] = {t->dim[0], t->dim[1], heads, t->dim[2] / heads};
+	int64_t dim[] = { t->dim[0], t->dim[1], heads, t->dim[2] / heads };
 	const char *x = vq_onnx_put_reshape(w, vq_export_value(w, v), 4, dim, NULL);
 
 	return vq_onnx_put_transpose(w, x, 4, keys ? to_columns : to_rows, NULL);
@@ -101,8 +97,7 @@ static const char *split_heads(vq_onnx_writer *w, vq_value v, int64_t heads, boo
 static const char *round_probabilities(vq_onnx_writer *w, const char *p)
 {
 	static const uint8_t zero;
-	const char *in[3] = {
-		p, vq_onnx_put_scalar(w, 1 / 255.0f), vq_onnx_put_tensor(w, VQ_U8, 0, NULL, &zero)};
+	const char *in[3] = { p, vq_onnx_put_scalar(w, 1 / 255.0f), vq_onnx_put_tensor(w, VQ_U8, 0, NULL, &zero) };
 
 	in[0] = vq_onnx_put_node(w, "QuantizeLinear", in, 3, NULL);
 	return vq_onnx_put_node(w, "DequantizeLinear", in, 3, NULL);
@@ -110,18 +105,15 @@ static const char *round_probabilities(vq_onnx_writer *w, const char *p)
 
 static const char *attention(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
-	static const int64_t merge[] = {0, 2, 1, 3};
+	static const int64_t merge[] = { 0, 2, 1, 3 };
 	const vq_graph *g = w->g;
 	const vq_type *t = vq_type_of(g, n->out);
 	int64_t heads = n->attr.attention.heads;
-	const char *q = split_heads(w, n->in[0], heads, false),
-		   *k = split_heads(w, n->in[1], heads, true);
-	const char *v = split_heads(w, n->in[2], heads, false),
-		   *s = vq_onnx_put_node2(w, "MatMul", q, k, NULL);
+	const char *q = split_heads(w, n->in[0], heads, false), *k = split_heads(w, n->in[1], heads, true);
+	const char *v = split_heads(w, n->in[2], heads, false), *s = vq_onnx_put_node2(w, "MatMul", q, k, NULL);
 
 	if (n->attr.attention.scale != 1)
-		s = vq_onnx_put_node2(
-			w, "Mul", s, vq_onnx_put_scalar(w, n->attr.attention.scale), NULL);
+		s = vq_onnx_put_node2(w, "Mul", s, vq_onnx_put_scalar(w, n->attr.attention.scale), NULL);
 	if (n->n_in > 3)
 		s = vq_onnx_put_node2(w, "Add", s, vq_export_value(w, n->in[3]), NULL);
 	s = vq_onnx_put_node1(w, "Softmax", s, NULL);
@@ -135,16 +127,12 @@ static const char *attention(vq_onnx_writer *w, const vq_node_info *n, const cha
 const char *vq_export_dot(vq_onnx_writer *w, const vq_node_info *n, const char *to)
 {
 	switch (n->op) {
-	case VQ_OP_LINEAR:
-		return linear(w, n, to);
+	case VQ_OP_LINEAR: return linear(w, n, to);
 	case VQ_OP_MATMUL:
 		return vq_onnx_put_node2(w, "MatMul", operand(w, n->in[0], n->attr.matmul.trans_a),
 			operand(w, n->in[1], n->attr.matmul.trans_b), to);
-	case VQ_OP_CONV:
-		return conv(w, n, to);
-	case VQ_OP_ATTENTION:
-		return attention(w, n, to);
-	default:
-		return NULL;
+	case VQ_OP_CONV: return conv(w, n, to);
+	case VQ_OP_ATTENTION: return attention(w, n, to);
+	default: return NULL;
 	}
 }

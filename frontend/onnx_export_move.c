@@ -1,11 +1,11 @@
 /* -emit=onnx: movement. ONNX moves int8 as well as float, so codes need nothing special. */
 #include "frontend/onnx_export_node.h"
 
-static const char *slice(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *start,
-	const int64_t *step, const int64_t *count, const char *to)
+static const char *slice(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *start, const int64_t *step,
+	const int64_t *count, const char *to)
 {
 	int64_t end[VQ_MAX_RANK], axis[VQ_MAX_RANK];
-	const char *in[5] = {x};
+	const char *in[5] = { x };
 
 	for (uint32_t i = 0; i < rank; i++) {
 		axis[i] = i;
@@ -43,7 +43,7 @@ static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digi
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < n->attr.view.rank; i++) {
-		digit x = {i, n->attr.view.stride[i], 0, 0};
+		digit x = { i, n->attr.view.stride[i], 0, 0 };
 		uint32_t k = count;
 
 		if (n->attr.view.dim[i] == 1 || x.stride == 0)
@@ -56,11 +56,10 @@ static bool cut(const vq_node_info *n, int64_t total, digit *d, uint32_t *n_digi
 		count++;
 	}
 	if (count == 0 ||
-		d[count - 1].stride >
-			1) { /* a digit for what the view steps over, at most one element of it */
+		d[count - 1].stride > 1) { /* a digit for what the view steps over, at most one element of it */
 		if (count == VQ_MAX_RANK)
 			return false;
-		d[count++] = (digit){UINT32_MAX, 1, 0, 0};
+		d[count++] = (digit){ UINT32_MAX, 1, 0, 0 };
 	}
 	for (uint32_t k = 0; k < count; k++) {
 		int64_t taken = d[k].dim == UINT32_MAX ? 1 : n->attr.view.dim[d[k].dim];
@@ -94,8 +93,7 @@ static const char *gather_elements(
 			index[i] += rest % t->dim[k] * n->attr.view.stride[k];
 	}
 	x = vq_onnx_put_reshape(w, x, 1, &total, NULL);
-	x = vq_onnx_put_node2(
-		w, "Gather", x, vq_onnx_put_tensor(w, VQ_I64, t->rank, t->dim, index), to);
+	x = vq_onnx_put_node2(w, "Gather", x, vq_onnx_put_tensor(w, VQ_I64, t->rank, t->dim, index), to);
 	vq_onnx_put_attr_int(w, "axis", 0);
 	return x;
 }
@@ -104,8 +102,8 @@ static const char *view(vq_onnx_writer *w, const vq_node_info *n, const char *x,
 {
 	const vq_type *t = vq_type_of(w->g, n->out);
 	int64_t total = vq_type_count(vq_type_of(w->g, n->in[0]));
-	int64_t extent[VQ_MAX_RANK], start[VQ_MAX_RANK], count[VQ_MAX_RANK], step[VQ_MAX_RANK],
-		perm[VQ_MAX_RANK], once[VQ_MAX_RANK];
+	int64_t extent[VQ_MAX_RANK], start[VQ_MAX_RANK], count[VQ_MAX_RANK], step[VQ_MAX_RANK], perm[VQ_MAX_RANK],
+		once[VQ_MAX_RANK];
 	uint32_t digits, at = 0;
 	bool sliced = false, repeats = false;
 	digit d[VQ_MAX_RANK];
@@ -137,8 +135,7 @@ static const char *view(vq_onnx_writer *w, const vq_node_info *n, const char *x,
 		x = slice(w, x, digits, start, step, count, NULL);
 	x = vq_onnx_put_transpose(w, x, digits, perm, NULL);
 	x = vq_onnx_put_reshape(w, x, t->rank, once, repeats ? NULL : to);
-	return repeats ? vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to)
-		       : x;
+	return repeats ? vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to) : x;
 }
 
 /* ---- the others ---- */
@@ -147,7 +144,7 @@ static const char *pad(vq_onnx_writer *w, const vq_node_info *n, const char *x, 
 {
 	const vq_type *t = vq_type_of(w->g, n->in[0]);
 	int64_t pads[2 * VQ_MAX_RANK];
-	const char *in[3] = {x};
+	const char *in[3] = { x };
 
 	for (uint32_t i = 0; i < t->rank; i++) {
 		pads[i] = n->attr.pad.before[i];
@@ -155,8 +152,8 @@ static const char *pad(vq_onnx_writer *w, const vq_node_info *n, const char *x, 
 	}
 	in[1] = vq_onnx_put_ints(w, pads, 2 * t->rank);
 	in[2] = vq_onnx_put_scalar(w, n->attr.pad.value);
-	return vq_onnx_put_node(w, "Pad", in, t->elem == VQ_F32 ? 3 : 2,
-		to); /* the value is a float; integers are padded with 0 */
+	return vq_onnx_put_node(
+		w, "Pad", in, t->elem == VQ_F32 ? 3 : 2, to); /* the value is a float; integers are padded with 0 */
 }
 
 static const char *concat(vq_onnx_writer *w, const vq_node_info *n, const char *to)
@@ -176,26 +173,18 @@ const char *vq_export_move(vq_onnx_writer *w, const vq_node_info *n, const char 
 	const vq_type *from = vq_type_of(w->g, n->in[0]), *t = vq_type_of(w->g, n->out);
 
 	switch (n->op) {
-	case VQ_OP_RESHAPE:
-		return vq_onnx_put_reshape(w, x, t->rank, t->dim, to);
-	case VQ_OP_EXPAND:
-		return vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to);
-	case VQ_OP_TRANSPOSE:
-		return vq_onnx_put_transpose(w, x, t->rank, n->attr.perm.perm, to);
+	case VQ_OP_RESHAPE: return vq_onnx_put_reshape(w, x, t->rank, t->dim, to);
+	case VQ_OP_EXPAND: return vq_onnx_put_node2(w, "Expand", x, vq_onnx_put_ints(w, t->dim, t->rank), to);
+	case VQ_OP_TRANSPOSE: return vq_onnx_put_transpose(w, x, t->rank, n->attr.perm.perm, to);
 	case VQ_OP_SLICE:
-		return slice(w, x, from->rank, n->attr.slice.start, n->attr.slice.step,
-			n->attr.slice.count, to);
-	case VQ_OP_VIEW:
-		return view(w, n, x, to);
-	case VQ_OP_CONCAT:
-		return concat(w, n, to);
+		return slice(w, x, from->rank, n->attr.slice.start, n->attr.slice.step, n->attr.slice.count, to);
+	case VQ_OP_VIEW: return view(w, n, x, to);
+	case VQ_OP_CONCAT: return concat(w, n, to);
 	case VQ_OP_GATHER:
 		x = vq_onnx_put_node2(w, "Gather", x, vq_export_value(w, n->in[1]), to);
 		vq_onnx_put_attr_int(w, "axis", n->attr.axis.axis);
 		return x;
-	case VQ_OP_PAD:
-		return pad(w, n, x, to);
-	default:
-		return NULL;
+	case VQ_OP_PAD: return pad(w, n, x, to);
+	default: return NULL;
 	}
 }

@@ -11,16 +11,14 @@ typedef struct onnx_entry {
 	const char *shift; /* (z - z') s, broadcastable; NULL if all zero points are int8 */
 } onnx_entry;
 
-static onnx_entry entry_of(
-	vq_onnx_writer *w, const vq_quant *q, const int64_t *dim, uint32_t rank, int32_t axis)
+static onnx_entry entry_of(vq_onnx_writer *w, const vq_quant *q, const int64_t *dim, uint32_t rank, int32_t axis)
 {
 	int64_t n = axis < 0 ? 1 : dim[axis], shape[VQ_MAX_RANK];
-	float *scale = VQ_ARRAY(&w->arena, (size_t)n, float),
-	      *shift = VQ_ARRAY(&w->arena, (size_t)n, float);
+	float *scale = VQ_ARRAY(&w->arena, (size_t)n, float), *shift = VQ_ARRAY(&w->arena, (size_t)n, float);
 	int8_t *zero = VQ_ARRAY(&w->arena, (size_t)n, int8_t);
 	uint32_t entry_rank = axis < 0 ? 0 : 1;
 	bool shifted = false;
-	onnx_entry e = {0};
+	onnx_entry e = { 0 };
 
 	for (int64_t i = 0; i < n; i++) {
 		uint32_t k = (uint32_t)(i * q->n / n);
@@ -40,17 +38,17 @@ static onnx_entry entry_of(
 	return e;
 }
 
-static const char *linear_node(vq_onnx_writer *w, const char *op, const char *x,
-	const onnx_entry *e, int32_t axis, const char *to)
+static const char *linear_node(
+	vq_onnx_writer *w, const char *op, const char *x, const onnx_entry *e, int32_t axis, const char *to)
 {
-	x = vq_onnx_put_node(w, op, (const char *[]){x, e->scale, e->zero}, 3, to);
+	x = vq_onnx_put_node(w, op, (const char *[]){ x, e->scale, e->zero }, 3, to);
 	if (axis >= 0)
 		vq_onnx_put_attr_int(w, "axis", axis);
 	return x;
 }
 
-const char *vq_export_dequantize(vq_onnx_writer *w, const char *codes, const vq_quant *q,
-	const int64_t *dim, uint32_t rank, int32_t axis, const char *to)
+const char *vq_export_dequantize(vq_onnx_writer *w, const char *codes, const vq_quant *q, const int64_t *dim,
+	uint32_t rank, int32_t axis, const char *to)
 {
 	onnx_entry e = entry_of(w, q, dim, rank, axis);
 	const char *x = linear_node(w, "DequantizeLinear", codes, &e, axis, e.shift ? NULL : to);
@@ -65,8 +63,7 @@ static bool only_weights(const vq_graph *g, vq_value v)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		for (uint32_t j = 0; j < g->node[i].n_in; j++)
-			if (vq_same(g->node[i].in[j], v) &&
-				!(g->node[i].op == VQ_OP_LINEAR && j == 1))
+			if (vq_same(g->node[i].in[j], v) && !(g->node[i].op == VQ_OP_LINEAR && j == 1))
 				return false;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (vq_same(g->output[i].value, v))
@@ -85,8 +82,7 @@ const char *vq_export_quant(vq_onnx_writer *w, const vq_node_info *n, const char
 	if (n->op == VQ_OP_DEQUANTIZE) {
 		if (vq_is_const(g, n->in[0]) && only_weights(g, n->out))
 			return "";
-		return vq_export_dequantize(
-			w, vq_export_value(w, n->in[0]), q, t->dim, t->rank, q->axis, to);
+		return vq_export_dequantize(w, vq_export_value(w, n->in[0]), q, t->dim, t->rank, q->axis, to);
 	}
 	x = vq_export_value(w, n->in[0]);
 	e = entry_of(w, q, t->dim, t->rank, q->axis);

@@ -27,10 +27,13 @@ const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since)
 /* ---- refusals ---- */
 
 /* operators people meet, and what to do about them */
-static const struct { const char *type, *hint; } advice[] = {
+static const struct {
+	const char *type, *hint;
+} advice[] = {
 	{ "MatMulNBits", "give vitqc the float model; it quantizes weights and activations itself" },
 	{ "GroupQueryAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
-	{ "DecoderMaskedMultiHeadAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
+	{ "DecoderMaskedMultiHeadAttention",
+		"export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
 	{ "PackedAttention", "export without removing padding (ONNX Runtime's convert_to_packing_mode)" },
 	{ "PackedMultiHeadAttention", "export without removing padding (ONNX Runtime's convert_to_packing_mode)" },
 	{ "TopK", "end the model at the scores and sort in your program" },
@@ -43,20 +46,11 @@ static const struct { const char *type, *hint; } advice[] = {
 	{ "RandomUniformLike", "export the model in evaluation mode" },
 };
 
-const char *vq_onnx_domain(const char *domain)
-{
-	return domain && strcmp(domain, "ai.onnx") ? domain : "";
-}
+const char *vq_onnx_domain(const char *domain) { return domain && strcmp(domain, "ai.onnx") ? domain : ""; }
 
-static const char *domain_of(const Onnx__NodeProto *n)
-{
-	return vq_onnx_domain(n->domain);
-}
+static const char *domain_of(const Onnx__NodeProto *n) { return vq_onnx_domain(n->domain); }
 
-static const char *type_of(const Onnx__NodeProto *n)
-{
-	return n->op_type ? n->op_type : "";
-}
+static const char *type_of(const Onnx__NodeProto *n) { return n->op_type ? n->op_type : ""; }
 
 static void hint_unsupported(vq_onnx *o)
 {
@@ -68,12 +62,14 @@ static void hint_unsupported(vq_onnx *o)
 			return;
 		}
 	if (!strcmp(domain, "com.microsoft.nchwc"))
-		vq_hint(o->diag, "ONNX Runtime writes this layout for one kind of CPU at the level ORT_ENABLE_ALL: optimise the model "
-				 "with ORT_ENABLE_EXTENDED");
+		vq_hint(o->diag,
+			"ONNX Runtime writes this layout for one kind of CPU at the level ORT_ENABLE_ALL: optimise the model "
+			"with ORT_ENABLE_EXTENDED");
 	else if (*domain)
 		vq_hint(o->diag, "export the model with standard ONNX operators only");
 	else
-		vq_hint(o->diag, "vitqc -print-ops lists what is supported; rewrite this part of the model or run it outside");
+		vq_hint(o->diag,
+			"vitqc -print-ops lists what is supported; rewrite this part of the model or run it outside");
 }
 
 /* "inputs: f32[1,4] 'x', 'w' (refused above)" */
@@ -101,7 +97,10 @@ static const vq_onnx_op *row_of_function(vq_onnx *o)
 	vq_onnx_op *row = vq_arena_alloc(o->arena, sizeof *row);
 
 	*row = (vq_onnx_op){
-		.type = type_of(o->node), .domain = domain_of(o->node), .most = -1, .import = vq_onnx_call,
+		.type = type_of(o->node),
+		.domain = domain_of(o->node),
+		.most = -1,
+		.import = vq_onnx_call,
 		.flags = VQ_ONNX_CODES | VQ_ONNX_EMPTIES,
 	};
 	return row;
@@ -158,7 +157,8 @@ static bool check_inputs(vq_onnx *o, bool *silent)
 		if (o->name[id].state == VQ_ONNX_STORED)
 			vq_onnx_load_stored(o, id);
 		if (o->name[id].state == VQ_ONNX_LATER) {
-			ok = vq_onnx_refuse(o, "input %u '%s' is used before it is computed: the graph is not sorted, or has a cycle",
+			ok = vq_onnx_refuse(o,
+				"input %u '%s' is used before it is computed: the graph is not sorted, or has a cycle",
 				(unsigned)i, name);
 			vq_note(o->diag, "'%s' comes from %s", name, o->name[id].node);
 		} else if (o->name[id].state == VQ_ONNX_POISONED) {
@@ -179,14 +179,17 @@ static bool check_row(vq_onnx *o)
 		return vq_onnx_refuse(o, "it has %u inputs, expected at most %d", (unsigned)n, o->op->most);
 	for (uint32_t i = 0; i < (uint32_t)o->op->least; i++)
 		if (!vq_onnx_has(o, i))
-			return vq_onnx_refuse(o, "input %u is missing, expected at least %d", (unsigned)i, o->op->least);
+			return vq_onnx_refuse(
+				o, "input %u is missing, expected at least %d", (unsigned)i, o->op->least);
 	for (uint32_t i = 0; i < n; i++) {
 		if (vq_onnx_empty(o, i) && !(o->op->flags & VQ_ONNX_EMPTIES))
 			return vq_onnx_refuse(o, "input %u '%s' has no elements", (unsigned)i, o->node->input[i]);
 		if (vq_onnx_in(o, i).id && vq_onnx_in_type(o, i)->quant && !(o->op->flags & VQ_ONNX_CODES)) {
-			vq_onnx_refuse(o, "input %u '%s' is quantized; only DequantizeLinear and operators that move elements take it",
+			vq_onnx_refuse(o,
+				"input %u '%s' is quantized; only DequantizeLinear and operators that move elements take it",
 				(unsigned)i, o->node->input[i]);
-			vq_hint(o->diag, "quantize with quant_format=QDQ, which puts DequantizeLinear before every operator");
+			vq_hint(o->diag,
+				"quantize with quant_format=QDQ, which puts DequantizeLinear before every operator");
 			return false;
 		}
 	}
@@ -198,7 +201,8 @@ static const char *where_of(vq_onnx *o, const Onnx__NodeProto *n)
 	const char *name = n->name && *n->name ? n->name : n->n_output ? n->output[0] : "";
 	const char *domain = domain_of(n);
 
-	return vq_arena_printf(o->arena, "node '%s' (%s%s%s)", vq_onnx_display(o, name), domain, *domain ? "." : "", type_of(n));
+	return vq_arena_printf(
+		o->arena, "node '%s' (%s%s%s)", vq_onnx_display(o, name), domain, *domain ? "." : "", type_of(n));
 }
 
 static void poison(vq_onnx *o)
@@ -206,8 +210,9 @@ static void poison(vq_onnx *o)
 	for (size_t i = 0; i < o->node->n_output; i++) {
 		uint32_t id = *o->node->output[i] ? vq_onnx_find(o, o->node->output[i]) : 0;
 
-		if (id && (o->name[id].state == VQ_ONNX_LATER || o->name[id].state == VQ_ONNX_VALUE ||
-			o->name[id].state == VQ_ONNX_NOTHING))
+		if (id &&
+			(o->name[id].state == VQ_ONNX_LATER || o->name[id].state == VQ_ONNX_VALUE ||
+				o->name[id].state == VQ_ONNX_NOTHING))
 			o->name[id].state = VQ_ONNX_POISONED;
 	}
 }
@@ -323,7 +328,8 @@ static void count_uses(vq_onnx *o, Onnx__NodeProto *const *node, size_t n, uint3
 			vq_onnx_use(o, node[i]->input[k]);
 		for (size_t k = 0; k < node[i]->n_attribute && depth < DEPTH_LIMIT; k++) {
 			const Onnx__AttributeProto *a = node[i]->attribute[k];
-			const Onnx__GraphProto *graph = a->has_g && a->g.len ? vq_onnx_unpack_graph(o->model, &a->g) : NULL;
+			const Onnx__GraphProto *graph = a->has_g && a->g.len ? vq_onnx_unpack_graph(o->model, &a->g)
+									     : NULL;
 
 			if (!graph)
 				continue;
@@ -357,8 +363,8 @@ static void compare_declared(vq_onnx *o, const char *where, const Onnx__ValueInf
 	if (!declared->shape)
 		return;
 	if (declared->shape->n_dim != t->rank) {
-		vq_warning(o->diag, where, "it is declared with %zu dimensions, but computed as %s", declared->shape->n_dim,
-			vq_type_text(o->arena, t));
+		vq_warning(o->diag, where, "it is declared with %zu dimensions, but computed as %s",
+			declared->shape->n_dim, vq_type_text(o->arena, t));
 		return;
 	}
 	for (uint32_t i = 0; i < t->rank; i++) {
@@ -366,8 +372,8 @@ static void compare_declared(vq_onnx *o, const char *where, const Onnx__ValueInf
 
 		if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && d->dim_value > 0 &&
 			d->dim_value != t->dim[i])
-			vq_warning(o->diag, where, "dimension %u is declared as %" PRId64 ", but computed as %" PRId64, (unsigned)i,
-				d->dim_value, t->dim[i]);
+			vq_warning(o->diag, where, "dimension %u is declared as %" PRId64 ", but computed as %" PRId64,
+				(unsigned)i, d->dim_value, t->dim[i]);
 	}
 }
 
@@ -452,8 +458,8 @@ bool vq_import_onnx(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *pat
 	return vq_onnx_load(&m, arena, diag, path) && import(g, &m, options, model_hash);
 }
 
-bool vq_import_onnx_bytes(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const void *data,
-	size_t bytes, const vq_import_options *options, uint64_t *model_hash)
+bool vq_import_onnx_bytes(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const void *data, size_t bytes,
+	const vq_import_options *options, uint64_t *model_hash)
 {
 	vq_onnx_model m;
 

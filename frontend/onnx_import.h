@@ -5,14 +5,15 @@
 #include "ir/ir.h"
 
 typedef struct vq_import_options {
-	const char *const *dims;   /* "batch=1": values of the model's symbolic dimensions */
+	const char *const *dims; /* "batch=1": values of the model's symbolic dimensions */
 	uint32_t n_dims;
 	const char *const *shapes; /* "input=1x3x224x224": whole shapes of inputs */
 	uint32_t n_shapes;
-	void (*opened)(void *user, const char *path); /* called for files of external data, for dependency files; may be NULL */
+	void (*opened)(void *user,
+		const char *path); /* called for files of external data, for dependency files; may be NULL */
 	/* called for every node of the model; not imported: it or what it depends on was refused; may be NULL */
 	void (*node)(void *user, const char *domain, const char *type, bool imported);
-	void *user;                /* of opened and node */
+	void *user; /* of opened and node */
 } vq_import_options;
 
 /*
@@ -26,8 +27,8 @@ bool vq_import_onnx(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *pat
 	uint64_t *model_hash);
 
 /* The same on a model in memory; path serves for messages and to find external data. */
-bool vq_import_onnx_bytes(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const void *data,
-	size_t bytes, const vq_import_options *options, uint64_t *model_hash);
+bool vq_import_onnx_bytes(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *path, const void *data, size_t bytes,
+	const vq_import_options *options, uint64_t *model_hash);
 
 /* Operators the importer knows, for -print-ops: fills *domain ("" or "com.microsoft") and *since; NULL past the end. */
 const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since);

@@ -29,7 +29,8 @@ static const int64_t *indices(vq_onnx *o, uint32_t i)
 static bool in_range(vq_onnx *o, int64_t *at, int64_t size, uint32_t d)
 {
 	if (*at < -size || *at >= size)
-		return vq_onnx_refuse(o, "index %" PRId64 " is outside of dimension %u of size %" PRId64, *at, (unsigned)d, size);
+		return vq_onnx_refuse(
+			o, "index %" PRId64 " is outside of dimension %u of size %" PRId64, *at, (unsigned)d, size);
 	*at += *at < 0 ? size : 0;
 	return true;
 }
@@ -55,10 +56,12 @@ static vq_value take(vq_onnx *o, vq_value x, const int64_t *from, const vq_type 
 
 static bool read_reduction(vq_onnx *o, vq_op *op)
 {
+	/* clang-format off */
 	static const struct { const char *name; vq_op op; } known[] = {
 		{ "none", VQ_OP_NONE }, { "add", VQ_OP_ADD }, { "mul", VQ_OP_MUL }, { "min", VQ_OP_MIN }, { "max", VQ_OP_MAX },
 	};
 	const char *mode;
+	/* clang-format on */
 
 	*op = VQ_OP_NONE;
 	if (!vq_onnx_attr_string(o, "reduction", "none", &mode))
@@ -111,7 +114,8 @@ static vq_value scatter(vq_onnx *o, vq_value data, const int64_t *to, vq_value u
 			taken[to[i]] = done[i] = true;
 			from[to[i]] = count + i;
 		}
-		both = vq_onnx_build(o, VQ_OP_CONCAT, (vq_value[]){ flat(o, x), flat(o, updates) }, 2, &(vq_attr){ .axis = { 0 } });
+		both = vq_onnx_build(
+			o, VQ_OP_CONCAT, (vq_value[]){ flat(o, x), flat(o, updates) }, 2, &(vq_attr){ .axis = { 0 } });
 		next = take(o, both, from, &t);
 		if (op) {
 			vq_type mask = vq_type_make(VQ_BOOL, t.rank, t.dim);
@@ -128,7 +132,8 @@ static vq_value scatter(vq_onnx *o, vq_value data, const int64_t *to, vq_value u
 }
 
 /* The flat offsets, in slices of data's dimensions behind `batch` and the tuple's, that the index tuples name. NULL after an error. */
-static int64_t *tuple_offsets(vq_onnx *o, const vq_type *data, const vq_type *index, const int64_t *tuple, uint32_t batch)
+static int64_t *tuple_offsets(
+	vq_onnx *o, const vq_type *data, const vq_type *index, const int64_t *tuple, uint32_t batch)
 {
 	int64_t width = index->rank ? index->dim[index->rank - 1] : 0, n, per_batch = 1, *offset;
 
@@ -180,9 +185,10 @@ bool vq_import_scatter_nd(vq_onnx *o)
 	for (int64_t i = ti.dim[ti.rank - 1]; i < t.rank; i++)
 		slice *= t.dim[i];
 	if (tu.elem != t.elem || vq_type_count(&tu) != n * slice)
-		return vq_onnx_refuse(o, "updates are %s, expected %" PRId64 " elements of %s", vq_type_text(o->arena, &tu),
-			n * slice, vq_elem_name(t.elem));
-	return vq_onnx_out(o, 0, scatter(o, vq_onnx_in(o, 0), spread(o, offset, n, slice), vq_onnx_in(o, 2), n * slice, op));
+		return vq_onnx_refuse(o, "updates are %s, expected %" PRId64 " elements of %s",
+			vq_type_text(o->arena, &tu), n * slice, vq_elem_name(t.elem));
+	return vq_onnx_out(
+		o, 0, scatter(o, vq_onnx_in(o, 0), spread(o, offset, n, slice), vq_onnx_in(o, 2), n * slice, op));
 }
 
 /* a gather of slices, from the flattened leading dimensions */
@@ -197,12 +203,14 @@ bool vq_import_gather_nd(vq_onnx *o)
 	if (!tuple || !vq_onnx_attr_int(o, "batch_dims", 0, &batch))
 		return false;
 	if (batch < 0 || batch >= t.rank || batch >= ti.rank)
-		return vq_onnx_refuse(o, "attribute 'batch_dims' is %" PRId64 ", but data and indices have %u and %u dimensions",
-			batch, (unsigned)t.rank, (unsigned)ti.rank);
+		return vq_onnx_refuse(o,
+			"attribute 'batch_dims' is %" PRId64 ", but data and indices have %u and %u dimensions", batch,
+			(unsigned)t.rank, (unsigned)ti.rank);
 	for (uint32_t i = 0; i < batch; i++)
 		if (t.dim[i] != ti.dim[i])
-			return vq_onnx_refuse(o, "batch dimension %u is %" PRId64 " in the data, %" PRId64 " in the indices", (unsigned)i,
-				t.dim[i], ti.dim[i]);
+			return vq_onnx_refuse(o,
+				"batch dimension %u is %" PRId64 " in the data, %" PRId64 " in the indices",
+				(unsigned)i, t.dim[i], ti.dim[i]);
 	offset = tuple_offsets(o, &t, &ti, tuple, (uint32_t)batch);
 	if (!offset)
 		return false;
@@ -267,8 +275,9 @@ bool vq_import_gather_elements(vq_onnx *o)
 	/* indices into one row are those of Gather, which may come at run time (token types of RoBERTa) */
 	if (!vq_is_const(o->g, vq_onnx_in(o, 1)) && vq_type_count(&t) == t.dim[axis] && ti.rank == t.rank &&
 		(ti.elem == VQ_I64 || ti.elem == VQ_I32) && vq_type_count(&ti) == ti.dim[axis])
-		return vq_onnx_out(o, 0, vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), vq_onnx_in(o, 1) }, 2,
-			&(vq_attr){ .axis = { 0 } }));
+		return vq_onnx_out(o, 0,
+			vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), vq_onnx_in(o, 1) }, 2,
+				&(vq_attr){ .axis = { 0 } }));
 	at = indices(o, 1);
 	if (!at)
 		return false;
@@ -287,10 +296,12 @@ bool vq_import_scatter_elements(vq_onnx *o)
 	if (!at || !vq_onnx_attr_axis(o, 0, t.rank, &axis) || !read_reduction(o, &op))
 		return false;
 	if (!vq_same_shape(&ti, &tu) || tu.elem != t.elem)
-		return vq_onnx_refuse(o, "updates are %s, expected the shape of the indices %s and elements of the data",
+		return vq_onnx_refuse(o,
+			"updates are %s, expected the shape of the indices %s and elements of the data",
 			vq_type_text(o->arena, &tu), vq_type_text(o->arena, &ti));
 	offset = axis_offsets(o, &t, &ti, at, axis);
-	return offset && vq_onnx_out(o, 0, scatter(o, vq_onnx_in(o, 0), offset, vq_onnx_in(o, 2), vq_type_count(&ti), op));
+	return offset &&
+		vq_onnx_out(o, 0, scatter(o, vq_onnx_in(o, 0), offset, vq_onnx_in(o, 2), vq_type_count(&ti), op));
 }
 
 /* ---- the place of the largest element, and its inverse ---- */
@@ -332,7 +343,8 @@ bool vq_import_arg(vq_onnx *o)
 	bool keepdims, last;
 	uint32_t axis;
 
-	if (!vq_onnx_attr_axis(o, 0, vq_onnx_in_type(o, 0)->rank, &axis) || !vq_onnx_attr_bool(o, "keepdims", true, &keepdims) ||
+	if (!vq_onnx_attr_axis(o, 0, vq_onnx_in_type(o, 0)->rank, &axis) ||
+		!vq_onnx_attr_bool(o, "keepdims", true, &keepdims) ||
 		!vq_onnx_attr_bool(o, "select_last_index", false, &last))
 		return false;
 	if (vq_onnx_in_type(o, 0)->elem != VQ_F32 && !vq_is_const(o->g, x))
@@ -382,9 +394,10 @@ bool vq_import_one_hot(vq_onnx *o)
 		return vq_onnx_refuse(o, "the result has more than %d dimensions", VQ_MAX_RANK);
 	if (!vq_onnx_attr_int(o, "axis", -1, &axis_in) || !vq_onnx_axis(o, axis_in, t.rank + 1, &axis))
 		return false;
-	if (depth < 1 || depth > 1 << 24 || vq_type_of(o->g, values)->rank != 1 || vq_type_of(o->g, values)->dim[0] != 2)
-		return vq_onnx_refuse(o, "depth is %" PRId64 " and values are %s, expected a size and two values", depth,
-			vq_type_text(o->arena, vq_type_of(o->g, values)));
+	if (depth < 1 || depth > 1 << 24 || vq_type_of(o->g, values)->rank != 1 ||
+		vq_type_of(o->g, values)->dim[0] != 2)
+		return vq_onnx_refuse(o, "depth is %" PRId64 " and values are %s, expected a size and two values",
+			depth, vq_type_text(o->arena, vq_type_of(o->g, values)));
 	if (t.elem != VQ_F32)
 		at = vq_onnx_cast(o, at, VQ_F32);
 	if (!at.id)
@@ -394,7 +407,7 @@ bool vq_import_one_hot(vq_onnx *o)
 	for (uint32_t i = 0; i <= t.rank; i++)
 		dim[i] = i < axis ? t.dim[i] : i == axis ? 1 : t.dim[i - 1];
 	hot = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_reshape(o, hot, t.rank + 1, dim), places(o, depth, axis, t.rank + 1));
-	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, hot,
-		vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 1, 1, 1), 0, NULL),
-		vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 0, 1, 1), 0, NULL)));
+	return vq_onnx_out(o, 0,
+		vq_onnx_3(o, VQ_OP_WHERE, hot, vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 1, 1, 1), 0, NULL),
+			vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 0, 1, 1), 0, NULL)));
 }

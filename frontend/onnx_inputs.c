@@ -22,8 +22,10 @@ typedef struct given {
 
 typedef struct shapes {
 	vq_onnx *o;
-	symbol *symbol; uint32_t n_symbols, cap_symbols;
-	given *given; uint32_t n_givens;
+	symbol *symbol;
+	uint32_t n_symbols, cap_symbols;
+	given *given;
+	uint32_t n_givens;
 	const char *known; /* names of the model's symbolic dimensions, for a hint */
 } shapes;
 
@@ -138,7 +140,8 @@ static void match_given(shapes *s, const given *g, const Onnx__TensorShapeProto 
 	if (!shape)
 		return;
 	if (shape->n_dim != g->rank) {
-		vq_error(s->o->diag, where, "-shape gives %u dimensions, the model has %zu", (unsigned)g->rank, shape->n_dim);
+		vq_error(s->o->diag, where, "-shape gives %u dimensions, the model has %zu", (unsigned)g->rank,
+			shape->n_dim);
 		return;
 	}
 	for (uint32_t i = 0; i < g->rank; i++) {
@@ -147,11 +150,13 @@ static void match_given(shapes *s, const given *g, const Onnx__TensorShapeProto 
 		symbol *known = param ? find_symbol(s, param) : NULL;
 
 		if (fixed && fixed != g->dim[i])
-			vq_error(s->o->diag, where, "-shape gives %" PRId64 " for dimension %u, the model fixes it at %" PRId64,
-				g->dim[i], (unsigned)i, fixed);
+			vq_error(s->o->diag, where,
+				"-shape gives %" PRId64 " for dimension %u, the model fixes it at %" PRId64, g->dim[i],
+				(unsigned)i, fixed);
 		else if (known && known->value != g->dim[i])
-			vq_error(s->o->diag, where, "-shape gives %" PRId64 " for dimension %u ('%s'), which is %" PRId64
-				" elsewhere", g->dim[i], (unsigned)i, param, known->value);
+			vq_error(s->o->diag, where,
+				"-shape gives %" PRId64 " for dimension %u ('%s'), which is %" PRId64 " elsewhere",
+				g->dim[i], (unsigned)i, param, known->value);
 		else if (param && !known)
 			add_symbol(s, param, g->dim[i], false);
 		if (known)
@@ -175,7 +180,8 @@ static bool resolve_dim(shapes *s, const char *input, const char *where, uint32_
 		return true;
 	}
 	if (param) {
-		vq_error(diag, where, "dimension %u ('%s') has no size; shapes are static in vitqc", (unsigned)i, param);
+		vq_error(
+			diag, where, "dimension %u ('%s') has no size; shapes are static in vitqc", (unsigned)i, param);
 		vq_hint(diag, "give it a size: -dim %s=1", param);
 	} else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
 		vq_error(diag, where, "dimension %u is %" PRId64 ", expected at least 1", (unsigned)i, d->dim_value);
@@ -202,7 +208,8 @@ static bool resolve_shape(shapes *s, const char *input, const char *where, const
 		vq_hint(s->o->diag, "give one: -shape %s=1x3x224x224", input);
 		return false;
 	} else if (shape->n_dim > VQ_MAX_RANK) {
-		return vq_error(s->o->diag, where, "it has %zu dimensions, expected at most %d", shape->n_dim, VQ_MAX_RANK);
+		return vq_error(
+			s->o->diag, where, "it has %zu dimensions, expected at most %d", shape->n_dim, VQ_MAX_RANK);
 	} else {
 		type->rank = (uint32_t)shape->n_dim;
 		for (uint32_t i = 0; i < type->rank; i++)
@@ -236,10 +243,10 @@ static bool resolve_elem(shapes *s, const char *where, const Onnx__ValueInfoProt
 	case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
 	case ONNX__TENSOR_PROTO__DATA_TYPE__UINT8:
 	case ONNX__TENSOR_PROTO__DATA_TYPE__INT8:
-	case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
-		return vq_onnx_elem(t, elem);
+	case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL: return vq_onnx_elem(t, elem);
 	default:
-		return vq_error(s->o->diag, where, "its elements are %s, expected float32, int64, int32, uint8, int8 or bool",
+		return vq_error(s->o->diag, where,
+			"its elements are %s, expected float32, int64, int32, uint8, int8 or bool",
 			vq_onnx_type_name(s->o->arena, t));
 	}
 }
@@ -275,7 +282,8 @@ static void collect_known(shapes *s, const Onnx__ValueInfoProto *v)
 		const char *param = param_of(shape->dim[i]);
 
 		if (param && strlen(s->known) < 200)
-			s->known = vq_arena_printf(s->o->arena, "%s%s'%s' of '%s'", s->known, *s->known ? ", " : "", param, v->name);
+			s->known = vq_arena_printf(
+				s->o->arena, "%s%s'%s' of '%s'", s->known, *s->known ? ", " : "", param, v->name);
 	}
 }
 
@@ -291,8 +299,9 @@ static void check_unused(const shapes *s)
 	for (uint32_t i = 0; i < s->n_symbols; i++) {
 		if (s->symbol[i].used || !s->symbol[i].option)
 			continue;
-		vq_error(s->o->diag, vq_arena_printf(s->o->arena, "option -dim %s=%" PRId64, s->symbol[i].name,
-			s->symbol[i].value), "no input has a dimension of this name without a size");
+		vq_error(s->o->diag,
+			vq_arena_printf(s->o->arena, "option -dim %s=%" PRId64, s->symbol[i].name, s->symbol[i].value),
+			"no input has a dimension of this name without a size");
 		if (*s->known)
 			vq_hint(s->o->diag, "the model has %s", s->known);
 		else
@@ -332,7 +341,8 @@ void vq_onnx_add_inputs(vq_onnx *o, const Onnx__GraphProto *graph, const vq_impo
 		for (uint32_t k = 0; k < s.n_givens; k++)
 			if (!strcmp(s.given[k].name, v->name)) {
 				if (s.given[k].used)
-					vq_error(o->diag, vq_arena_printf(o->arena, "option -shape %s", v->name), "given twice");
+					vq_error(o->diag, vq_arena_printf(o->arena, "option -shape %s", v->name),
+						"given twice");
 				s.given[k].used = true;
 				match_given(&s, &s.given[k], shape_of(v));
 			}

@@ -64,10 +64,12 @@ static bool not_a_model(vq_onnx_model *m, const unsigned char *data, size_t byte
 	vq_wire_fault f;
 
 	if (vq_wire_find_fault(&f, m->arena, &onnx__model_proto__descriptor, data, bytes))
-		vq_error(d, vq_arena_printf(m->arena, "byte %zu", f.at), "not an ONNX model: the protobuf cannot be decoded: %s %s",
-			*f.field ? f.field : "it", f.problem);
+		vq_error(d, vq_arena_printf(m->arena, "byte %zu", f.at),
+			"not an ONNX model: the protobuf cannot be decoded: %s %s", *f.field ? f.field : "it",
+			f.problem);
 	else
-		vq_error(d, NULL, "not an ONNX model: %s", m->proto ? "it has no graph" : "the protobuf cannot be decoded");
+		vq_error(d, NULL, "not an ONNX model: %s",
+			m->proto ? "it has no graph" : "the protobuf cannot be decoded");
 	if (bytes >= 7 && !memcmp(data, "version", 7))
 		vq_hint(d, "this is a Git LFS pointer; fetch the file itself with git lfs pull");
 	else if (bytes >= 4 && !memcmp(data, "PK\003\004", 4))
@@ -81,10 +83,7 @@ static bool not_a_model(vq_onnx_model *m, const unsigned char *data, size_t byte
 	return false;
 }
 
-static bool is_default_domain(const char *domain)
-{
-	return !domain || !*domain || !strcmp(domain, "ai.onnx");
-}
+static bool is_default_domain(const char *domain) { return !domain || !*domain || !strcmp(domain, "ai.onnx"); }
 
 static bool check_versions(vq_onnx_model *m)
 {
@@ -98,7 +97,8 @@ static bool check_versions(vq_onnx_model *m)
 		if (!is_default_domain(p->opset_import[i]->domain))
 			continue;
 		if (found && p->opset_import[i]->version != m->opset)
-			return vq_error(m->diag, NULL, "the default operator set is imported twice, as version %lld and %lld",
+			return vq_error(m->diag, NULL,
+				"the default operator set is imported twice, as version %lld and %lld",
 				(long long)m->opset, (long long)p->opset_import[i]->version);
 		m->opset = p->opset_import[i]->version;
 		found = true;
@@ -114,8 +114,8 @@ static bool check_versions(vq_onnx_model *m)
 	return true;
 }
 
-bool vq_onnx_load_bytes(vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char *path, const void *data,
-	size_t bytes)
+bool vq_onnx_load_bytes(
+	vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char *path, const void *data, size_t bytes)
 {
 	budget b = budget_for(arena, bytes);
 	ProtobufCAllocator allocator = { take, give_back, &b };
@@ -146,7 +146,8 @@ static bool load_fd(vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char
 	if (s.st_size <= 0)
 		return vq_error(diag, NULL, "the file is empty");
 	if (s.st_size > INT_MAX) {
-		vq_error(diag, NULL, "the file has %lld bytes, more than a protobuf can have (2 GiB)", (long long)s.st_size);
+		vq_error(diag, NULL, "the file has %lld bytes, more than a protobuf can have (2 GiB)",
+			(long long)s.st_size);
 		vq_hint(diag, "save it with external data: onnx.save(model, path, save_as_external_data=True)");
 		return false;
 	}
@@ -208,7 +209,8 @@ static bool read_place(vq_onnx_model *m, const Onnx__TensorProto *t, const char 
 		else if (!strcmp(key, "length"))
 			number = &p->length;
 		if (number && !parse_u64(value, number))
-			return vq_error(m->diag, where, "external data: %s is '%s', expected a number of bytes", key, value);
+			return vq_error(
+				m->diag, where, "external data: %s is '%s', expected a number of bytes", key, value);
 	}
 	if (!p->location || !*p->location)
 		return vq_error(m->diag, where, "external data: no file is named");
@@ -268,7 +270,8 @@ static int open_beside(vq_onnx_model *m, const char *where, const char *location
 	if (!realpath(folder, home) || !realpath(m->path, model))
 		*model = 0;
 	if (!lies_in(real, home) && !(*model && lies_in(real, folder_of(m->arena, model)))) {
-		vq_error(m->diag, where, "external data: '%s' is a link to a file outside the model's folder", location);
+		vq_error(
+			m->diag, where, "external data: '%s' is a link to a file outside the model's folder", location);
 		vq_hint(m->diag, "copy the data file itself beside the model");
 		return -1;
 	}

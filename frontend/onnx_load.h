@@ -16,20 +16,21 @@ typedef struct vq_onnx_model {
 	const char *path;        /* as given */
 	vq_arena *arena;
 	vq_diag *diag;
-	int64_t opset;           /* of the default domain */
-	size_t file_bytes;       /* of the model file */
-	uint64_t hash;           /* of the model file and, as they are read, of external tensors */
+	int64_t opset;                                /* of the default domain */
+	size_t file_bytes;                            /* of the model file */
+	uint64_t hash;                                /* of the model file and, as they are read, of external tensors */
 	void (*opened)(void *user, const char *path); /* told of files of external data; NULL: nobody */
-	void (*node)(void *user, const char *domain, const char *type, bool imported); /* told of every node; NULL: nobody */
-	void *user;              /* of opened and node */
+	void (*node)(
+		void *user, const char *domain, const char *type, bool imported); /* told of every node; NULL: nobody */
+	void *user;                                                               /* of opened and node */
 } vq_onnx_model;
 
 /* Reads and unpacks path, checks format and operator set versions. false after an error in diag. */
 bool vq_onnx_load(vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char *path);
 
 /* The same on bytes in memory (tests and fuzzing); path serves for messages and to find external tensors. */
-bool vq_onnx_load_bytes(vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char *path, const void *data,
-	size_t bytes);
+bool vq_onnx_load_bytes(
+	vq_onnx_model *m, vq_arena *arena, vq_diag *diag, const char *path, const void *data, size_t bytes);
 
 /* The graph inside an attribute (If); NULL if it is malformed. */
 Onnx__GraphProto *vq_onnx_unpack_graph(vq_onnx_model *m, const ProtobufCBinaryData *packed);
@@ -55,7 +56,7 @@ typedef enum vq_onnx_data { VQ_ONNX_BAD, VQ_ONNX_EMPTY, VQ_ONNX_DATA } vq_onnx_d
  * allow, else new in the arena. VQ_ONNX_EMPTY: the tensor has no elements (type->elem is set). VQ_ONNX_BAD after
  * an error in diag.
  */
-vq_onnx_data vq_onnx_tensor(vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, vq_type *type,
-	const void **data);
+vq_onnx_data vq_onnx_tensor(
+	vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, vq_type *type, const void **data);
 
 #endif

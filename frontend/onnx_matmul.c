@@ -59,10 +59,7 @@ vq_value vq_onnx_matmul(vq_onnx *o, vq_value a, vq_value b)
 	return y;
 }
 
-bool vq_import_matmul(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, vq_onnx_matmul(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1)));
-}
+bool vq_import_matmul(vq_onnx *o) { return vq_onnx_out(o, 0, vq_onnx_matmul(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1))); }
 
 /* ONNX Runtime's own: transposes and a factor */
 bool vq_import_fused_matmul(vq_onnx *o)
@@ -72,8 +69,8 @@ bool vq_import_fused_matmul(vq_onnx *o)
 	vq_value y;
 
 	if (!vq_onnx_attr_bool(o, "transA", false, &trans_a) || !vq_onnx_attr_bool(o, "transB", false, &trans_b) ||
-		!vq_onnx_attr_bool(o, "transBatchA", false, &batch_a) || !vq_onnx_attr_bool(o, "transBatchB", false, &batch_b) ||
-		!vq_onnx_attr_float(o, "alpha", 1, &alpha))
+		!vq_onnx_attr_bool(o, "transBatchA", false, &batch_a) ||
+		!vq_onnx_attr_bool(o, "transBatchB", false, &batch_b) || !vq_onnx_attr_float(o, "alpha", 1, &alpha))
 		return false;
 	if (batch_a || batch_b)
 		return vq_onnx_refuse(o, "transBatchA and transBatchB are not supported");
@@ -108,7 +105,8 @@ bool vq_import_gemm(vq_onnx *o)
 		t = *vq_type_of(o->g, y);
 		y = vq_onnx_2(o, VQ_OP_ADD, y, c);
 		if (y.id && !vq_same_shape(&t, vq_type_of(o->g, y)))
-			return vq_onnx_refuse(o, "input 2 does not broadcast to the product's shape %s", vq_type_text(o->arena, &t));
+			return vq_onnx_refuse(
+				o, "input 2 does not broadcast to the product's shape %s", vq_type_text(o->arena, &t));
 	}
 	return vq_onnx_out(o, 0, y);
 }
@@ -122,10 +120,7 @@ typedef struct term {
 	vq_value value;
 } term;
 
-static bool term_has(const term *t, char label)
-{
-	return memchr(t->label, label, t->n) != NULL;
-}
+static bool term_has(const term *t, char label) { return memchr(t->label, label, t->n) != NULL; }
 
 static bool push(vq_onnx *o, term *t, char label)
 {
@@ -146,11 +141,13 @@ static bool read_term(vq_onnx *o, const char **text, uint32_t dots, term *t)
 		if (!strncmp(*text, "...", 3)) {
 			for (uint32_t i = dots; i--;)
 				if (term_has(t, (char)('0' + i)) || !push(o, t, (char)('0' + i)))
-					return vq_onnx_refuse(o, "a term of the equation is too long or has two ellipses");
+					return vq_onnx_refuse(
+						o, "a term of the equation is too long or has two ellipses");
 			*text += 2;
 		} else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
 			if (term_has(t, c))
-				return vq_onnx_refuse(o, "label '%c' stands twice in one term, which is not supported", c);
+				return vq_onnx_refuse(
+					o, "label '%c' stands twice in one term, which is not supported", c);
 			if (!push(o, t, c))
 				return false;
 		} else {
@@ -172,7 +169,8 @@ static bool count_dots(vq_onnx *o, const char *text, uint32_t rank, uint32_t *do
 	}
 	*dots = ellipsis && rank > letters ? rank - letters : 0;
 	if (letters + *dots != rank)
-		return vq_onnx_refuse(o, "an operand has %u dimensions, but %u labels", (unsigned)rank, (unsigned)letters);
+		return vq_onnx_refuse(
+			o, "an operand has %u dimensions, but %u labels", (unsigned)rank, (unsigned)letters);
 	return true;
 }
 

@@ -4,10 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static vq_type type_of(vq_onnx *o, uint32_t i)
-{
-	return *vq_onnx_in_type(o, i);
-}
+static vq_type type_of(vq_onnx *o, uint32_t i) { return *vq_onnx_in_type(o, i); }
 
 /* Turns 0 and -1 of a Reshape's shape into sizes. count: elements there are. */
 static bool resolve_reshape(vq_onnx *o, const vq_type *x, int64_t count, bool allow_zero, int64_t *dim, uint32_t n)
@@ -18,8 +15,8 @@ static bool resolve_reshape(vq_onnx *o, const vq_type *x, int64_t count, bool al
 	for (uint32_t i = 0; i < n; i++) {
 		if (dim[i] == 0 && !allow_zero) {
 			if (i >= x->rank)
-				return vq_onnx_refuse(o, "shape entry %u is 0 (copy), but the input has %u dimensions", (unsigned)i,
-					(unsigned)x->rank);
+				return vq_onnx_refuse(o, "shape entry %u is 0 (copy), but the input has %u dimensions",
+					(unsigned)i, (unsigned)x->rank);
 			dim[i] = x->dim[i];
 		}
 		if (dim[i] == -1 && unknown == n)
@@ -35,7 +32,8 @@ static bool resolve_reshape(vq_onnx *o, const vq_type *x, int64_t count, bool al
 	if (unknown == n)
 		return true;
 	if (count % known)
-		return vq_onnx_refuse(o, "cannot infer the entry -1 of the shape: %" PRId64 " elements are no multiple of %" PRId64,
+		return vq_onnx_refuse(o,
+			"cannot infer the entry -1 of the shape: %" PRId64 " elements are no multiple of %" PRId64,
 			count, known);
 	dim[unknown] = count / known;
 	return true;
@@ -53,7 +51,8 @@ static bool reshape_empty(vq_onnx *o, bool allow_zero, const int64_t *dim, uint3
 		if (to.dim[i] < 0)
 			return vq_onnx_refuse(o, "shape entry %u is %" PRId64, (unsigned)i, dim[i]);
 	}
-	return none ? vq_onnx_out_empty(o, 0, &to) : vq_onnx_refuse(o, "input 0 has no elements, but the result would have");
+	return none ? vq_onnx_out_empty(o, 0, &to)
+		    : vq_onnx_refuse(o, "input 0 has no elements, but the result would have");
 }
 
 bool vq_import_reshape(vq_onnx *o)
@@ -118,13 +117,14 @@ bool vq_import_unsqueeze(vq_onnx *o)
 	int64_t list[VQ_MAX_RANK], dim[VQ_MAX_RANK];
 	uint32_t n, axes = 0, rank, axis, from = 0;
 
-	if (vq_onnx_has(o, 1) ? !vq_onnx_ints(o, 1, "axes", list, VQ_MAX_RANK, &n) :
-		!vq_onnx_attr_ints(o, "axes", list, VQ_MAX_RANK, &n))
+	if (vq_onnx_has(o, 1) ? !vq_onnx_ints(o, 1, "axes", list, VQ_MAX_RANK, &n)
+			      : !vq_onnx_attr_ints(o, "axes", list, VQ_MAX_RANK, &n))
 		return false;
 	/* axes count in the result */
 	rank = t.rank + n;
 	if (rank > VQ_MAX_RANK)
-		return vq_onnx_refuse(o, "the result has %u dimensions, at most %d are supported", (unsigned)rank, VQ_MAX_RANK);
+		return vq_onnx_refuse(
+			o, "the result has %u dimensions, at most %d are supported", (unsigned)rank, VQ_MAX_RANK);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!vq_onnx_axis(o, list[i], rank, &axis))
 			return false;
@@ -145,8 +145,8 @@ bool vq_import_transpose(vq_onnx *o)
 	if (!vq_onnx_attr_ints(o, "perm", perm, VQ_MAX_RANK, &n))
 		return false;
 	if (n && n != rank)
-		return vq_onnx_refuse(o, "attribute 'perm' has %u entries, but the input has %u dimensions", (unsigned)n,
-			(unsigned)rank);
+		return vq_onnx_refuse(o, "attribute 'perm' has %u entries, but the input has %u dimensions",
+			(unsigned)n, (unsigned)rank);
 	for (uint32_t i = 0; i < rank && !n; i++)
 		perm[i] = rank - 1 - i;
 	return vq_onnx_out(o, 0, vq_onnx_transpose(o, vq_onnx_in(o, 0), perm));
@@ -166,10 +166,12 @@ bool vq_import_expand(vq_onnx *o)
 		return false;
 	rank = n > t.rank ? n : t.rank;
 	for (uint32_t i = 0; i < rank; i++) {
-		int64_t a = i < rank - t.rank ? 1 : t.dim[i - (rank - t.rank)], b = i < rank - n ? 1 : want[i - (rank - n)];
+		int64_t a = i < rank - t.rank ? 1 : t.dim[i - (rank - t.rank)],
+			b = i < rank - n ? 1 : want[i - (rank - n)];
 
 		if (b < 1 || (a != b && a != 1 && b != 1))
-			return vq_onnx_refuse(o, "dimension %u is %" PRId64 " and cannot expand to %" PRId64, (unsigned)i, a, b);
+			return vq_onnx_refuse(
+				o, "dimension %u is %" PRId64 " and cannot expand to %" PRId64, (unsigned)i, a, b);
 		dim[i] = a == 1 ? b : a;
 	}
 	return vq_onnx_out(o, 0, vq_onnx_expand(o, vq_onnx_in(o, 0), rank, dim));
@@ -186,8 +188,8 @@ bool vq_import_tile(vq_onnx *o)
 	if (!vq_onnx_ints(o, 1, "repeats", repeats, VQ_MAX_RANK, &n))
 		return false;
 	if (n != t.rank)
-		return vq_onnx_refuse(o, "repeats has %u entries, but the input has %u dimensions", (unsigned)n,
-			(unsigned)t.rank);
+		return vq_onnx_refuse(
+			o, "repeats has %u entries, but the input has %u dimensions", (unsigned)n, (unsigned)t.rank);
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t before = 1, rest = 1;
 
@@ -232,7 +234,8 @@ bool vq_import_concat(vq_onnx *o)
 		uint32_t groups = 0;
 
 		for (uint32_t i = 0; i < n; i += CONCAT_LIMIT)
-			in[groups++] = vq_onnx_build(o, VQ_OP_CONCAT, in + i, n - i < CONCAT_LIMIT ? n - i : CONCAT_LIMIT, &attr);
+			in[groups++] = vq_onnx_build(
+				o, VQ_OP_CONCAT, in + i, n - i < CONCAT_LIMIT ? n - i : CONCAT_LIMIT, &attr);
 		n = groups;
 	}
 	return vq_onnx_out(o, 0, in[0]);
@@ -252,40 +255,40 @@ bool vq_import_split(vq_onnx *o)
 
 	if (!vq_onnx_attr_axis(o, 0, t.rank, &axis) || !vq_onnx_attr_int(o, "num_outputs", n_out, &parts))
 		return false;
-	if (vq_onnx_has(o, 1) ? !vq_onnx_ints(o, 1, "split", size, n_out, &n) :
-		!vq_onnx_attr_ints(o, "split", size, n_out, &n))
+	if (vq_onnx_has(o, 1) ? !vq_onnx_ints(o, 1, "split", size, n_out, &n)
+			      : !vq_onnx_attr_ints(o, "split", size, n_out, &n))
 		return false;
 	if (n && n != n_out)
-		return vq_onnx_refuse(o, "split has %u entries, but there are %u outputs", (unsigned)n, (unsigned)n_out);
+		return vq_onnx_refuse(
+			o, "split has %u entries, but there are %u outputs", (unsigned)n, (unsigned)n_out);
 	if (!n && (parts != n_out || !n_out))
-		return vq_onnx_refuse(o, "attribute 'num_outputs' is %" PRId64 ", but there are %u outputs", parts,
-			(unsigned)n_out);
+		return vq_onnx_refuse(
+			o, "attribute 'num_outputs' is %" PRId64 ", but there are %u outputs", parts, (unsigned)n_out);
 	/* equal parts; from operator set 18 the last one may be smaller */
 	for (uint32_t i = 0; i < n_out && !n; i++) {
 		int64_t part = (t.dim[axis] + n_out - 1) / n_out;
 
 		size[i] = i + 1 < n_out ? part : t.dim[axis] - part * (n_out - 1);
 		if (size[i] != part && o->model->opset < 18)
-			return vq_onnx_refuse(o, "dimension %u is %" PRId64 ", which %u outputs do not divide", (unsigned)axis,
-				t.dim[axis], (unsigned)n_out);
+			return vq_onnx_refuse(o, "dimension %u is %" PRId64 ", which %u outputs do not divide",
+				(unsigned)axis, t.dim[axis], (unsigned)n_out);
 	}
 	for (uint32_t i = 0; i < n_out; i++) {
 		if (size[i] < 0 || size[i] > t.dim[axis] - at)
-			return vq_onnx_refuse(o, "output %u takes %" PRId64 " of the %" PRId64 " elements left in dimension %u",
+			return vq_onnx_refuse(o,
+				"output %u takes %" PRId64 " of the %" PRId64 " elements left in dimension %u",
 				(unsigned)i, size[i], t.dim[axis] - at, (unsigned)axis);
-		if (size[i] ? !vq_onnx_out(o, i, vq_onnx_slice(o, vq_onnx_in(o, 0), axis, at, 1, size[i])) :
-			!split_nothing(o, i, t, axis))
+		if (size[i] ? !vq_onnx_out(o, i, vq_onnx_slice(o, vq_onnx_in(o, 0), axis, at, 1, size[i]))
+			    : !split_nothing(o, i, t, axis))
 			return false;
 		at += size[i];
 	}
-	return at == t.dim[axis] || vq_onnx_refuse(o, "split adds up to %" PRId64 ", but dimension %u is %" PRId64, at,
-		(unsigned)axis, t.dim[axis]);
+	return at == t.dim[axis] ||
+		vq_onnx_refuse(o, "split adds up to %" PRId64 ", but dimension %u is %" PRId64, at, (unsigned)axis,
+			t.dim[axis]);
 }
 
-static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
-{
-	return v < lo ? lo : v > hi ? hi : v;
-}
+static int64_t clamp(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
 
 /* ONNX's clamping rules; exporters write INT64_MAX and INT64_MIN + 1 for the ends */
 static int64_t slice_count(int64_t dim, int64_t step, int64_t *start, int64_t end)
@@ -310,7 +313,8 @@ bool vq_import_slice(vq_onnx *o)
 	vq_attr attr = { 0 };
 	bool empty = false;
 
-	if (!vq_onnx_ints(o, 1, "starts", start, VQ_MAX_RANK, &n) || !vq_onnx_ints(o, 2, "ends", end, VQ_MAX_RANK, &n_end))
+	if (!vq_onnx_ints(o, 1, "starts", start, VQ_MAX_RANK, &n) ||
+		!vq_onnx_ints(o, 2, "ends", end, VQ_MAX_RANK, &n_end))
 		return false;
 	n_axes = n_step = n;
 	for (uint32_t i = 0; i < n; i++) {
@@ -332,7 +336,8 @@ bool vq_import_slice(vq_onnx *o)
 		if (!vq_onnx_axis(o, axes[i], t.rank, &axis))
 			return false;
 		if (had >> axis & 1 || !step[i])
-			return vq_onnx_refuse(o, step[i] ? "axis %u is listed twice" : "the step of axis %u is 0", (unsigned)axis);
+			return vq_onnx_refuse(
+				o, step[i] ? "axis %u is listed twice" : "the step of axis %u is 0", (unsigned)axis);
 		had |= 1u << axis;
 		attr.slice.count[axis] = slice_count(t.dim[axis], step[i], &start[i], end[i]);
 		attr.slice.start[axis] = start[i];
@@ -364,8 +369,9 @@ static bool normal_indices(vq_onnx *o, vq_value index, int64_t dim, vq_value *re
 		v[i] = t.elem == VQ_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
 		negative |= v[i] < 0;
 		if (v[i] < -dim || v[i] >= dim)
-			return vq_onnx_refuse(o, "index %" PRId64 " at position %" PRId64 " is outside of %" PRId64 " to %" PRId64,
-				v[i], i, -dim, dim - 1);
+			return vq_onnx_refuse(o,
+				"index %" PRId64 " at position %" PRId64 " is outside of %" PRId64 " to %" PRId64, v[i],
+				i, -dim, dim - 1);
 		v[i] += v[i] < 0 ? dim : 0;
 	}
 	t.elem = VQ_I64;
@@ -410,7 +416,8 @@ static vq_value pad_by_picking(vq_onnx *o, vq_value x, uint32_t axis, int64_t be
 	int64_t *index;
 
 	if (n > PICK_LIMIT) {
-		vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected at most %d", (unsigned)axis, n, PICK_LIMIT);
+		vq_onnx_refuse(
+			o, "dimension %u would be %" PRId64 ", expected at most %d", (unsigned)axis, n, PICK_LIMIT);
 		return VQ_NO_VALUE;
 	}
 	index = VQ_ARRAY(o->arena, (size_t)n, int64_t);
@@ -491,7 +498,8 @@ bool vq_import_pad(vq_onnx *o)
 	if (!vq_onnx_attr_string(o, "mode", "constant", &mode) || !read_pads(o, t.rank, before, after))
 		return false;
 	for (uint32_t i = 0; i < t.rank; i++) {
-		int64_t cut = -clamp(before[i], INT64_MIN + 1, 0), left = t.dim[i] - cut + clamp(after[i], INT64_MIN + 1, 0);
+		int64_t cut = -clamp(before[i], INT64_MIN + 1, 0),
+			left = t.dim[i] - cut + clamp(after[i], INT64_MIN + 1, 0);
 
 		if (left < 1)
 			return vq_onnx_refuse(o, "negative pads leave no elements in dimension %u", (unsigned)i);
@@ -530,7 +538,8 @@ bool vq_import_depth_to_space(vq_onnx *o)
 	if (!read_block(o, &b) || !vq_onnx_attr_string(o, "mode", "DCR", &mode))
 		return false;
 	if (t.dim[1] % (b * b))
-		return vq_onnx_refuse(o, "%" PRId64 " channels are no multiple of the block's %" PRId64, t.dim[1], b * b);
+		return vq_onnx_refuse(
+			o, "%" PRId64 " channels are no multiple of the block's %" PRId64, t.dim[1], b * b);
 	if (!strcmp(mode, "DCR")) {
 		x = vq_onnx_reshape(o, x, 6, (int64_t[]){ t.dim[0], b, b, t.dim[1] / (b * b), t.dim[2], t.dim[3] });
 		x = vq_onnx_transpose(o, x, (int64_t[]){ 0, 3, 4, 1, 5, 2 });
@@ -540,8 +549,8 @@ bool vq_import_depth_to_space(vq_onnx *o)
 	} else {
 		return vq_onnx_refuse(o, "attribute 'mode' is '%s', expected DCR or CRD", mode);
 	}
-	return vq_onnx_out(o, 0, vq_onnx_reshape(o, x, 4,
-		(int64_t[]){ t.dim[0], t.dim[1] / (b * b), t.dim[2] * b, t.dim[3] * b }));
+	return vq_onnx_out(o, 0,
+		vq_onnx_reshape(o, x, 4, (int64_t[]){ t.dim[0], t.dim[1] / (b * b), t.dim[2] * b, t.dim[3] * b }));
 }
 
 bool vq_import_space_to_depth(vq_onnx *o)
@@ -556,10 +565,10 @@ bool vq_import_space_to_depth(vq_onnx *o)
 	if (strcmp(mode, "DCR") && strcmp(mode, "CRD"))
 		return vq_onnx_refuse(o, "attribute 'mode' is '%s', expected DCR or CRD", mode);
 	if (t.dim[2] % b || t.dim[3] % b)
-		return vq_onnx_refuse(o, "the image of %" PRId64 "x%" PRId64 " is no multiple of the block of %" PRId64, t.dim[2],
-			t.dim[3], b);
+		return vq_onnx_refuse(o, "the image of %" PRId64 "x%" PRId64 " is no multiple of the block of %" PRId64,
+			t.dim[2], t.dim[3], b);
 	x = vq_onnx_reshape(o, x, 6, (int64_t[]){ t.dim[0], t.dim[1], t.dim[2] / b, b, t.dim[3] / b, b });
 	x = vq_onnx_transpose(o, x, *mode == 'D' ? (int64_t[]){ 0, 3, 5, 1, 2, 4 } : (int64_t[]){ 0, 1, 3, 5, 2, 4 });
-	return vq_onnx_out(o, 0, vq_onnx_reshape(o, x, 4,
-		(int64_t[]){ t.dim[0], t.dim[1] * b * b, t.dim[2] / b, t.dim[3] / b }));
+	return vq_onnx_out(
+		o, 0, vq_onnx_reshape(o, x, 4, (int64_t[]){ t.dim[0], t.dim[1] * b * b, t.dim[2] / b, t.dim[3] / b }));
 }

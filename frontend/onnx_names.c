@@ -22,10 +22,7 @@ static uint32_t *chain_of(const vq_onnx *o, const char *name, uint32_t scope)
 	return &o->bucket[(uint32_t)(h ^ h >> 32) & (o->n_buckets - 1)];
 }
 
-static uint32_t scope_id(const vq_onnx_scope *s)
-{
-	return s ? s->id : 0;
-}
+static uint32_t scope_id(const vq_onnx_scope *s) { return s ? s->id : 0; }
 
 static uint32_t find_in(const vq_onnx *o, const char *name, uint32_t scope)
 {
@@ -112,9 +109,7 @@ void vq_onnx_load_stored(vq_onnx *o, uint32_t id)
 
 	n->stored = NULL;
 	switch (vq_onnx_tensor(o->model, t, where, &type, &data)) {
-	case VQ_ONNX_BAD:
-		n->state = VQ_ONNX_POISONED;
-		return;
+	case VQ_ONNX_BAD: n->state = VQ_ONNX_POISONED; return;
 	case VQ_ONNX_EMPTY:
 		n->state = VQ_ONNX_NOTHING;
 		n->empty = type;

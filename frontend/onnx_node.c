@@ -17,15 +17,9 @@ bool vq_onnx_refuse(vq_onnx *o, const char *format, ...)
 
 /* ---- inputs ---- */
 
-uint32_t vq_onnx_inputs(const vq_onnx *o)
-{
-	return (uint32_t)o->node->n_input;
-}
+uint32_t vq_onnx_inputs(const vq_onnx *o) { return (uint32_t)o->node->n_input; }
 
-bool vq_onnx_has(const vq_onnx *o, uint32_t i)
-{
-	return i < o->node->n_input && *o->node->input[i];
-}
+bool vq_onnx_has(const vq_onnx *o, uint32_t i) { return i < o->node->n_input && *o->node->input[i]; }
 
 vq_onnx_name *vq_onnx_input_name(vq_onnx *o, uint32_t i)
 {
@@ -46,10 +40,7 @@ vq_value vq_onnx_in(vq_onnx *o, uint32_t i)
 	return n && n->state == VQ_ONNX_VALUE ? n->value : VQ_NO_VALUE;
 }
 
-const vq_type *vq_onnx_in_type(vq_onnx *o, uint32_t i)
-{
-	return vq_type_of(o->g, vq_onnx_in(o, i));
-}
+const vq_type *vq_onnx_in_type(vq_onnx *o, uint32_t i) { return vq_type_of(o->g, vq_onnx_in(o, i)); }
 
 const void *vq_onnx_data_of(const vq_onnx *o, vq_value v, vq_elem elem)
 {
@@ -86,12 +77,12 @@ bool vq_onnx_ints(vq_onnx *o, uint32_t i, const char *what, int64_t *v, uint32_t
 		return vq_onnx_refuse(o, "input %u (%s) is %s, expected a list of integers", (unsigned)i, what,
 			vq_type_text(o->arena, &t));
 	if (vq_type_count(&t) > most)
-		return vq_onnx_refuse(o, "input %u (%s) has %" PRId64 " entries, expected at most %u", (unsigned)i, what,
-			vq_type_count(&t), (unsigned)most);
+		return vq_onnx_refuse(o, "input %u (%s) has %" PRId64 " entries, expected at most %u", (unsigned)i,
+			what, vq_type_count(&t), (unsigned)most);
 	*n = (uint32_t)vq_type_count(&t);
 	for (uint32_t k = 0; k < *n; k++)
-		v[k] = t.elem == VQ_I64 ? ((const int64_t *)o->g->value[in.id].data)[k] :
-			((const int32_t *)o->g->value[in.id].data)[k];
+		v[k] = t.elem == VQ_I64 ? ((const int64_t *)o->g->value[in.id].data)[k]
+					: ((const int32_t *)o->g->value[in.id].data)[k];
 	return true;
 }
 
@@ -128,10 +119,7 @@ vq_value vq_onnx_build(vq_onnx *o, vq_op op, const vq_value *in, uint32_t n, con
 	return vq_build(o->g, o->where, op, in, n, attr);
 }
 
-vq_value vq_onnx_1(vq_onnx *o, vq_op op, vq_value a)
-{
-	return vq_onnx_build(o, op, &a, 1, NULL);
-}
+vq_value vq_onnx_1(vq_onnx *o, vq_op op, vq_value a) { return vq_onnx_build(o, op, &a, 1, NULL); }
 
 vq_value vq_onnx_2(vq_onnx *o, vq_op op, vq_value a, vq_value b)
 {
@@ -143,22 +131,16 @@ vq_value vq_onnx_3(vq_onnx *o, vq_op op, vq_value a, vq_value b, vq_value c)
 	return vq_onnx_build(o, op, (vq_value[]){ a, b, c }, 3, NULL);
 }
 
-vq_value vq_onnx_scalar(vq_onnx *o, float v)
-{
-	return vq_const_f32(o->g, v);
-}
+vq_value vq_onnx_scalar(vq_onnx *o, float v) { return vq_const_f32(o->g, v); }
 
 vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v)
 {
 	vq_type t = vq_type_make(vq_type_of(o->g, like)->elem, 0, NULL);
 
 	switch (t.elem) {
-	case VQ_I64:
-		return vq_add_const_copy(o->g, &t, &(int64_t){ (int64_t)v }, NULL);
-	case VQ_I32:
-		return vq_add_const_copy(o->g, &t, &(int32_t){ (int32_t)v }, NULL);
-	default:
-		return vq_const_f32(o->g, (float)v);
+	case VQ_I64: return vq_add_const_copy(o->g, &t, &(int64_t){ (int64_t)v }, NULL);
+	case VQ_I32: return vq_add_const_copy(o->g, &t, &(int32_t){ (int32_t)v }, NULL);
+	default: return vq_const_f32(o->g, (float)v);
 	}
 }
 
@@ -167,7 +149,8 @@ static vq_value with_shape(vq_onnx *o, vq_op op, vq_value x, uint32_t rank, cons
 	vq_attr attr = { .shape = { .rank = rank } };
 
 	if (rank > VQ_MAX_RANK) {
-		vq_onnx_refuse(o, "a tensor of rank %u is needed, at most %d are supported", (unsigned)rank, VQ_MAX_RANK);
+		vq_onnx_refuse(
+			o, "a tensor of rank %u is needed, at most %d are supported", (unsigned)rank, VQ_MAX_RANK);
 		return VQ_NO_VALUE;
 	}
 	for (uint32_t i = 0; i < rank; i++)
@@ -229,21 +212,15 @@ vq_value vq_onnx_gather(vq_onnx *o, vq_value x, uint32_t axis, const int64_t *in
 
 vq_value vq_onnx_layernorm(vq_onnx *o, vq_value x, vq_value gamma, vq_value beta, float epsilon)
 {
-	return vq_onnx_build(o, VQ_OP_LAYERNORM, (vq_value[]){ x, gamma, beta }, 3,
-		&(vq_attr){ .norm = { .epsilon = epsilon } });
+	return vq_onnx_build(
+		o, VQ_OP_LAYERNORM, (vq_value[]){ x, gamma, beta }, 3, &(vq_attr){ .norm = { .epsilon = epsilon } });
 }
 
-vq_value vq_onnx_filled(vq_onnx *o, float v, int64_t n)
-{
-	return vq_onnx_expand(o, vq_onnx_scalar(o, v), 1, &n);
-}
+vq_value vq_onnx_filled(vq_onnx *o, float v, int64_t n) { return vq_onnx_expand(o, vq_onnx_scalar(o, v), 1, &n); }
 
 /* ---- outputs ---- */
 
-static bool has_output(const vq_onnx *o, uint32_t i)
-{
-	return i < o->node->n_output && *o->node->output[i];
-}
+static bool has_output(const vq_onnx *o, uint32_t i) { return i < o->node->n_output && *o->node->output[i]; }
 
 bool vq_onnx_wants(vq_onnx *o, uint32_t i)
 {
@@ -316,8 +293,7 @@ bool vq_onnx_out_tensor(vq_onnx *o, uint32_t i, const Onnx__TensorProto *t)
 	vq_type type;
 
 	switch (vq_onnx_tensor(o->model, t, o->where, &type, &data)) {
-	case VQ_ONNX_BAD:
-		return false;
+	case VQ_ONNX_BAD: return false;
 	case VQ_ONNX_EMPTY:
 		if (!vq_onnx_out_empty(o, i, &type))
 			return false;

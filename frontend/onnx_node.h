@@ -12,23 +12,23 @@ typedef bool vq_onnx_importer(vq_onnx *o);
 
 /* flags of a row of onnx_ops.def */
 enum {
-	VQ_ONNX_CODES = 1,  /* takes quantized tensors: moves codes or dequantizes */
+	VQ_ONNX_CODES = 1,   /* takes quantized tensors: moves codes or dequantizes */
 	VQ_ONNX_EMPTIES = 2, /* takes tensors without elements */
 };
 
 typedef struct vq_onnx_op {
 	const char *type;
-	const char *domain;         /* "": the default one */
-	int since, until;           /* versions of the operator set, inclusive; until 0: still there */
-	int least, most;            /* inputs; most -1: any number */
+	const char *domain; /* "": the default one */
+	int since, until;   /* versions of the operator set, inclusive; until 0: still there */
+	int least, most;    /* inputs; most -1: any number */
 	vq_onnx_importer *import;
-	vq_op ir;                   /* for importers that serve several operators */
+	vq_op ir; /* for importers that serve several operators */
 	unsigned flags;
 } vq_onnx_op;
 
 typedef enum vq_onnx_state {
-	VQ_ONNX_LATER,    /* defined by a node not reached yet */
-	VQ_ONNX_STORED,   /* an initializer nothing has used yet */
+	VQ_ONNX_LATER,  /* defined by a node not reached yet */
+	VQ_ONNX_STORED, /* an initializer nothing has used yet */
 	VQ_ONNX_VALUE,
 	VQ_ONNX_NOTHING,  /* a tensor without elements, which the IR has not */
 	VQ_ONNX_POISONED, /* its node was refused: users stay silent */
@@ -37,25 +37,25 @@ typedef enum vq_onnx_state {
 
 /* What a tensor name of the model stands for. */
 typedef struct vq_onnx_name {
-	const char *name;                  /* unique, for messages */
-	const char *local;                 /* in its scope */
-	uint32_t scope;                    /* id, 0: the model's graph */
-	uint32_t next;                     /* in its hash chain, 0 = end */
-	uint32_t uses;                     /* by node inputs and graph outputs */
+	const char *name;  /* unique, for messages */
+	const char *local; /* in its scope */
+	uint32_t scope;    /* id, 0: the model's graph */
+	uint32_t next;     /* in its hash chain, 0 = end */
+	uint32_t uses;     /* by node inputs and graph outputs */
 	vq_onnx_state state;
-	vq_value value;                    /* VQ_ONNX_VALUE */
-	vq_type empty;                     /* VQ_ONNX_NOTHING: its type, with a dimension 0 */
-	int32_t data_type;                 /* the file's, where a constant was stored as something else than its elem; else 0 */
-	const Onnx__TensorProto *stored;   /* VQ_ONNX_STORED */
-	const char *node;                  /* "node 'x' (Op)" that defines it, for messages; NULL: none yet */
+	vq_value value;    /* VQ_ONNX_VALUE */
+	vq_type empty;     /* VQ_ONNX_NOTHING: its type, with a dimension 0 */
+	int32_t data_type; /* the file's, where a constant was stored as something else than its elem; else 0 */
+	const Onnx__TensorProto *stored; /* VQ_ONNX_STORED */
+	const char *node;                /* "node 'x' (Op)" that defines it, for messages; NULL: none yet */
 } vq_onnx_name;
 
 /* Names of a subgraph or of one call of a function. */
 typedef struct vq_onnx_scope {
 	const struct vq_onnx_scope *outer;
 	uint32_t id;
-	const char *prefix;                /* of names in messages, "" or "call/" */
-	const Onnx__NodeProto *call;       /* of a function: outer names are not seen; NULL: a subgraph */
+	const char *prefix;          /* of names in messages, "" or "call/" */
+	const Onnx__NodeProto *call; /* of a function: outer names are not seen; NULL: a subgraph */
 	const Onnx__FunctionProto *function;
 } vq_onnx_scope;
 
@@ -68,20 +68,22 @@ struct vq_onnx {
 	vq_arena *arena;
 	vq_diag *diag;
 	vq_onnx_model *model;
-	vq_onnx_name *name; uint32_t n_names, cap_names; /* [0] unused */
-	uint32_t *bucket, n_buckets;                     /* heads of the hash chains; a power of two */
-	const vq_onnx_scope *scope;                      /* NULL: the model's graph */
-	uint32_t n_scopes;                               /* made so far */
-	uint32_t depth;                                  /* of subgraphs and calls */
-	uint32_t called;                                 /* nodes of functions imported so far */
-	vq_onnx_origin *origin; uint32_t n_origins, cap_origins; /* in the order of import */
-	bool said_half, said_double, said_scale;                     /* once per model */
+	vq_onnx_name *name;
+	uint32_t n_names, cap_names; /* [0] unused */
+	uint32_t *bucket, n_buckets; /* heads of the hash chains; a power of two */
+	const vq_onnx_scope *scope;  /* NULL: the model's graph */
+	uint32_t n_scopes;           /* made so far */
+	uint32_t depth;              /* of subgraphs and calls */
+	uint32_t called;             /* nodes of functions imported so far */
+	vq_onnx_origin *origin;
+	uint32_t n_origins, cap_origins;         /* in the order of import */
+	bool said_half, said_double, said_scale; /* once per model */
 	/* the node being imported */
 	const Onnx__NodeProto *node;
 	const vq_onnx_op *op;
-	const char *where;                               /* "node 'x' (Op)" */
-	uint32_t first_node;                             /* of the IR nodes made for it */
-	bool *attr_seen;                                 /* per attribute of the node: some importer asked for it */
+	const char *where;   /* "node 'x' (Op)" */
+	uint32_t first_node; /* of the IR nodes made for it */
+	bool *attr_seen;     /* per attribute of the node: some importer asked for it */
 };
 
 /* Error at the current node. Returns false. */
@@ -89,8 +91,8 @@ bool vq_onnx_refuse(vq_onnx *o, const char *format, ...) VQ_PRINTF(2, 3);
 
 /* ---- inputs ---- */
 
-uint32_t vq_onnx_inputs(const vq_onnx *o);              /* as listed, absent optional ones included */
-bool vq_onnx_has(const vq_onnx *o, uint32_t i);         /* present: listed and not "" */
+uint32_t vq_onnx_inputs(const vq_onnx *o);      /* as listed, absent optional ones included */
+bool vq_onnx_has(const vq_onnx *o, uint32_t i); /* present: listed and not "" */
 vq_onnx_name *vq_onnx_input_name(vq_onnx *o, uint32_t i);
 bool vq_onnx_empty(vq_onnx *o, uint32_t i);             /* present, without elements */
 vq_value vq_onnx_in(vq_onnx *o, uint32_t i);            /* VQ_NO_VALUE if absent or without elements */
@@ -138,8 +140,8 @@ vq_value vq_onnx_build(vq_onnx *o, vq_op op, const vq_value *in, uint32_t n, con
 vq_value vq_onnx_1(vq_onnx *o, vq_op op, vq_value a);
 vq_value vq_onnx_2(vq_onnx *o, vq_op op, vq_value a, vq_value b);
 vq_value vq_onnx_3(vq_onnx *o, vq_op op, vq_value a, vq_value b, vq_value c);
-vq_value vq_onnx_scalar(vq_onnx *o, float v);                      /* f32 constant of rank 0 */
-vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v);      /* constant of rank 0 of like's element */
+vq_value vq_onnx_scalar(vq_onnx *o, float v);                 /* f32 constant of rank 0 */
+vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v); /* constant of rank 0 of like's element */
 vq_value vq_onnx_reshape(vq_onnx *o, vq_value x, uint32_t rank, const int64_t *dim);
 vq_value vq_onnx_expand(vq_onnx *o, vq_value x, uint32_t rank, const int64_t *dim);
 vq_value vq_onnx_transpose(vq_onnx *o, vq_value x, const int64_t *perm);
@@ -158,8 +160,8 @@ void vq_onnx_follow_cast(vq_onnx *o, vq_value from, vq_value to);
 
 /* ---- outputs ---- */
 
-bool vq_onnx_wants(vq_onnx *o, uint32_t i);              /* output i is named and something uses it */
-bool vq_onnx_out(vq_onnx *o, uint32_t i, vq_value v);    /* false if v is VQ_NO_VALUE; an absent name is fine */
+bool vq_onnx_wants(vq_onnx *o, uint32_t i);           /* output i is named and something uses it */
+bool vq_onnx_out(vq_onnx *o, uint32_t i, vq_value v); /* false if v is VQ_NO_VALUE; an absent name is fine */
 /* a tensor without elements; t has a dimension 0 */
 bool vq_onnx_out_empty(vq_onnx *o, uint32_t i, const vq_type *t);
 /* a list without elements */

@@ -16,10 +16,7 @@ static vq_value as_rows(vq_onnx *o, vq_value x, uint32_t axis, int64_t *columns)
 	return vq_onnx_reshape(o, x, 2, dim);
 }
 
-static vq_value back(vq_onnx *o, vq_value x, const vq_type *t)
-{
-	return vq_onnx_reshape(o, x, t->rank, t->dim);
-}
+static vq_value back(vq_onnx *o, vq_value x, const vq_type *t) { return vq_onnx_reshape(o, x, t->rank, t->dim); }
 
 /* scale or bias as [n]; it may broadcast to the normalised dimensions of t from axis on */
 static vq_value as_vector(vq_onnx *o, vq_value v, const vq_type *t, uint32_t axis, int64_t n)
@@ -51,10 +48,7 @@ static vq_value layernorm_from(vq_onnx *o, vq_value x, vq_value gamma, vq_value 
 }
 
 /* the bits of all axes from axis on */
-static uint32_t axes_from(uint32_t axis, uint32_t rank)
-{
-	return ((1u << rank) - 1) & ~((1u << axis) - 1);
-}
+static uint32_t axes_from(uint32_t axis, uint32_t rank) { return ((1u << rank) - 1) & ~((1u << axis) - 1); }
 
 static vq_value root_of(vq_onnx *o, vq_value variance, float epsilon)
 {
@@ -81,7 +75,8 @@ bool vq_import_layernorm(vq_onnx *o)
 
 	vq_onnx_attr_ignore(o, "stash_type"); /* float32 is what we compute in */
 	return vq_onnx_attr_axis(o, -1, rank, &axis) && vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon) &&
-		vq_onnx_out(o, 0, layernorm_from(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), vq_onnx_in(o, 2), axis, epsilon)) &&
+		vq_onnx_out(
+			o, 0, layernorm_from(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), vq_onnx_in(o, 2), axis, epsilon)) &&
 		statistics(o, axes_from(axis, rank), epsilon);
 }
 
@@ -97,8 +92,9 @@ bool vq_import_skip_layernorm(vq_onnx *o)
 		sum = vq_onnx_2(o, VQ_OP_ADD, sum, vq_onnx_in(o, 4));
 	if (!sum.id || !vq_type_of(o->g, sum)->rank)
 		return false;
-	return vq_onnx_out(o, 0, layernorm_from(o, sum, vq_onnx_in(o, 2), vq_onnx_in(o, 3),
-			vq_type_of(o->g, sum)->rank - 1, epsilon)) &&
+	return vq_onnx_out(o, 0,
+		       layernorm_from(
+			       o, sum, vq_onnx_in(o, 2), vq_onnx_in(o, 3), vq_type_of(o->g, sum)->rank - 1, epsilon)) &&
 		(!vq_onnx_wants(o, 3) || vq_onnx_out(o, 3, sum));
 }
 
@@ -109,8 +105,8 @@ static vq_value rms_norm(vq_onnx *o, vq_value x, vq_value scale, uint32_t axis, 
 
 	if (!x.id)
 		return x;
-	root = vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, x, x),
-		axes_from(axis, vq_type_of(o->g, x)->rank), true);
+	root = vq_onnx_reduce(
+		o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, x, x), axes_from(axis, vq_type_of(o->g, x)->rank), true);
 	return vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_DIV, x, root_of(o, root, epsilon)), scale);
 }
 
@@ -167,7 +163,8 @@ bool vq_import_batch_norm(vq_onnx *o)
 
 	vq_onnx_attr_ignore(o, "momentum");
 	vq_onnx_attr_ignore(o, "spatial");
-	if (!vq_onnx_attr_bool(o, "training_mode", false, &training) || !vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon))
+	if (!vq_onnx_attr_bool(o, "training_mode", false, &training) ||
+		!vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon))
 		return false;
 	if (training) {
 		vq_onnx_refuse(o, "it computes its statistics from the batch (training mode)");
@@ -183,8 +180,8 @@ bool vq_import_batch_norm(vq_onnx *o)
 }
 
 /* rows of x normalised by their own mean and variance, then scale and bias along dimension 1 of t */
-static bool finish_instance(vq_onnx *o, vq_value rows, int64_t columns, const vq_type *t, vq_value scale, vq_value bias,
-	float epsilon)
+static bool finish_instance(
+	vq_onnx *o, vq_value rows, int64_t columns, const vq_type *t, vq_value scale, vq_value bias, float epsilon)
 {
 	vq_value y = vq_onnx_layernorm(o, rows, vq_onnx_filled(o, 1, columns), vq_onnx_filled(o, 0, columns), epsilon);
 
@@ -219,7 +216,8 @@ bool vq_import_group_norm(vq_onnx *o)
 	if (!vq_onnx_attr_float(o, "epsilon", 1e-5f, &epsilon) || !vq_onnx_attr_int(o, "num_groups", 0, &groups))
 		return false;
 	if (t.rank < 3 || groups < 1 || t.dim[1] % groups)
-		return vq_onnx_refuse(o, "%" PRId64 " groups do not divide the channels of %s", groups, vq_type_text(o->arena, &t));
+		return vq_onnx_refuse(
+			o, "%" PRId64 " groups do not divide the channels of %s", groups, vq_type_text(o->arena, &t));
 	per_group = t.dim[1] / groups;
 	if (o->model->opset < 21 && per_group > 1) {
 		vq_value *part[] = { &scale, &bias };
@@ -266,11 +264,13 @@ bool vq_import_mean_variance_norm(vq_onnx *o)
 	if (!vq_onnx_axes(o, 1, rank, &axes, &given)) /* an attribute: it has one input */
 		return false;
 	if (!given && rank != 4)
-		return vq_onnx_refuse(o, "input has %u dimensions, expected 4 where attribute 'axes' is absent", (unsigned)rank);
+		return vq_onnx_refuse(
+			o, "input has %u dimensions, expected 4 where attribute 'axes' is absent", (unsigned)rank);
 	if (!given)
 		axes = 1 | 1u << 2 | 1u << 3;
 	d = vq_onnx_2(o, VQ_OP_SUB, x, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, x, axes, true));
-	root = vq_onnx_1(o, VQ_OP_SQRT, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, d, d), axes, true));
+	root = vq_onnx_1(
+		o, VQ_OP_SQRT, vq_onnx_reduce(o, VQ_OP_REDUCE_MEAN, vq_onnx_2(o, VQ_OP_MUL, d, d), axes, true));
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, d, vq_onnx_2(o, VQ_OP_ADD, root, vq_onnx_scalar(o, 1e-9f))));
 }
 

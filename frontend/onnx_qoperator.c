@@ -86,15 +86,9 @@ static bool one_operand(vq_onnx *o, vq_onnx_importer *import)
 	return vq_onnx_out(o, 0, vq_onnx_quantized(o, x, 3, 4, 0, false));
 }
 
-bool vq_import_qlinear_unary(vq_onnx *o)
-{
-	return one_operand(o, vq_import_unary);
-}
+bool vq_import_qlinear_unary(vq_onnx *o) { return one_operand(o, vq_import_unary); }
 
-bool vq_import_qlinear_leaky_relu(vq_onnx *o)
-{
-	return one_operand(o, vq_import_leaky_relu);
-}
+bool vq_import_qlinear_leaky_relu(vq_onnx *o) { return one_operand(o, vq_import_leaky_relu); }
 
 /* attribute opset: which definition of Softmax the node was made from */
 bool vq_import_qlinear_softmax(vq_onnx *o)
@@ -104,8 +98,8 @@ bool vq_import_qlinear_softmax(vq_onnx *o)
 	if (!vq_onnx_attr_int(o, "opset", o->model->opset, &opset))
 		return false;
 	if ((opset < 13) != (o->model->opset < 13))
-		return vq_onnx_refuse(o, "attribute 'opset' is %" PRId64 ", but the model's operator set is %" PRId64, opset,
-			(int64_t)o->model->opset);
+		return vq_onnx_refuse(o, "attribute 'opset' is %" PRId64 ", but the model's operator set is %" PRId64,
+			opset, (int64_t)o->model->opset);
 	return one_operand(o, vq_import_softmax);
 }
 
@@ -118,15 +112,9 @@ static bool channels_second(vq_onnx *o)
 	return !last || vq_onnx_refuse(o, "attribute 'channels_last' is 1, expected 0");
 }
 
-bool vq_import_qlinear_global_pool(vq_onnx *o)
-{
-	return channels_second(o) && one_operand(o, vq_import_global_pool);
-}
+bool vq_import_qlinear_global_pool(vq_onnx *o) { return channels_second(o) && one_operand(o, vq_import_global_pool); }
 
-bool vq_import_qlinear_average_pool(vq_onnx *o)
-{
-	return channels_second(o) && one_operand(o, vq_import_average_pool);
-}
+bool vq_import_qlinear_average_pool(vq_onnx *o) { return channels_second(o) && one_operand(o, vq_import_average_pool); }
 
 /* scale and zero point of the result, then three inputs per part */
 bool vq_import_qlinear_concat(vq_onnx *o)
@@ -135,7 +123,8 @@ bool vq_import_qlinear_concat(vq_onnx *o)
 	vq_value *part = VQ_ARRAY(o->arena, n + 1, vq_value);
 
 	if (!n || vq_onnx_inputs(o) != 2 + 3 * n)
-		return vq_onnx_refuse(o, "it has %u inputs, expected 2 and 3 for each part", (unsigned)vq_onnx_inputs(o));
+		return vq_onnx_refuse(
+			o, "it has %u inputs, expected 2 and 3 for each part", (unsigned)vq_onnx_inputs(o));
 	for (uint32_t i = 0; i < n; i++) {
 		part[i] = vq_onnx_dequantized(o, 2 + 3 * i, 3 + 3 * i, 4 + 3 * i, 0);
 		if (!part[i].id)

@@ -13,10 +13,10 @@
 
 /* Scales and zero points of a node. */
 typedef struct params {
-	vq_quant q;      /* axis -1 per tensor; zero points shifted like the codes */
-	int32_t *zero;   /* q.zero */
+	vq_quant q;    /* axis -1 per tensor; zero points shifted like the codes */
+	int32_t *zero; /* q.zero */
 	bool zero_given;
-	int32_t shift;   /* what was added to zero points: -128 for uint8, else 0 */
+	int32_t shift; /* what was added to zero points: -128 for uint8, else 0 */
 } params;
 
 /* the type in the file, which tells int16 from int32 */
@@ -27,14 +27,10 @@ static int32_t file_type(vq_onnx *o, uint32_t i)
 	if (n->data_type)
 		return n->data_type;
 	switch (vq_onnx_in_type(o, i)->elem) {
-	case VQ_U8:
-		return T(UINT8);
-	case VQ_S8:
-		return T(INT8);
-	case VQ_I32:
-		return T(INT32);
-	default:
-		return 0;
+	case VQ_U8: return T(UINT8);
+	case VQ_S8: return T(INT8);
+	case VQ_I32: return T(INT32);
+	default: return 0;
 	}
 }
 
@@ -49,8 +45,10 @@ static bool fit_scale(vq_onnx *o, const float **scale, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (!((*scale)[i] >= 0x1p-100f && isfinite((*scale)[i]))) {
-			vq_onnx_refuse(o, "scale %u is %g, expected a positive number of at least 2^-100", (unsigned)i, (double)(*scale)[i]);
-			vq_hint(o->diag, "a channel of zeros may have got this scale: calibrate with a lower bound for scales");
+			vq_onnx_refuse(o, "scale %u is %g, expected a positive number of at least 2^-100", (unsigned)i,
+				(double)(*scale)[i]);
+			vq_hint(o->diag,
+				"a channel of zeros may have got this scale: calibrate with a lower bound for scales");
 			return false;
 		}
 		if ((*scale)[i] <= most)
@@ -59,7 +57,8 @@ static bool fit_scale(vq_onnx *o, const float **scale, uint32_t n)
 			cut = memcpy(VQ_ARRAY(o->arena, n, float), *scale, n * sizeof *cut);
 		cut[i] = most;
 		if (!o->said_scale)
-			vq_warning(o->diag, o->where, "scale %u is %g, as of a mask with -3.4e38: it is taken for 2^100", (unsigned)i,
+			vq_warning(o->diag, o->where,
+				"scale %u is %g, as of a mask with -3.4e38: it is taken for 2^100", (unsigned)i,
 				(double)(*scale)[i]);
 		o->said_scale = true;
 	}
@@ -86,13 +85,14 @@ static bool read_zero(vq_onnx *o, uint32_t i, params *p)
 		return vq_onnx_refuse(o, "the zero point is %s, expected uint8 or int8",
 			type ? vq_onnx_type_name(o->arena, type) : vq_elem_name(t.elem));
 	if (vq_type_count(&t) != p->q.n)
-		return vq_onnx_refuse(o, "there are %u scales and %" PRId64 " zero points", (unsigned)p->q.n,
-			vq_type_count(&t));
+		return vq_onnx_refuse(
+			o, "there are %u scales and %" PRId64 " zero points", (unsigned)p->q.n, vq_type_count(&t));
 	p->shift = type == T(UINT8) ? -128 : 0;
 	zero = VQ_ARRAY(o->arena, p->q.n, int32_t);
 	for (uint32_t k = 0; k < p->q.n; k++)
-		zero[k] = t.elem == VQ_U8 ? ((const uint8_t *)data)[k] - 128 : t.elem == VQ_S8 ? ((const int8_t *)data)[k] :
-			((const int32_t *)data)[k];
+		zero[k] = t.elem == VQ_U8 ? ((const uint8_t *)data)[k] - 128
+			: t.elem == VQ_S8 ? ((const int8_t *)data)[k]
+					  : ((const int32_t *)data)[k];
 	p->zero = zero;
 	p->q.zero = zero;
 	p->zero_given = true;
@@ -106,22 +106,24 @@ static bool read_params(vq_onnx *o, uint32_t scale_in, uint32_t zero_in, const v
 	uint32_t a;
 
 	*p = (params){ .q = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1 } };
-	if (!need_constant(o, scale_in, "scale") || (vq_onnx_has(o, zero_in) && !need_constant(o, zero_in, "zero point")))
+	if (!need_constant(o, scale_in, "scale") ||
+		(vq_onnx_has(o, zero_in) && !need_constant(o, zero_in, "zero point")))
 		return false;
 	t = vq_onnx_in_type(o, scale_in);
 	p->q.scale = vq_onnx_data_of(o, vq_onnx_in(o, scale_in), VQ_F32);
 	if (!p->q.scale || t->rank > 1) {
 		vq_onnx_refuse(o, "scale is %s, expected a number or a vector of floats", vq_type_text(o->arena, t));
 		if (t->rank > 1)
-			vq_hint(o->diag, "scales per block (opset 21) are not supported; quantize per tensor or per channel");
+			vq_hint(o->diag,
+				"scales per block (opset 21) are not supported; quantize per tensor or per channel");
 		return false;
 	}
 	if (vq_type_count(t) > 1) {
 		if (!vq_onnx_axis(o, axis, x->rank, &a))
 			return false;
 		if (t->dim[0] != x->dim[a])
-			return vq_onnx_refuse(o, "there are %" PRId64 " scales, but dimension %u is %" PRId64, t->dim[0], (unsigned)a,
-				x->dim[a]);
+			return vq_onnx_refuse(o, "there are %" PRId64 " scales, but dimension %u is %" PRId64,
+				t->dim[0], (unsigned)a, x->dim[a]);
 		p->q.axis = (int32_t)a;
 		p->q.n = (uint32_t)t->dim[0];
 	}
@@ -377,7 +379,8 @@ vq_value vq_onnx_dequantized(vq_onnx *o, uint32_t in, uint32_t scale_in, uint32_
 	}
 	if (!vq_is_const(o->g, x))
 		return by_arithmetic(o, x, &p);
-	return type == T(INT32) ? bias_constant(o, x, &p, 1) : vq_build_dequantize(o->g, o->where, code_constant(o, x, &p));
+	return type == T(INT32) ? bias_constant(o, x, &p, 1)
+				: vq_build_dequantize(o->g, o->where, code_constant(o, x, &p));
 }
 
 bool vq_import_dequantize(vq_onnx *o)
@@ -417,8 +420,8 @@ bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axi
 	if (has_zero) {
 		p.q.n = (uint32_t)vq_type_count(vq_onnx_in_type(o, zero_in));
 		if (p.q.n != 1 && p.q.n != t.dim[w->axis])
-			return vq_onnx_refuse(o, "there are %u zero points, but dimension %u is %" PRId64, (unsigned)p.q.n,
-				(unsigned)w->axis, t.dim[w->axis]);
+			return vq_onnx_refuse(o, "there are %u zero points, but dimension %u is %" PRId64,
+				(unsigned)p.q.n, (unsigned)w->axis, t.dim[w->axis]);
 		if (vq_onnx_in_type(o, zero_in)->elem != t.elem)
 			return vq_onnx_refuse(o, "weights are %s, but their zero point is %s", vq_elem_name(t.elem),
 				vq_elem_name(vq_onnx_in_type(o, zero_in)->elem));

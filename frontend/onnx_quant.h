@@ -25,10 +25,10 @@ vq_value vq_onnx_bias(vq_onnx *o, uint32_t in, uint32_t scale_in, double factor)
  * come later.
  */
 typedef struct vq_onnx_weights {
-	vq_value codes;      /* s8 constant without an entry */
-	int32_t *zero;       /* shifted like the codes */
-	uint32_t n;          /* zero points */
-	uint32_t axis;       /* of scales and zero points, where there are several */
+	vq_value codes; /* s8 constant without an entry */
+	int32_t *zero;  /* shifted like the codes */
+	uint32_t n;     /* zero points */
+	uint32_t axis;  /* of scales and zero points, where there are several */
 } vq_onnx_weights;
 
 bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axis, vq_onnx_weights *w);

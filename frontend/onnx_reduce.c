@@ -4,7 +4,7 @@
 typedef struct along {
 	uint32_t axes; /* bit set */
 	bool keepdims;
-	bool nothing;  /* no axes, and that means none */
+	bool nothing; /* no axes, and that means none */
 } along;
 
 static bool read_along(vq_onnx *o, along *a)
@@ -40,7 +40,8 @@ bool vq_import_reduce(vq_onnx *o)
 	elem = vq_onnx_in_type(o, 0)->elem;
 	/* max and min of bool are or and and */
 	if (elem == VQ_BOOL && (o->op->ir == VQ_OP_REDUCE_MAX || o->op->ir == VQ_OP_REDUCE_MIN))
-		return vq_onnx_out(o, 0, vq_onnx_cast(o, reduce(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32), &a), VQ_BOOL));
+		return vq_onnx_out(
+			o, 0, vq_onnx_cast(o, reduce(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32), &a), VQ_BOOL));
 	if (elem == VQ_U8 || elem == VQ_S8) /* computed as i32 and cut to 8 bits again */
 		return vq_onnx_out(o, 0, vq_onnx_cast(o, reduce(o, o->op->ir, vq_onnx_cast(o, x, VQ_I32), &a), elem));
 	return vq_onnx_out(o, 0, reduce(o, o->op->ir, x, &a));
@@ -106,6 +107,7 @@ bool vq_import_global_pool(vq_onnx *o)
 	uint32_t rank = vq_onnx_in_type(o, 0)->rank;
 
 	if (rank < 3)
-		return vq_onnx_refuse(o, "input has %u dimensions, expected batch, channels and at least one more", (unsigned)rank);
+		return vq_onnx_refuse(
+			o, "input has %u dimensions, expected batch, channels and at least one more", (unsigned)rank);
 	return vq_onnx_out(o, 0, vq_onnx_reduce(o, o->op->ir, vq_onnx_in(o, 0), (1u << rank) - 4, true));
 }

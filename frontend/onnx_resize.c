@@ -19,10 +19,10 @@ typedef enum method { NEAREST, LINEAR, CUBIC } method;
 typedef struct resize {
 	method method;
 	bool antialias, exclude_outside;
-	const char *transform;    /* coordinate_transformation_mode */
-	const char *nearest;      /* nearest_mode */
+	const char *transform; /* coordinate_transformation_mode */
+	const char *nearest;   /* nearest_mode */
 	float cubic_a;
-	float outside;            /* extrapolation_value */
+	float outside; /* extrapolation_value */
 	int64_t size[VQ_MAX_RANK];
 	double scale[VQ_MAX_RANK];
 	double roi[2][VQ_MAX_RANK]; /* start and end per dimension, of tf_crop_and_resize */
@@ -34,13 +34,14 @@ typedef struct along {
 	int64_t in, out;
 	int64_t *index;
 	double *weight;
-	bool *outside;    /* results that are the value for outside instead */
+	bool *outside; /* results that are the value for outside instead */
 	bool any_outside;
 } along;
 
 /* ---- attributes and sizes ---- */
 
-static bool one_of(vq_onnx *o, const char *name, const char *value, const char *const *known, uint32_t n, uint32_t *which)
+static bool one_of(
+	vq_onnx *o, const char *name, const char *value, const char *const *known, uint32_t n, uint32_t *which)
 {
 	const char *text = "";
 
@@ -56,8 +57,8 @@ static bool read_attributes(vq_onnx *o, resize *r)
 {
 	static const char *const methods[] = { "nearest", "linear", "cubic" };
 	static const char *const roundings[] = { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" };
-	static const char *const transforms[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-		"asymmetric", "tf_crop_and_resize" };
+	static const char *const transforms[] = { "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+		"align_corners", "asymmetric", "tf_crop_and_resize" };
 	const char *mode;
 	uint32_t which, ignored;
 
@@ -101,8 +102,8 @@ static bool floats(vq_onnx *o, uint32_t i, const char *what, uint32_t n, const f
 
 	*v = vq_onnx_data_of(o, in, VQ_F32);
 	if (!*v || vq_type_count(vq_type_of(o->g, in)) != n)
-		return vq_onnx_refuse(o, "input %u (%s) is %s %s, expected a constant list of %u floats", (unsigned)i, what,
-			in.id && vq_is_const(o->g, in) ? "a constant" : "not a constant, but",
+		return vq_onnx_refuse(o, "input %u (%s) is %s %s, expected a constant list of %u floats", (unsigned)i,
+			what, in.id && vq_is_const(o->g, in) ? "a constant" : "not a constant, but",
 			in.id ? vq_type_text(o->arena, vq_type_of(o->g, in)) : "missing", (unsigned)n);
 	return true;
 }
@@ -141,7 +142,8 @@ static bool read_sizes(vq_onnx *o, const vq_type *t, resize *r)
 	if (!read_axes(o, t->rank, axis, &n))
 		return false;
 	if (scaled == sized)
-		return vq_onnx_refuse(o, "it has %s sizes, expected one of them", scaled ? "both scales and" : "neither scales nor");
+		return vq_onnx_refuse(
+			o, "it has %s sizes, expected one of them", scaled ? "both scales and" : "neither scales nor");
 	for (uint32_t i = 0; i < t->rank; i++) {
 		r->size[i] = t->dim[i];
 		r->scale[i] = 1;
@@ -155,7 +157,8 @@ static bool read_sizes(vq_onnx *o, const vq_type *t, resize *r)
 			float size_f = v[i] * (float)t->dim[axis[i]];
 
 			if (!(v[i] > 0) || !(size_f < (float)MOST))
-				return vq_onnx_refuse(o, "the scale of dimension %u is %g", (unsigned)axis[i], (double)v[i]);
+				return vq_onnx_refuse(
+					o, "the scale of dimension %u is %g", (unsigned)axis[i], (double)v[i]);
 			r->scale[axis[i]] = (double)v[i];
 			r->size[axis[i]] = (int64_t)size_f;
 		}
@@ -163,7 +166,8 @@ static bool read_sizes(vq_onnx *o, const vq_type *t, resize *r)
 		if (!vq_onnx_ints(o, 3, "sizes", size, VQ_MAX_RANK, &n_sizes))
 			return false;
 		if (n_sizes != n)
-			return vq_onnx_refuse(o, "input 3 (sizes) has %u entries, expected %u", (unsigned)n_sizes, (unsigned)n);
+			return vq_onnx_refuse(
+				o, "input 3 (sizes) has %u entries, expected %u", (unsigned)n_sizes, (unsigned)n);
 		for (uint32_t i = 0; i < n; i++)
 			r->size[axis[i]] = size[i];
 		if (!sizes_of_policy(o, t, axis, n, r))
@@ -171,7 +175,8 @@ static bool read_sizes(vq_onnx *o, const vq_type *t, resize *r)
 	}
 	for (uint32_t i = 0; i < t->rank; i++)
 		if (r->size[i] < 1 || r->size[i] > MOST)
-			return vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected 1 to %d", (unsigned)i, r->size[i], MOST);
+			return vq_onnx_refuse(o, "dimension %u would be %" PRId64 ", expected 1 to %d", (unsigned)i,
+				r->size[i], MOST);
 	if (strcmp(r->transform, "tf_crop_and_resize"))
 		return true;
 	if (!floats(o, 1, "roi", 2 * n, &v))
@@ -220,16 +225,14 @@ static double kernel_at(const resize *r, double distance)
 static int64_t nearest(const char *rounding, double place)
 {
 	double down = floor(place), part = place - down;
-	bool up = !strcmp(rounding, "ceil") ? part > 0 : !strcmp(rounding, "round_prefer_ceil") ? part >= 0.5 :
-		!strcmp(rounding, "round_prefer_floor") && part > 0.5;
+	bool up = !strcmp(rounding, "ceil")              ? part > 0
+		: !strcmp(rounding, "round_prefer_ceil") ? part >= 0.5
+							 : !strcmp(rounding, "round_prefer_floor") && part > 0.5;
 
 	return (int64_t)down + up;
 }
 
-static int64_t clamp(int64_t i, int64_t n)
-{
-	return i < 0 ? 0 : i >= n ? n - 1 : i;
-}
+static int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
 /* the weights of one result; a wider kernel where many inputs become few results and antialias asks for it */
 static void weigh(const resize *r, uint32_t d, along *a, int64_t i)
@@ -252,7 +255,9 @@ static void weigh(const resize *r, uint32_t d, along *a, int64_t i)
 	for (uint32_t t = 0; t < a->taps; t++) {
 		int64_t at = first + t;
 
-		weight[t] = r->exclude_outside && (at < 0 || at >= a->in) ? 0 : kernel_at(r, ((double)at - place) * stretch);
+		weight[t] = r->exclude_outside && (at < 0 || at >= a->in)
+			? 0
+			: kernel_at(r, ((double)at - place) * stretch);
 		index[t] = clamp(at, a->in);
 		sum += weight[t];
 	}
@@ -272,7 +277,8 @@ static bool find_weights(vq_onnx *o, const resize *r, uint32_t d, int64_t in, al
 		return vq_onnx_refuse(o, "the scale of dimension %u is %g", (unsigned)d, r->scale[d]);
 	a->taps = (uint32_t)(2 * reach);
 	if (a->taps > MATRIX_MOST / a->out || in > MATRIX_MOST / a->out)
-		return vq_onnx_refuse(o, "dimension %u of %" PRId64 " is too large to become %" PRId64, (unsigned)d, in, a->out);
+		return vq_onnx_refuse(
+			o, "dimension %u of %" PRId64 " is too large to become %" PRId64, (unsigned)d, in, a->out);
 	n = (size_t)a->out * a->taps;
 	a->index = VQ_ARRAY(o->arena, n, int64_t);
 	a->weight = VQ_ARRAY(o->arena, n, double);
@@ -333,7 +339,8 @@ static vq_value by_picking(vq_onnx *o, vq_value x, uint32_t d, const along *a, u
 
 		for (int64_t i = 0; i < a->out; i++)
 			w[i] = (float)a->weight[i * a->taps + k];
-		part = vq_onnx_2(o, VQ_OP_MUL, pick(o, x, d, a, k), beside(o, vq_add_const(o->g, &t, w, NULL), d, rank));
+		part = vq_onnx_2(
+			o, VQ_OP_MUL, pick(o, x, d, a, k), beside(o, vq_add_const(o->g, &t, w, NULL), d, rank));
 		sum = k ? vq_onnx_2(o, VQ_OP_ADD, sum, part) : part;
 	}
 	return sum;
@@ -397,8 +404,9 @@ bool vq_import_resize(vq_onnx *o)
 			continue;
 		if (!find_weights(o, &r, d, t.dim[d], &a))
 			return false;
-		x = a.taps > 1 && x.id && (vq_is_const(o->g, x) || a.taps > TAPS_AT_RUN_TIME) ? by_matrix(o, x, d, &a, t.rank) :
-			by_picking(o, x, d, &a, t.rank);
+		x = a.taps > 1 && x.id && (vq_is_const(o->g, x) || a.taps > TAPS_AT_RUN_TIME)
+			? by_matrix(o, x, d, &a, t.rank)
+			: by_picking(o, x, d, &a, t.rank);
 		x = replace_outside(o, x, d, &a, r.outside);
 	}
 	return vq_onnx_out(o, 0, x);

@@ -56,10 +56,12 @@ static bool finish(vq_onnx *o, vq_value x, rotary *r)
 	if (!r->turned)
 		r->turned = t.dim[3];
 	if (r->turned < 2 || r->turned % 2 || r->turned > t.dim[3])
-		return vq_onnx_refuse(o, "%" PRId64 " of %" PRId64 " elements cannot be turned in pairs", r->turned, t.dim[3]);
+		return vq_onnx_refuse(
+			o, "%" PRId64 " of %" PRId64 " elements cannot be turned in pairs", r->turned, t.dim[3]);
 	if (tc.rank != 3 || !vq_same_shape(&tc, &ts) || tc.dim[1] != t.dim[2] || tc.dim[2] != r->turned / 2 ||
 		(tc.dim[0] != t.dim[0] && tc.dim[0] != 1))
-		return vq_onnx_refuse(o, "cosines and sines are %s and %s, expected [%" PRId64 ",%" PRId64 ",%" PRId64 "]",
+		return vq_onnx_refuse(o,
+			"cosines and sines are %s and %s, expected [%" PRId64 ",%" PRId64 ",%" PRId64 "]",
 			vq_type_text(o->arena, &tc), vq_type_text(o->arena, &ts), t.dim[0], t.dim[2], r->turned / 2);
 	y = turn(o, x, r);
 	return vq_onnx_out(o, 0, vq_onnx_in_type(o, 0)->rank == 3 ? vq_onnx_join_heads(o, y) : y);
@@ -75,7 +77,8 @@ bool vq_import_rotary(vq_onnx *o)
 	rotary r = { .cos = vq_onnx_in(o, 1), .sin = vq_onnx_in(o, 2) };
 	int64_t heads;
 
-	if (!vq_onnx_attr_int(o, "num_heads", 0, &heads) || !vq_onnx_attr_int(o, "rotary_embedding_dim", 0, &r.turned) ||
+	if (!vq_onnx_attr_int(o, "num_heads", 0, &heads) ||
+		!vq_onnx_attr_int(o, "rotary_embedding_dim", 0, &r.turned) ||
 		!vq_onnx_attr_bool(o, "interleaved", false, &r.interleaved))
 		return false;
 	if (vq_onnx_has(o, 3)) {
@@ -94,7 +97,8 @@ bool vq_import_ms_rotary(vq_onnx *o)
 	vq_type t;
 
 	vq_onnx_attr_ignore(o, "scale"); /* ONNX Runtime does not use it either */
-	if (!vq_onnx_attr_int(o, "num_heads", 0, &heads) || !vq_onnx_attr_int(o, "rotary_embedding_dim", 0, &r.turned) ||
+	if (!vq_onnx_attr_int(o, "num_heads", 0, &heads) ||
+		!vq_onnx_attr_int(o, "rotary_embedding_dim", 0, &r.turned) ||
 		!vq_onnx_attr_bool(o, "interleaved", false, &r.interleaved) ||
 		!vq_onnx_attr_int(o, "is_packed_batching", 0, &packed))
 		return false;
@@ -112,7 +116,8 @@ bool vq_import_ms_rotary(vq_onnx *o)
 		for (int64_t i = 0; i < length; i++)
 			v[i] = i;
 		t = vq_type_make(VQ_I64, 2, (int64_t[]){ 1, length });
-		positions = vq_onnx_2(o, VQ_OP_ADD, vq_onnx_cast(o, positions, VQ_I64), vq_add_const(o->g, &t, v, NULL));
+		positions = vq_onnx_2(
+			o, VQ_OP_ADD, vq_onnx_cast(o, positions, VQ_I64), vq_add_const(o->g, &t, v, NULL));
 	}
 	r.cos = rows_at(o, r.cos, positions);
 	r.sin = rows_at(o, r.sin, positions);

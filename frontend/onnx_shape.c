@@ -31,8 +31,8 @@ bool vq_import_constant(vq_onnx *o)
 	if (a && a->n_ints > LIST_LIMIT)
 		return vq_onnx_refuse(o, "the list has %zu entries", a->n_ints);
 	if (a)
-		return a->n_ints ? vq_onnx_out(o, 0, vq_const_i64s(o->g, a->ints, (uint32_t)a->n_ints)) :
-			vq_onnx_out_empty_list(o, 0, VQ_I64);
+		return a->n_ints ? vq_onnx_out(o, 0, vq_const_i64s(o->g, a->ints, (uint32_t)a->n_ints))
+				 : vq_onnx_out_empty_list(o, 0, VQ_I64);
 	a = vq_onnx_attr(o, "value_floats");
 	if (a && a->n_floats) {
 		vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ (int64_t)a->n_floats });
@@ -78,12 +78,9 @@ bool vq_import_constant_of_shape(vq_onnx *o)
 		return false;
 	if (a && a->t) {
 		switch (vq_onnx_tensor(o->model, a->t, o->where, &t, &data)) {
-		case VQ_ONNX_BAD:
-			return false;
-		case VQ_ONNX_EMPTY:
-			return vq_onnx_refuse(o, "attribute 'value' has no elements, expected one");
-		case VQ_ONNX_DATA:
-			break;
+		case VQ_ONNX_BAD: return false;
+		case VQ_ONNX_EMPTY: return vq_onnx_refuse(o, "attribute 'value' has no elements, expected one");
+		case VQ_ONNX_DATA: break;
 		}
 	}
 	if (vq_type_count(&t) != 1)
@@ -114,8 +111,8 @@ static bool float_range(vq_onnx *o)
 		return false;
 	count = ceil(((double)limit - start) / delta);
 	if (!(count <= LIST_LIMIT))
-		return vq_onnx_refuse(o, "the range from %g to %g by %g is endless or too long", (double)start, (double)limit,
-			(double)delta);
+		return vq_onnx_refuse(o, "the range from %g to %g by %g is endless or too long", (double)start,
+			(double)limit, (double)delta);
 	if (count < 1)
 		return vq_onnx_out_empty_list(o, 0, VQ_F32);
 	t = vq_type_make(VQ_F32, 1, &(int64_t){ (int64_t)count });
@@ -139,8 +136,9 @@ bool vq_import_range(vq_onnx *o)
 		return false;
 	count = delta ? ceil(((double)limit - (double)start) / (double)delta) : INFINITY;
 	if (!(count <= LIST_LIMIT))
-		return vq_onnx_refuse(o, "the range from %" PRId64 " to %" PRId64 " by %" PRId64 " is endless or too long", start,
-			limit, delta);
+		return vq_onnx_refuse(o,
+			"the range from %" PRId64 " to %" PRId64 " by %" PRId64 " is endless or too long", start, limit,
+			delta);
 	if (count < 1)
 		return vq_onnx_out_empty_list(o, 0, elem);
 	t = vq_type_make(VQ_I64, 1, &(int64_t){ (int64_t)count });
@@ -329,8 +327,9 @@ bool vq_import_cum_sum(vq_onnx *o)
 	int64_t axis_in;
 	uint32_t axis;
 
-	if (!vq_onnx_attr_bool(o, "exclusive", false, &exclusive) || !vq_onnx_attr_bool(o, "reverse", false, &reverse) ||
-		!vq_onnx_int(o, 1, "axis", &axis_in) || !vq_onnx_axis(o, axis_in, t.rank, &axis))
+	if (!vq_onnx_attr_bool(o, "exclusive", false, &exclusive) ||
+		!vq_onnx_attr_bool(o, "reverse", false, &reverse) || !vq_onnx_int(o, 1, "axis", &axis_in) ||
+		!vq_onnx_axis(o, axis_in, t.rank, &axis))
 		return false;
 	if (t.elem == VQ_F32)
 		return vq_onnx_out(o, 0, sum_floats(o, x, axis, exclusive, reverse));

@@ -40,10 +40,7 @@ static void close_scope(vq_onnx *o)
 
 /* ---- functions ---- */
 
-static bool same(const char *a, const char *b)
-{
-	return !strcmp(a ? a : "", b ? b : "");
-}
+static bool same(const char *a, const char *b) { return !strcmp(a ? a : "", b ? b : ""); }
 
 const Onnx__FunctionProto *vq_onnx_function_of(const vq_onnx *o, const Onnx__NodeProto *n)
 {
@@ -116,7 +113,8 @@ static bool check_call(vq_onnx *o, const Onnx__FunctionProto *f)
 	if (o->depth == CALLS)
 		return vq_onnx_refuse(o, "functions call each other more than %d deep", CALLS);
 	if (f->n_node > CALLED_NODES - o->called)
-		return vq_onnx_refuse(o, "the functions of the model are more than %d nodes when each call is written out",
+		return vq_onnx_refuse(o,
+			"the functions of the model are more than %d nodes when each call is written out",
 			CALLED_NODES);
 	o->called += (uint32_t)f->n_node;
 	while (n && !vq_onnx_has(o, n - 1))
@@ -124,7 +122,8 @@ static bool check_call(vq_onnx *o, const Onnx__FunctionProto *f)
 	if (n > f->n_input)
 		return vq_onnx_refuse(o, "it has %u inputs, but the function has %zu", (unsigned)n, f->n_input);
 	if (o->node->n_output > f->n_output)
-		return vq_onnx_refuse(o, "it has %zu outputs, but the function has %zu", o->node->n_output, f->n_output);
+		return vq_onnx_refuse(
+			o, "it has %zu outputs, but the function has %zu", o->node->n_output, f->n_output);
 	for (size_t i = 0; i < f->n_attribute; i++)
 		vq_onnx_attr_ignore(o, f->attribute[i]);
 	for (size_t i = 0; i < f->n_attribute_proto; i++)
@@ -142,8 +141,9 @@ static bool opset_of(vq_onnx *o, const Onnx__FunctionProto *f, int64_t *version)
 			*version = f->opset_import[i]->version;
 	if (*version >= VQ_ONNX_OPSET_LEAST && *version <= VQ_ONNX_OPSET_MOST)
 		return true;
-	return vq_onnx_refuse(o, "the function is written in version %" PRId64 " of the operator set, expected %d to %d",
-		*version, VQ_ONNX_OPSET_LEAST, VQ_ONNX_OPSET_MOST);
+	return vq_onnx_refuse(o,
+		"the function is written in version %" PRId64 " of the operator set, expected %d to %d", *version,
+		VQ_ONNX_OPSET_LEAST, VQ_ONNX_OPSET_MOST);
 }
 
 /* the function's input i is what the call gives */
@@ -246,7 +246,8 @@ bool vq_import_if(vq_onnx *o)
 	if (!graph)
 		return vq_onnx_refuse(o, "the %s branch cannot be decoded", *condition ? "then" : "else");
 	if (graph->n_output != o->node->n_output)
-		return vq_onnx_refuse(o, "the branch has %zu outputs, expected %zu", graph->n_output, o->node->n_output);
+		return vq_onnx_refuse(
+			o, "the branch has %zu outputs, expected %zu", graph->n_output, o->node->n_output);
 	id = VQ_ARRAY(o->arena, graph->n_output, uint32_t);
 	if (!inline_graph(o, graph, id))
 		return false;

@@ -10,9 +10,9 @@ typedef enum field { FIELD_FLOAT, FIELD_INT32, FIELD_INT64, FIELD_DOUBLE, FIELD_
 /* indexed by DataType */
 static const struct kind {
 	const char *name;
-	uint32_t bytes;  /* per element in raw_data; 0: cannot be imported */
-	field typed;     /* which typed field holds it if raw_data does not */
-	vq_elem elem;    /* after import */
+	uint32_t bytes; /* per element in raw_data; 0: cannot be imported */
+	field typed;    /* which typed field holds it if raw_data does not */
+	vq_elem elem;   /* after import */
 } kinds[] = {
 	[T(FLOAT)] = { "float32", 4, FIELD_FLOAT, VQ_F32 },
 	[T(UINT8)] = { "uint8", 1, FIELD_INT32, VQ_U8 },
@@ -113,18 +113,10 @@ static uint64_t typed_bits(const Onnx__TensorProto *t, field f, size_t i)
 		memcpy(&single, &t->float_data[i], sizeof single);
 		bits = single;
 		break;
-	case FIELD_INT32:
-		bits = (uint32_t)t->int32_data[i];
-		break;
-	case FIELD_INT64:
-		bits = (uint64_t)t->int64_data[i];
-		break;
-	case FIELD_DOUBLE:
-		memcpy(&bits, &t->double_data[i], sizeof bits);
-		break;
-	case FIELD_UINT64:
-		bits = t->uint64_data[i];
-		break;
+	case FIELD_INT32: bits = (uint32_t)t->int32_data[i]; break;
+	case FIELD_INT64: bits = (uint64_t)t->int64_data[i]; break;
+	case FIELD_DOUBLE: memcpy(&bits, &t->double_data[i], sizeof bits); break;
+	case FIELD_UINT64: bits = t->uint64_data[i]; break;
 	}
 	return bits;
 }
@@ -132,16 +124,11 @@ static uint64_t typed_bits(const Onnx__TensorProto *t, field f, size_t i)
 static size_t typed_count(const Onnx__TensorProto *t, field f)
 {
 	switch (f) {
-	case FIELD_FLOAT:
-		return t->n_float_data;
-	case FIELD_INT32:
-		return t->n_int32_data;
-	case FIELD_INT64:
-		return t->n_int64_data;
-	case FIELD_DOUBLE:
-		return t->n_double_data;
-	case FIELD_UINT64:
-		return t->n_uint64_data;
+	case FIELD_FLOAT: return t->n_float_data;
+	case FIELD_INT32: return t->n_int32_data;
+	case FIELD_INT64: return t->n_int64_data;
+	case FIELD_DOUBLE: return t->n_double_data;
+	case FIELD_UINT64: return t->n_uint64_data;
 	}
 	return 0;
 }
@@ -150,45 +137,23 @@ static size_t typed_count(const Onnx__TensorProto *t, field f)
 static bool store(int32_t data_type, uint64_t bits, void *data, size_t i)
 {
 	switch (data_type) {
-	case T(FLOAT):
-		((float *)data)[i] = float_of_bits((uint32_t)bits);
-		break;
-	case T(FLOAT16):
-		((float *)data)[i] = half_to_float((uint32_t)bits & 0xffff);
-		break;
-	case T(BFLOAT16):
-		((float *)data)[i] = float_of_bits((uint32_t)bits << 16);
-		break;
-	case T(DOUBLE):
-		((float *)data)[i] = (float)double_of_bits(bits);
-		break;
-	case T(BOOL):
-		((uint8_t *)data)[i] = (bits & 0xff) != 0;
-		break;
+	case T(FLOAT): ((float *)data)[i] = float_of_bits((uint32_t)bits); break;
+	case T(FLOAT16): ((float *)data)[i] = half_to_float((uint32_t)bits & 0xffff); break;
+	case T(BFLOAT16): ((float *)data)[i] = float_of_bits((uint32_t)bits << 16); break;
+	case T(DOUBLE): ((float *)data)[i] = (float)double_of_bits(bits); break;
+	case T(BOOL): ((uint8_t *)data)[i] = (bits & 0xff) != 0; break;
 	case T(UINT8):
-	case T(INT8):
-		((uint8_t *)data)[i] = (uint8_t)bits;
-		break;
-	case T(UINT16):
-		((int32_t *)data)[i] = (int32_t)(bits & 0xffff);
-		break;
-	case T(INT16):
-		((int32_t *)data)[i] = (int16_t)(uint16_t)bits;
-		break;
-	case T(INT32):
-		((int32_t *)data)[i] = (int32_t)(uint32_t)bits;
-		break;
-	case T(UINT32):
-		((int64_t *)data)[i] = (int64_t)(bits & 0xffffffffu);
-		break;
+	case T(INT8): ((uint8_t *)data)[i] = (uint8_t)bits; break;
+	case T(UINT16): ((int32_t *)data)[i] = (int32_t)(bits & 0xffff); break;
+	case T(INT16): ((int32_t *)data)[i] = (int16_t)(uint16_t)bits; break;
+	case T(INT32): ((int32_t *)data)[i] = (int32_t)(uint32_t)bits; break;
+	case T(UINT32): ((int64_t *)data)[i] = (int64_t)(bits & 0xffffffffu); break;
 	case T(UINT64):
 		if (bits > INT64_MAX)
 			return false;
 		((int64_t *)data)[i] = (int64_t)bits;
 		break;
-	default:
-		((int64_t *)data)[i] = (int64_t)bits;
-		break;
+	default: ((int64_t *)data)[i] = (int64_t)bits; break;
 	}
 	return true;
 }
@@ -220,8 +185,10 @@ static bool read_type(vq_onnx_model *m, const Onnx__TensorProto *t, const char *
 	bool empty = false;
 
 	if (!vq_onnx_elem(t->data_type, &elem)) {
-		vq_error(m->diag, where, "elements are %s, which is not supported", vq_onnx_type_name(m->arena, t->data_type));
-		vq_hint(m->diag, "supported are float32, float16, bfloat16, float64, bool and integers of 8 bits or more");
+		vq_error(m->diag, where, "elements are %s, which is not supported",
+			vq_onnx_type_name(m->arena, t->data_type));
+		vq_hint(m->diag,
+			"supported are float32, float16, bfloat16, float64, bool and integers of 8 bits or more");
 		return false;
 	}
 	if (t->segment)
@@ -248,8 +215,8 @@ static bool read_type(vq_onnx_model *m, const Onnx__TensorProto *t, const char *
 }
 
 /* The stored bytes (raw_data or external); NULL with *typed set if they stand in a typed field. */
-static const unsigned char *stored(vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, uint64_t count,
-	bool *typed)
+static const unsigned char *stored(
+	vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, uint64_t count, bool *typed)
 {
 	const struct kind *k = kind_of(t->data_type);
 	uint64_t need = count * k->bytes;
@@ -260,8 +227,8 @@ static const unsigned char *stored(vq_onnx_model *m, const Onnx__TensorProto *t,
 	if (t->has_raw_data && (t->raw_data.len || !typed_count(t, k->typed))) {
 		if (t->raw_data.len == need)
 			return t->raw_data.data;
-		vq_error(m->diag, where, "raw data has %zu bytes, expected %llu for %llu elements of %s", t->raw_data.len,
-			(unsigned long long)need, (unsigned long long)count, k->name);
+		vq_error(m->diag, where, "raw data has %zu bytes, expected %llu for %llu elements of %s",
+			t->raw_data.len, (unsigned long long)need, (unsigned long long)count, k->name);
 		return NULL;
 	}
 	if (typed_count(t, k->typed) != count) {
@@ -273,8 +240,8 @@ static const unsigned char *stored(vq_onnx_model *m, const Onnx__TensorProto *t,
 	return NULL;
 }
 
-vq_onnx_data vq_onnx_tensor(vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, vq_type *type,
-	const void **data)
+vq_onnx_data vq_onnx_tensor(
+	vq_onnx_model *m, const Onnx__TensorProto *t, const char *where, vq_type *type, const void **data)
 {
 	const unsigned char *raw;
 	const struct kind *k;

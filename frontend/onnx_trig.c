@@ -4,15 +4,9 @@
  */
 #include "frontend/onnx_node.h"
 
-static vq_value add(vq_onnx *o, vq_value x, float by)
-{
-	return vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_scalar(o, by));
-}
+static vq_value add(vq_onnx *o, vq_value x, float by) { return vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_scalar(o, by)); }
 
-static vq_value mul(vq_onnx *o, vq_value x, float by)
-{
-	return vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_scalar(o, by));
-}
+static vq_value mul(vq_onnx *o, vq_value x, float by) { return vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_scalar(o, by)); }
 
 static vq_value less(vq_onnx *o, vq_value x, float limit)
 {
@@ -72,15 +66,9 @@ static vq_value sine(vq_onnx *o, vq_value x, bool cosine)
 	return vq_onnx_2(o, VQ_OP_MUL, y, add(o, mul(o, half, -2), 1));
 }
 
-bool vq_import_sin(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, sine(o, vq_onnx_in(o, 0), false));
-}
+bool vq_import_sin(vq_onnx *o) { return vq_onnx_out(o, 0, sine(o, vq_onnx_in(o, 0), false)); }
 
-bool vq_import_cos(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, sine(o, vq_onnx_in(o, 0), true));
-}
+bool vq_import_cos(vq_onnx *o) { return vq_onnx_out(o, 0, sine(o, vq_onnx_in(o, 0), true)); }
 
 bool vq_import_tan(vq_onnx *o)
 {
@@ -102,8 +90,8 @@ static vq_value signed_like(vq_onnx *o, vq_value y, vq_value x)
 /* a polynomial up to 1, pi/2 - atan(1 / x) beyond */
 static vq_value arc_tangent(vq_onnx *o, vq_value x)
 {
-	static const float c[] = { 0x1p+0f, -0x1.5554a2p-2f, 0x1.997232p-3f, -0x1.22de6p-3f, 0x1.b3ae74p-4f, -0x1.330372p-4f,
-		0x1.5ce0bp-5f, -0x1.0639f6p-6f, 0x1.73776ap-9f };
+	static const float c[] = { 0x1p+0f, -0x1.5554a2p-2f, 0x1.997232p-3f, -0x1.22de6p-3f, 0x1.b3ae74p-4f,
+		-0x1.330372p-4f, 0x1.5ce0bp-5f, -0x1.0639f6p-6f, 0x1.73776ap-9f };
 	vq_value a = vq_onnx_1(o, VQ_OP_ABS, x), beyond = vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, 1), a), t, y;
 
 	t = vq_onnx_3(o, VQ_OP_WHERE, beyond, vq_onnx_1(o, VQ_OP_RECIP, a), a);
@@ -112,10 +100,7 @@ static vq_value arc_tangent(vq_onnx *o, vq_value x)
 	return signed_like(o, y, x);
 }
 
-bool vq_import_atan(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, arc_tangent(o, vq_onnx_in(o, 0)));
-}
+bool vq_import_atan(vq_onnx *o) { return vq_onnx_out(o, 0, arc_tangent(o, vq_onnx_in(o, 0))); }
 
 /* asin(x) = atan(x / sqrt((1 - x)(1 + x))); at +-1 the quotient is infinite, which is right */
 static vq_value arc_sine(vq_onnx *o)
@@ -126,10 +111,7 @@ static vq_value arc_sine(vq_onnx *o)
 	return arc_tangent(o, vq_onnx_2(o, VQ_OP_DIV, x, vq_onnx_1(o, VQ_OP_SQRT, root)));
 }
 
-bool vq_import_asin(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, arc_sine(o));
-}
+bool vq_import_asin(vq_onnx *o) { return vq_onnx_out(o, 0, arc_sine(o)); }
 
 bool vq_import_acos(vq_onnx *o)
 {
@@ -146,10 +128,7 @@ static vq_value half_exps(vq_onnx *o, vq_op op)
 	return vq_onnx_2(o, op, up, mul(o, vq_onnx_1(o, VQ_OP_EXP, vq_onnx_1(o, VQ_OP_NEG, x)), 0.5f));
 }
 
-bool vq_import_cosh(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, half_exps(o, VQ_OP_ADD));
-}
+bool vq_import_cosh(vq_onnx *o) { return vq_onnx_out(o, 0, half_exps(o, VQ_OP_ADD)); }
 
 /* near 0 the difference of the exponentials would cancel: a series there */
 bool vq_import_sinh(vq_onnx *o)

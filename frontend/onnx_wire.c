@@ -35,16 +35,12 @@ static bool number(const walker *w, size_t *at, size_t to, uint64_t *v)
 static unsigned kind_of(const ProtobufCFieldDescriptor *f)
 {
 	switch (f->type) {
-	case PROTOBUF_C_TYPE_FLOAT:
-		return BITS32;
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return BITS64;
+	case PROTOBUF_C_TYPE_FLOAT: return BITS32;
+	case PROTOBUF_C_TYPE_DOUBLE: return BITS64;
 	case PROTOBUF_C_TYPE_STRING:
 	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return BYTES;
-	default:
-		return VARINT;
+	case PROTOBUF_C_TYPE_MESSAGE: return BYTES;
+	default: return VARINT;
 	}
 }
 
@@ -75,7 +71,8 @@ static bool walk(walker *w, const ProtobufCMessageDescriptor *d, size_t from, si
 			return found(w, start, path, "ends within a field");
 		kind = (unsigned)(tag & 7);
 		if (tag >> 3 == 0 || tag >> 32 || (kind != VARINT && kind != BITS64 && kind != BYTES && kind != BITS32))
-			return found(w, start, path, vq_arena_printf(w->arena, "has a field that begins with %02x", w->data[start]));
+			return found(w, start, path,
+				vq_arena_printf(w->arena, "has a field that begins with %02x", w->data[start]));
 		f = protobuf_c_message_descriptor_get_field(d, (unsigned)(tag >> 3));
 		if (f && f - d->fields < MOST_FIELDS)
 			nth = count[f - d->fields]++;
@@ -86,21 +83,23 @@ static bool walk(walker *w, const ProtobufCMessageDescriptor *d, size_t from, si
 		else if (!number(w, &at, to, &v))
 			return found(w, start, path_of(w, path, f, nth), "ends within a number");
 		else if (kind == BYTES && v > to - at)
-			return found(w, start, path_of(w, path, f, nth), vq_arena_printf(w->arena, "is %llu bytes long, %zu are left",
-				(unsigned long long)v, to - at));
+			return found(w, start, path_of(w, path, f, nth),
+				vq_arena_printf(
+					w->arena, "is %llu bytes long, %zu are left", (unsigned long long)v, to - at));
 		else if (kind == BYTES)
 			n = (size_t)v;
 		if (n > to - at)
 			return found(w, start, path_of(w, path, f, nth), "ends within a number");
-		if (kind == BYTES && f && f->type == PROTOBUF_C_TYPE_MESSAGE && walk(w, f->descriptor, at, at + n, path_of(w, path, f, nth)))
+		if (kind == BYTES && f && f->type == PROTOBUF_C_TYPE_MESSAGE &&
+			walk(w, f->descriptor, at, at + n, path_of(w, path, f, nth)))
 			return true;
 		at += n;
 	}
 	return false;
 }
 
-bool vq_wire_find_fault(vq_wire_fault *fault, vq_arena *arena, const ProtobufCMessageDescriptor *message, const void *data,
-	size_t bytes)
+bool vq_wire_find_fault(vq_wire_fault *fault, vq_arena *arena, const ProtobufCMessageDescriptor *message,
+	const void *data, size_t bytes)
 {
 	walker w = { arena, data, fault };
 

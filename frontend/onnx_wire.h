@@ -14,7 +14,7 @@ typedef struct vq_wire_fault {
 } vq_wire_fault;
 
 /* false: nothing is wrong with the bytes as such. Texts are in the arena. */
-bool vq_wire_find_fault(vq_wire_fault *fault, vq_arena *arena, const ProtobufCMessageDescriptor *message, const void *data,
-	size_t bytes);
+bool vq_wire_find_fault(vq_wire_fault *fault, vq_arena *arena, const ProtobufCMessageDescriptor *message,
+	const void *data, size_t bytes);
 
 #endif

@@ -21,7 +21,7 @@ static bool is_taken(const vq_graph *g, const char *prefix)
 
 void vq_onnx_writer_init(vq_onnx_writer *w, const vq_graph *g)
 {
-	*w = (vq_onnx_writer){.g = g, .prefix = "t"};
+	*w = (vq_onnx_writer){ .g = g, .prefix = "t" };
 	while (is_taken(g, w->prefix))
 		w->prefix = vq_arena_printf(&w->arena, "%s_", w->prefix);
 	w->name = VQ_ARRAY(&w->arena, g->n_values, const char *);
@@ -43,15 +43,9 @@ int32_t vq_onnx_elem_code(vq_elem e)
 }
 
 /* protobuf-c's structures are not const, though packing changes nothing */
-static char *text(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
+static char *text(const char *s) { return (char *)(uintptr_t)s; }
 
-static const char *new_name(vq_onnx_writer *w)
-{
-	return vq_arena_printf(&w->arena, "%s%u", w->prefix, w->made++);
-}
+static const char *new_name(vq_onnx_writer *w) { return vq_arena_printf(&w->arena, "%s%u", w->prefix, w->made++); }
 
 /* raw_data is little-endian whatever the host */
 static uint8_t *little_endian(vq_onnx_writer *w, const void *data, size_t bytes, size_t element)
@@ -69,8 +63,7 @@ static uint8_t *little_endian(vq_onnx_writer *w, const void *data, size_t bytes,
 	return to;
 }
 
-const char *vq_onnx_put_tensor(
-	vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data)
+const char *vq_onnx_put_tensor(vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data)
 {
 	Onnx__TensorProto *t = VQ_NEW(&w->arena, Onnx__TensorProto);
 	size_t bytes = vq_elem_bytes(e);
@@ -88,8 +81,7 @@ const char *vq_onnx_put_tensor(
 	t->has_raw_data = 1;
 	t->raw_data.len = bytes;
 	t->raw_data.data = little_endian(w, data, bytes, vq_elem_bytes(e));
-	w->tensor = vq_arena_grow(
-		&w->arena, w->tensor, &w->cap_tensors, w->n_tensors + 1, sizeof *w->tensor);
+	w->tensor = vq_arena_grow(&w->arena, w->tensor, &w->cap_tensors, w->n_tensors + 1, sizeof *w->tensor);
 	w->tensor[w->n_tensors++] = t;
 	return t->name;
 }
@@ -111,8 +103,7 @@ const char *vq_onnx_put_ints(vq_onnx_writer *w, const int64_t *v, uint32_t n)
 	return vq_onnx_put_tensor(w, VQ_I64, 1, &dim, data);
 }
 
-const char *vq_onnx_put_node(
-	vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to)
+const char *vq_onnx_put_node(vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to)
 {
 	Onnx__NodeProto *n = VQ_NEW(&w->arena, Onnx__NodeProto);
 
@@ -133,12 +124,10 @@ const char *vq_onnx_put_node(
 	return n->output[0];
 }
 
-static Onnx__AttributeProto *add_attr(
-	vq_onnx_writer *w, const char *name, Onnx__AttributeProto__AttributeType type)
+static Onnx__AttributeProto *add_attr(vq_onnx_writer *w, const char *name, Onnx__AttributeProto__AttributeType type)
 {
 	Onnx__NodeProto *n = w->node[w->n_nodes - 1];
-	Onnx__AttributeProto **all =
-		VQ_ARRAY(&w->arena, n->n_attribute + 1, Onnx__AttributeProto *);
+	Onnx__AttributeProto **all = VQ_ARRAY(&w->arena, n->n_attribute + 1, Onnx__AttributeProto *);
 	Onnx__AttributeProto *a = VQ_NEW(&w->arena, Onnx__AttributeProto);
 
 	onnx__attribute_proto__init(a);
@@ -178,14 +167,12 @@ void vq_onnx_put_attr_ints(vq_onnx_writer *w, const char *name, const int64_t *v
 		a->ints[i] = v[i];
 }
 
-const char *vq_onnx_put_reshape(
-	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to)
+const char *vq_onnx_put_reshape(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to)
 {
 	return vq_onnx_put_node2(w, "Reshape", x, vq_onnx_put_ints(w, dim, rank), to);
 }
 
-const char *vq_onnx_put_transpose(
-	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to)
+const char *vq_onnx_put_transpose(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to)
 {
 	x = vq_onnx_put_node1(w, "Transpose", x, to);
 	vq_onnx_put_attr_ints(w, "perm", perm, rank);
@@ -259,9 +246,9 @@ static void fill_graph(vq_onnx_writer *w, Onnx__GraphProto *to)
 bool vq_onnx_write(vq_onnx_writer *w, vq_diag *diag, FILE *out)
 {
 	Onnx__GraphProto graph;
-	Onnx__OperatorSetIdProto opset, *opsets[] = {&opset};
+	Onnx__OperatorSetIdProto opset, *opsets[] = { &opset };
 	Onnx__ModelProto model;
-	file_buffer buffer = {{append}, out};
+	file_buffer buffer = { { append }, out };
 	size_t bytes;
 
 	fill_graph(w, &graph);
@@ -279,11 +266,9 @@ bool vq_onnx_write(vq_onnx_writer *w, vq_diag *diag, FILE *out)
 	model.opset_import = opsets;
 	bytes = onnx__model_proto__get_packed_size(&model);
 	if (bytes > INT_MAX)
-		return vq_error(diag, "option -emit=onnx",
-			"the model has %zu bytes, protobuf allows 2 GiB", bytes);
+		return vq_error(diag, "option -emit=onnx", "the model has %zu bytes, protobuf allows 2 GiB", bytes);
 	onnx__model_proto__pack_to_buffer(&model, &buffer.base);
 	if (fflush(out) || ferror(out))
-		return vq_error(
-			diag, "option -emit=onnx", "cannot write the model: %s", strerror(errno));
+		return vq_error(diag, "option -emit=onnx", "cannot write the model: %s", strerror(errno));
 	return true;
 }

@@ -29,23 +29,20 @@ int32_t vq_onnx_elem_code(vq_elem e);
  * Adds an initializer and returns its name. data is row-major in host order and must live until the
  * model is written.
  */
-const char *vq_onnx_put_tensor(
-	vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data);
+const char *vq_onnx_put_tensor(vq_onnx_writer *w, vq_elem e, uint32_t rank, const int64_t *dim, const void *data);
 const char *vq_onnx_put_scalar(vq_onnx_writer *w, float v);
 const char *vq_onnx_put_ints(vq_onnx_writer *w, const int64_t *v, uint32_t n); /* i64[n], copied */
 
 /* Adds op(in…) -> to, or to a new name if to is NULL; returns the name of the result. */
-const char *vq_onnx_put_node(
-	vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to);
-static inline const char *vq_onnx_put_node1(
-	vq_onnx_writer *w, const char *op, const char *a, const char *to)
+const char *vq_onnx_put_node(vq_onnx_writer *w, const char *op, const char *const *in, uint32_t n_in, const char *to);
+static inline const char *vq_onnx_put_node1(vq_onnx_writer *w, const char *op, const char *a, const char *to)
 {
 	return vq_onnx_put_node(w, op, &a, 1, to);
 }
 static inline const char *vq_onnx_put_node2(
 	vq_onnx_writer *w, const char *op, const char *a, const char *b, const char *to)
 {
-	return vq_onnx_put_node(w, op, (const char *[]){a, b}, 2, to);
+	return vq_onnx_put_node(w, op, (const char *[]){ a, b }, 2, to);
 }
 
 /* Attributes of the node added last. */
@@ -54,10 +51,8 @@ void vq_onnx_put_attr_ints(vq_onnx_writer *w, const char *name, const int64_t *v
 void vq_onnx_put_attr_float(vq_onnx_writer *w, const char *name, float v);
 
 /* Common shapes of nodes. */
-const char *vq_onnx_put_reshape(
-	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to);
-const char *vq_onnx_put_transpose(
-	vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to);
+const char *vq_onnx_put_reshape(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *dim, const char *to);
+const char *vq_onnx_put_transpose(vq_onnx_writer *w, const char *x, uint32_t rank, const int64_t *perm, const char *to);
 
 /* Writes the model: opset 17, inputs and outputs of g. false after an error in diag. */
 bool vq_onnx_write(vq_onnx_writer *w, vq_diag *diag, FILE *out);

@@ -94,8 +94,7 @@ static bool parse_count(parser *p, const char *text, uint32_t *value)
 	errno = 0;
 	v = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || v == 0 || v > 0x7fffffffu)
-		return vq_error(p->diag, p->option,
-			"expected a whole number of at least 1, got '%s'", text);
+		return vq_error(p->diag, p->option, "expected a whole number of at least 1, got '%s'", text);
 	*value = (uint32_t)v;
 	return true;
 }
@@ -122,27 +121,25 @@ static bool parse_size(parser *p, vq_size *s, const char *text)
 	unsigned w = 0, h = 0;
 	int used = 0;
 
-	if (sscanf(text, "%ux%u%n", &w, &h, &used) == 2 && !text[used] && w && h && w <= 65535 &&
-		h <= 65535) {
-		*s = (vq_size){w, h};
+	if (sscanf(text, "%ux%u%n", &w, &h, &used) == 2 && !text[used] && w && h && w <= 65535 && h <= 65535) {
+		*s = (vq_size){ w, h };
 		return true;
 	}
 	h = 0;
 	if (sscanf(text, "%u%n", &w, &used) == 1 && !text[used] && w && w <= 65535) {
-		*s = (vq_size){w, 0};
+		*s = (vq_size){ w, 0 };
 		return true;
 	}
-	return vq_error(p->diag, p->option,
-		"expected a size such as 256 or 320x240 (width x height), got '%s'", text);
+	return vq_error(p->diag, p->option, "expected a size such as 256 or 320x240 (width x height), got '%s'", text);
 }
 
 /* ---- options with their own syntax ---- */
 
 static bool parse_emit(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"obj", VQ_EMIT_OBJ}, {"asm", VQ_EMIT_ASM},
-		{"llvm", VQ_EMIT_LLVM}, {"vir", VQ_EMIT_VIR}, {"onnx", VQ_EMIT_ONNX}, {NULL, 0}};
-	vq_strings items = {.item = NULL};
+	static const choice kinds[] = { { "obj", VQ_EMIT_OBJ }, { "asm", VQ_EMIT_ASM }, { "llvm", VQ_EMIT_LLVM },
+		{ "vir", VQ_EMIT_VIR }, { "onnx", VQ_EMIT_ONNX }, { NULL, 0 } };
+	vq_strings items = { .item = NULL };
 	bool good = append_items(p, &items, text);
 
 	for (uint32_t i = 0; i < items.n; i++) {
@@ -156,8 +153,8 @@ static bool parse_emit(parser *p, const char *text)
 
 static bool parse_mfloat_abi(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"hard", VQ_FLOAT_ABI_HARD}, {"softfp", VQ_FLOAT_ABI_SOFTFP},
-		{"soft", -1}, {NULL, 0}};
+	static const choice kinds[] = { { "hard", VQ_FLOAT_ABI_HARD }, { "softfp", VQ_FLOAT_ABI_SOFTFP },
+		{ "soft", -1 }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -167,16 +164,14 @@ static bool parse_mfloat_abi(parser *p, const char *text)
 
 static bool parse_quant(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"w8a8", VQ_QUANT_W8A8}, {"none", VQ_QUANT_NONE},
-		{"w8a8-dynamic", VQ_QUANT_DYNAMIC}, {"w4a8", -1}, {"w6a6", -1}, {"w4a4", -1},
-		{NULL, 0}};
+	static const choice kinds[] = { { "w8a8", VQ_QUANT_W8A8 }, { "none", VQ_QUANT_NONE },
+		{ "w8a8-dynamic", VQ_QUANT_DYNAMIC }, { "w4a8", -1 }, { "w6a6", -1 }, { "w4a4", -1 }, { NULL, 0 } };
 	size_t n = strlen(text);
 	int v = 0;
 	bool good;
 
 	if (n > 5 && strcmp(text + n - 5, ".json") == 0)
-		return vq_error(p->diag, p->option,
-			"a quantization plan in a file ('%s') is not built yet", text);
+		return vq_error(p->diag, p->option, "a quantization plan in a file ('%s') is not built yet", text);
 	good = choose(p, kinds, text, &v);
 	p->o->quant = (vq_quant_choice)v;
 	return good;
@@ -184,33 +179,30 @@ static bool parse_quant(parser *p, const char *text)
 
 static bool parse_calib_observer(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"minmax", VQ_OBSERVE_MINMAX},
-		{"percentile", VQ_OBSERVE_PERCENTILE}, {"mse", VQ_OBSERVE_MSE}, {"kl", -1},
-		{NULL, 0}};
+	static const choice kinds[] = { { "minmax", VQ_OBSERVE_MINMAX }, { "percentile", VQ_OBSERVE_PERCENTILE },
+		{ "mse", VQ_OBSERVE_MSE }, { "kl", -1 }, { NULL, 0 } };
 	const char *colon = strchr(text, ':');
 	int v = 0;
 
-	if (!choose(p, kinds,
-		    colon ? vq_arena_strndup(p->arena, text, (size_t)(colon - text)) : text, &v))
+	if (!choose(p, kinds, colon ? vq_arena_strndup(p->arena, text, (size_t)(colon - text)) : text, &v))
 		return false;
 	p->o->observer = (vq_observer)v;
 	if (!colon)
 		return true;
 	if (v != VQ_OBSERVE_PERCENTILE)
-		return vq_error(
-			p->diag, p->option, "only percentile takes a number, got '%s'", text);
+		return vq_error(p->diag, p->option, "only percentile takes a number, got '%s'", text);
 	if (!parse_number(p, colon + 1, strlen(colon + 1), &p->o->percentile))
 		return false;
 	if (p->o->percentile <= 50 || p->o->percentile > 100)
-		return vq_error(p->diag, p->option,
-			"expected a percentile above 50 and up to 100, got '%s'", colon + 1);
+		return vq_error(
+			p->diag, p->option, "expected a percentile above 50 and up to 100, got '%s'", colon + 1);
 	return true;
 }
 
 static bool parse_calib_executor(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"auto", VQ_EXECUTOR_AUTO}, {"jit", VQ_EXECUTOR_JIT},
-		{"evaluator", VQ_EXECUTOR_EVALUATOR}, {NULL, 0}};
+	static const choice kinds[] = { { "auto", VQ_EXECUTOR_AUTO }, { "jit", VQ_EXECUTOR_JIT },
+		{ "evaluator", VQ_EXECUTOR_EVALUATOR }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -220,8 +212,8 @@ static bool parse_calib_executor(parser *p, const char *text)
 
 static bool parse_granularity(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"auto", VQ_GRANULARITY_AUTO},
-		{"tensor", VQ_GRANULARITY_TENSOR}, {"token", VQ_GRANULARITY_TOKEN}, {NULL, 0}};
+	static const choice kinds[] = { { "auto", VQ_GRANULARITY_AUTO }, { "tensor", VQ_GRANULARITY_TENSOR },
+		{ "token", VQ_GRANULARITY_TOKEN }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -231,8 +223,8 @@ static bool parse_granularity(parser *p, const char *text)
 
 static bool parse_fold(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"repq", VQ_FOLD_REPQ}, {"none", VQ_FOLD_NONE},
-		{"smoothquant", -1}, {"awq", -1}, {NULL, 0}};
+	static const choice kinds[] = { { "repq", VQ_FOLD_REPQ }, { "none", VQ_FOLD_NONE }, { "smoothquant", -1 },
+		{ "awq", -1 }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -242,7 +234,7 @@ static bool parse_fold(parser *p, const char *text)
 
 static bool parse_weight_clip(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"mse", 0}, {"max", 1}, {NULL, 0}};
+	static const choice kinds[] = { { "mse", 0 }, { "max", 1 }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -252,7 +244,7 @@ static bool parse_weight_clip(parser *p, const char *text)
 
 static bool parse_Werror(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"float-fallback", 1}, {NULL, 0}};
+	static const choice kinds[] = { { "float-fallback", 1 }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -260,14 +252,8 @@ static bool parse_Werror(parser *p, const char *text)
 	return good;
 }
 
-static bool parse_image_resize(parser *p, const char *text)
-{
-	return parse_size(p, &p->o->image.resize, text);
-}
-static bool parse_image_mean(parser *p, const char *text)
-{
-	return parse_numbers(p, &p->o->image.mean, text);
-}
+static bool parse_image_resize(parser *p, const char *text) { return parse_size(p, &p->o->image.resize, text); }
+static bool parse_image_mean(parser *p, const char *text) { return parse_numbers(p, &p->o->image.mean, text); }
 
 static bool parse_image_crop(parser *p, const char *text)
 {
@@ -280,8 +266,8 @@ static bool parse_image_crop(parser *p, const char *text)
 
 static bool parse_image_filter(parser *p, const char *text)
 {
-	static const choice kinds[] = {
-		{"bilinear", VQ_FILTER_BILINEAR}, {"bicubic", VQ_FILTER_BICUBIC}, {NULL, 0}};
+	static const choice kinds[] = { { "bilinear", VQ_FILTER_BILINEAR }, { "bicubic", VQ_FILTER_BICUBIC },
+		{ NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -295,8 +281,7 @@ static bool parse_image_std(parser *p, const char *text)
 		return false;
 	for (uint32_t i = 0; i < p->o->image.std.n; i++)
 		if (!(p->o->image.std.item[i] > 0))
-			return vq_error(
-				p->diag, p->option, "expected numbers above 0, got '%s'", text);
+			return vq_error(p->diag, p->option, "expected numbers above 0, got '%s'", text);
 	return true;
 }
 
@@ -312,8 +297,7 @@ static bool parse_image_scale(parser *p, const char *text)
 
 static bool parse_image_layout(parser *p, const char *text)
 {
-	static const choice kinds[] = {
-		{"nchw", VQ_LAYOUT_NCHW}, {"nhwc", VQ_LAYOUT_NHWC}, {NULL, 0}};
+	static const choice kinds[] = { { "nchw", VQ_LAYOUT_NCHW }, { "nhwc", VQ_LAYOUT_NHWC }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -323,7 +307,7 @@ static bool parse_image_layout(parser *p, const char *text)
 
 static bool parse_image_order(parser *p, const char *text)
 {
-	static const choice kinds[] = {{"rgb", VQ_ORDER_RGB}, {"bgr", VQ_ORDER_BGR}, {NULL, 0}};
+	static const choice kinds[] = { { "rgb", VQ_ORDER_RGB }, { "bgr", VQ_ORDER_BGR }, { NULL, 0 } };
 	int v = 0;
 	bool good = choose(p, kinds, text, &v);
 
@@ -337,8 +321,7 @@ static bool parse_j(parser *p, const char *text)
 
 	if (!parse_count(p, text, &n))
 		return false;
-	return n == 1 || vq_error(p->diag, p->option,
-				 "more than one thread is not built yet, got %u", (unsigned)n);
+	return n == 1 || vq_error(p->diag, p->option, "more than one thread is not built yet, got %u", (unsigned)n);
 }
 
 /* ---- the table ---- */
@@ -346,7 +329,7 @@ static bool parse_j(parser *p, const char *text)
 typedef struct option_row {
 	const char *name; /* without dashes; NULL: `help` is the title of a group */
 	option_kind kind;
-	size_t place; /* of the member in vq_options; MODE: the value */
+	size_t place;                               /* of the member in vq_options; MODE: the value */
 	bool (*parse)(parser *p, const char *text); /* CUSTOM */
 	const char *argument;                       /* as help names it; NULL: takes none */
 	const char *help;                           /* NULL: not listed */
@@ -360,9 +343,8 @@ static const option_row rows[] = {
 #define PLACE_COUNT(p) offsetof(vq_options, p), NULL
 #define PLACE_CUSTOM(p) 0, p
 #define PLACE_MODE(p) p, NULL
-#define VQ_GROUP(title) {NULL, FLAG, 0, NULL, NULL, title},
-#define VQ_OPTION(name, kind, place, argument, help) \
-	{name, kind, PLACE_##kind(place), argument, help},
+#define VQ_GROUP(title) { NULL, FLAG, 0, NULL, NULL, title },
+#define VQ_OPTION(name, kind, place, argument, help) { name, kind, PLACE_##kind(place), argument, help },
 #include "frontend/options.def"
 };
 
@@ -381,26 +363,17 @@ static bool apply(parser *p, const option_row *r, const char *text)
 	void *place = (char *)p->o + r->place;
 
 	switch (r->kind) {
-	case FLAG:
-		*(bool *)place = true;
-		return true;
+	case FLAG: *(bool *)place = true; return true;
 	case TEXT:
 		if (!*text)
 			return vq_error(p->diag, p->option, "the argument is empty");
 		*(const char **)place = text;
 		return true;
-	case LIST:
-		return append_items(p, place, text);
-	case APPEND:
-		append(p->arena, place, text);
-		return true;
-	case COUNT:
-		return parse_count(p, text, place);
-	case MODE:
-		p->o->mode = (vq_mode)r->place;
-		return true;
-	case CUSTOM:
-		break;
+	case LIST: return append_items(p, place, text);
+	case APPEND: append(p->arena, place, text); return true;
+	case COUNT: return parse_count(p, text, place);
+	case MODE: p->o->mode = (vq_mode)r->place; return true;
+	case CUSTOM: break;
 	}
 	return r->parse(p, text);
 }
@@ -461,10 +434,7 @@ static bool parse_option(parser *p, const char *argument, const char *next)
 
 /* ---- what fits together ---- */
 
-static bool is_pass(const char *name)
-{
-	return vq_pass_find(name, strlen(name)) != NULL;
-}
+static bool is_pass(const char *name) { return vq_pass_find(name, strlen(name)) != NULL; }
 
 static void unknown_pass(parser *p, const char *option, const char *name)
 {
@@ -487,10 +457,8 @@ static void check_passes(parser *p)
 		const char *s = o->dump.item[i], *pass = strchr(s, ':');
 
 		if (strncmp(s, "before:", 7) != 0 && strncmp(s, "after:", 6) != 0)
-			vq_error(p->diag, "option -dump",
-				"expected before:PASS or after:PASS, got '%s'", s);
-		else if (!is_pass(pass + 1) && strcmp(pass + 1, "all") != 0 &&
-			 strcmp(pass + 1, "import") != 0)
+			vq_error(p->diag, "option -dump", "expected before:PASS or after:PASS, got '%s'", s);
+		else if (!is_pass(pass + 1) && strcmp(pass + 1, "all") != 0 && strcmp(pass + 1, "import") != 0)
 			unknown_pass(p, "option -dump", pass + 1);
 	}
 	for (uint32_t i = 0; i < o->passes.n; i++)
@@ -526,8 +494,7 @@ static void check_look(parser *p)
 	const char *option = vq_arena_printf(p->arena, "option %s", mode);
 
 	if ((o->run != NULL) + (o->compare != NULL) + o->analyze > 1)
-		vq_error(d, option, "contradicts %s: give one of them",
-			o->run ? "-run" : "-compare");
+		vq_error(d, option, "contradicts %s: give one of them", o->run ? "-run" : "-compare");
 	if (o->emit)
 		vq_error(d, option, "looks at the model, -emit writes it: give one of them");
 	if (!o->run && o->out) {
@@ -535,30 +502,24 @@ static void check_look(parser *p)
 		vq_hint(d, "-report=FILE keeps what it prints");
 	}
 	if (!o->run && (o->stop || o->passes.n))
-		vq_error(d, o->stop ? "option -stop" : "option -passes",
-			"%s takes the graph after all passes", mode);
+		vq_error(d, o->stop ? "option -stop" : "option -passes", "%s takes the graph after all passes", mode);
 	if (o->run && o->out && !ends(o->out, ".npz") && !ends(o->out, ".npy"))
 		vq_error(d, option, "expected -o FILE.npz for the outputs, got '%s'", o->out);
 	if (o->run && o->report)
-		vq_error(
-			d, "option -report", "-run makes no report; -o FILE.npz keeps the outputs");
+		vq_error(d, "option -report", "-run makes no report; -o FILE.npz keeps the outputs");
 	if (o->depend || o->depend_file)
 		vq_error(d, "option -MD", "there is no output to depend on anything");
 	if (o->instrument)
 		vq_error(d, "option -instrument", "is for objects");
 	if (o->analyze && (o->calib || o->calib_stats))
 		vq_error(d, "option -calib", "-analyze needs no samples");
-	if (o->analyze && o->werror_fallback &&
-		(o->quant == VQ_QUANT_DEFAULT || o->quant == VQ_QUANT_NONE))
+	if (o->analyze && o->werror_fallback && (o->quant == VQ_QUANT_DEFAULT || o->quant == VQ_QUANT_NONE))
 		vq_error(d, "option -Werror",
 			"-analyze shows every scheme: say which must be in integers, as in "
 			"-quant=w8a8");
 }
 
-static bool asks_help(const char *text)
-{
-	return text && strcmp(text, "help") == 0;
-}
+static bool asks_help(const char *text) { return text && strcmp(text, "help") == 0; }
 
 static void check_together(parser *p)
 {
@@ -583,30 +544,25 @@ static void check_together(parser *p)
 		o->emit = VQ_EMIT_OBJ;
 	}
 	if (o->header && !(o->emit & VQ_EMIT_OBJ))
-		vq_error(
-			d, "option -header", "a header is written only with an object (-emit=obj)");
-	if (o->out && strcmp(o->out, "-") == 0 && o->emit != VQ_EMIT_ASM &&
-		o->emit != VQ_EMIT_LLVM && o->emit != VQ_EMIT_VIR)
-		vq_error(d, "option -o",
-			"only one text (-emit=asm, llvm or vir) can go to the standard output");
+		vq_error(d, "option -header", "a header is written only with an object (-emit=obj)");
+	if (o->out && strcmp(o->out, "-") == 0 && o->emit != VQ_EMIT_ASM && o->emit != VQ_EMIT_LLVM &&
+		o->emit != VQ_EMIT_VIR)
+		vq_error(d, "option -o", "only one text (-emit=asm, llvm or vir) can go to the standard output");
 	if (o->depend_file)
 		o->depend = true;
 	if ((o->depend_target || o->depend_phony) && !o->depend)
 		vq_error(d, o->depend_target ? "option -MT" : "option -MP", "needs -MD or -MF");
 	if (o->depend && o->out && strcmp(o->out, "-") == 0)
 		vq_error(d, "option -MD", "needs an output file");
-	if (o->report && strcmp(o->report, "-") != 0 && !ends(o->report, ".json") &&
-		!ends(o->report, ".txt")) {
+	if (o->report && strcmp(o->report, "-") != 0 && !ends(o->report, ".json") && !ends(o->report, ".txt")) {
 		if (ends(o->report, ".html"))
 			vq_error(d, "option -report", "a report as HTML is not built yet");
 		else
-			vq_error(d, "option -report",
-				"expected a name ending in .json or .txt, or -, got '%s'",
+			vq_error(d, "option -report", "expected a name ending in .json or .txt, or -, got '%s'",
 				o->report);
 	}
 	if (o->quant == VQ_QUANT_NONE && (o->calib || o->calib_stats))
-		vq_error(d, "option -calib",
-			"-quant=none does not quantize: it needs no calibration");
+		vq_error(d, "option -calib", "-quant=none does not quantize: it needs no calibration");
 	if (o->quant == VQ_QUANT_DYNAMIC && (o->calib || o->calib_stats))
 		vq_error(d, "option -calib",
 			"-quant=w8a8-dynamic finds its scales at run time: it needs no "
@@ -618,8 +574,7 @@ static void check_together(parser *p)
 	if (o->granularity == VQ_GRANULARITY_TOKEN && o->emit & VQ_EMIT_ONNX)
 		vq_error(d, "option -emit", "ONNX has no form of scales per token at run time");
 	if (o->quant == VQ_QUANT_DYNAMIC && o->emit & VQ_EMIT_ONNX)
-		vq_error(d, "option -emit",
-			"ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");
+		vq_error(d, "option -emit", "ONNX has no form of -quant=w8a8-dynamic: scales per row at run time");
 	if (o->calib_count && !o->calib)
 		vq_error(d, "option -calib-count", "needs -calib");
 	if (o->count && !o->run && !o->compare)
@@ -628,13 +583,12 @@ static void check_together(parser *p)
 		vq_error(d, "option -q", "contradicts -v");
 }
 
-bool vq_options_parse(
-	vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv)
+bool vq_options_parse(vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv)
 {
-	parser p = {.o = o, .arena = arena, .diag = diag};
+	parser p = { .o = o, .arena = arena, .diag = diag };
 	bool options = true;
 
-	*o = (vq_options){.percentile = 99.99, .image = {.scale = 1.0f / 255.0f}};
+	*o = (vq_options){ .percentile = 99.99, .image = { .scale = 1.0f / 255.0f } };
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
 
@@ -651,8 +605,7 @@ bool vq_options_parse(
 		}
 	}
 	for (uint32_t i = 0; i < o->attrs.n; i++)
-		o->target.attr = o->target.attr ? vq_arena_printf(arena, "%s,%s", o->target.attr,
-							  o->attrs.item[i])
+		o->target.attr = o->target.attr ? vq_arena_printf(arena, "%s,%s", o->target.attr, o->attrs.item[i])
 						: o->attrs.item[i];
 	if (diag->errors == 0)
 		check_together(&p);
@@ -689,11 +642,12 @@ static void print_wrapped(FILE *out, const char *text)
 
 void vq_print_help(FILE *out)
 {
-	fprintf(out, "usage: vitqc MODEL.onnx -o OUT.o [options]\n\n"
-		     "Compiles a transformer to one relocatable object with its weights, and a C "
-		     "header. MODEL is an ONNX file or .vir text.\n"
-		     "Options may be written with one dash or two, and their values after = or as "
-		     "the next argument.\n");
+	fprintf(out,
+		"usage: vitqc MODEL.onnx -o OUT.o [options]\n\n"
+		"Compiles a transformer to one relocatable object with its weights, and a C "
+		"header. MODEL is an ONNX file or .vir text.\n"
+		"Options may be written with one dash or two, and their values after = or as "
+		"the next argument.\n");
 	for (uint32_t i = 0; i < N_ROWS; i++) {
 		const option_row *r = &rows[i];
 		char left[64];
@@ -706,9 +660,9 @@ void vq_print_help(FILE *out)
 		if (!r->help)
 			continue;
 		n = snprintf(left, sizeof left, "  -%s%s%s", r->name,
-			!r->argument          ? ""
-			: strlen(r->name) < 3 ? " "
-					      : "=",
+			!r->argument                  ? ""
+				: strlen(r->name) < 3 ? " "
+						      : "=",
 			r->argument ? r->argument : "");
 		fputs(left, out);
 		if (n >= HELP_COLUMN)
@@ -717,6 +671,7 @@ void vq_print_help(FILE *out)
 			fprintf(out, "%*s", HELP_COLUMN - n, "");
 		print_wrapped(out, r->help);
 	}
-	fprintf(out, "\nExit status: 0 done, 1 the input is at fault, 2 the command line is, 3 a "
-		     "bug in vitqc.\n");
+	fprintf(out,
+		"\nExit status: 0 done, 1 the input is at fault, 2 the command line is, 3 a "
+		"bug in vitqc.\n");
 }

@@ -43,11 +43,7 @@ typedef enum vq_quant_choice { VQ_QUANT_DEFAULT, VQ_QUANT_W8A8, VQ_QUANT_NONE, V
 typedef enum vq_layout { VQ_LAYOUT_DEFAULT, VQ_LAYOUT_NCHW, VQ_LAYOUT_NHWC } vq_layout;
 typedef enum vq_order { VQ_ORDER_RGB, VQ_ORDER_BGR } vq_order;
 typedef enum vq_filter { VQ_FILTER_BILINEAR, VQ_FILTER_BICUBIC } vq_filter;
-typedef enum vq_executor_choice {
-	VQ_EXECUTOR_AUTO,
-	VQ_EXECUTOR_JIT,
-	VQ_EXECUTOR_EVALUATOR
-} vq_executor_choice;
+typedef enum vq_executor_choice { VQ_EXECUTOR_AUTO, VQ_EXECUTOR_JIT, VQ_EXECUTOR_EVALUATOR } vq_executor_choice;
 
 /* How images become model inputs (frontend/samples.h). */
 typedef struct vq_image_options {
@@ -100,8 +96,7 @@ typedef struct vq_options {
  * Fills o from the arguments (argv[0] is skipped). false after errors in diag: exit code 2. Texts
  * point into argv or the arena.
  */
-bool vq_options_parse(
-	vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv);
+bool vq_options_parse(vq_options *o, vq_arena *arena, vq_diag *diag, int argc, const char *const *argv);
 
 void vq_print_help(FILE *out);
 

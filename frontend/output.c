@@ -12,10 +12,9 @@
 enum { MOST = 16 }; /* outputs of one run: 5 kinds, sidecar, header, report, dependencies */
 
 typedef struct output {
-	const char *path; /* final; "-" is the standard output */
-	const char *
-		temporary; /* NULL: the contents are in an unnamed file and go to path at the end */
-	FILE *file;        /* NULL once closed */
+	const char *path;      /* final; "-" is the standard output */
+	const char *temporary; /* NULL: the contents are in an unnamed file and go to path at the end */
+	FILE *file;            /* NULL once closed */
 } output;
 
 /* The only state of the program outside main: a signal handler has to find it. */
@@ -61,7 +60,7 @@ FILE *vq_output_open(vq_arena *arena, vq_diag *diag, const char *path)
 		vq_bug(diag, NULL, "more than %d outputs", MOST);
 		return NULL;
 	}
-	*o = (output){.path = path};
+	*o = (output){ .path = path };
 	if (exists && S_ISDIR(s.st_mode)) {
 		vq_error(diag, NULL, "cannot write '%s': it is a folder", path);
 		return NULL;
@@ -136,8 +135,7 @@ static bool finish(vq_diag *diag, output *o)
 	if (fclose(o->file) != 0)
 		good = false;
 	o->file = NULL;
-	return good || vq_error(diag, NULL, "cannot write '%s': %s", o->path,
-			       errno ? strerror(errno) : "write error");
+	return good || vq_error(diag, NULL, "cannot write '%s': %s", o->path, errno ? strerror(errno) : "write error");
 }
 
 bool vq_outputs_commit(vq_diag *diag)
@@ -151,8 +149,7 @@ bool vq_outputs_commit(vq_diag *diag)
 		const output *o = &outputs[renamed];
 
 		if (o->temporary && rename(o->temporary, o->path) != 0)
-			good = vq_error(
-				diag, NULL, "cannot write '%s': %s", o->path, strerror(errno));
+			good = vq_error(diag, NULL, "cannot write '%s': %s", o->path, strerror(errno));
 		if (!good)
 			break;
 	}
@@ -187,8 +184,7 @@ static void ended(int signal_number)
 
 static void faulted(int signal_number)
 {
-	static const char text[] =
-		"vitqc: internal error: the program crashed; this is a bug in vitqc\n";
+	static const char text[] = "vitqc: internal error: the program crashed; this is a bug in vitqc\n";
 
 	(void)signal_number;
 	vq_outputs_abandon();
@@ -199,9 +195,9 @@ static void faulted(int signal_number)
 
 void vq_outputs_catch_signals(void)
 {
-	static const int faults[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction s = {.sa_handler = ended};
+	static const int faults[] = { SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction s = { .sa_handler = ended };
 
 	sigemptyset(&s.sa_mask);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {

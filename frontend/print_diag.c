@@ -8,13 +8,10 @@
 static const char *colour(vq_severity s)
 {
 	switch (s) {
-	case VQ_ERROR:
-		return "\033[1;31m";
-	case VQ_WARNING:
-		return "\033[1;35m";
+	case VQ_ERROR: return "\033[1;31m";
+	case VQ_WARNING: return "\033[1;35m";
 	case VQ_NOTE:
-	case VQ_HINT:
-		break;
+	case VQ_HINT: break;
 	}
 	return "\033[36m";
 }
@@ -49,8 +46,8 @@ static bool has_error(const vq_diag *d, const vq_message *m)
 	for (uint32_t i = 0; i < d->n; i++) {
 		const vq_message *k = &d->item[i];
 
-		if (k->severity == VQ_ERROR && strcmp(k->text, m->text) == 0 &&
-			!k->where == !m->where && (!m->where || strcmp(k->where, m->where) == 0))
+		if (k->severity == VQ_ERROR && strcmp(k->text, m->text) == 0 && !k->where == !m->where &&
+			(!m->where || strcmp(k->where, m->where) == 0))
 			return true;
 	}
 	return false;
@@ -66,8 +63,7 @@ void vq_diag_take(vq_diag *to, const vq_diag *from, const char *note)
 		vq_error(to, m->where ? vq_arena_printf(to->arena, "%s", m->where) : NULL, "%s", m->text);
 		vq_note(to, "%s", note);
 		for (uint32_t k = i + 1; k < from->n && from->item[k].severity > VQ_WARNING; k++)
-			(from->item[k].severity == VQ_NOTE ? vq_note : vq_hint)(
-				to, "%s", from->item[k].text);
+			(from->item[k].severity == VQ_NOTE ? vq_note : vq_hint)(to, "%s", from->item[k].text);
 	}
 	to->bugs += from->bugs;
 }
@@ -80,10 +76,7 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-vq_bar vq_bar_make(bool wanted)
-{
-	return (vq_bar){.on = wanted && isatty(2)};
-}
+vq_bar vq_bar_make(bool wanted) { return (vq_bar){ .on = wanted && isatty(2) }; }
 
 enum { BAR = 40, WAIT = 1 /* seconds */ };
 
@@ -103,8 +96,7 @@ void vq_bar_progress(void *user, const char *step, uint32_t done, uint32_t total
 		return;
 	b->shown = true;
 	fprintf(stderr, "\r%s [%.*s%*s] %u/%u", step, (int)filled,
-		"========================================", (int)(BAR - filled), "", (unsigned)done,
-		(unsigned)total);
+		"========================================", (int)(BAR - filled), "", (unsigned)done, (unsigned)total);
 	fflush(stderr);
 	if (done >= total)
 		vq_bar_clear(b);

@@ -10,8 +10,7 @@
 const char *vq_float_reason(const vq_report *sites, const char *node)
 {
 	for (uint32_t i = 0; node && i < sites->n; i++)
-		if (sites->site[i].name && sites->site[i].why &&
-			strcmp(sites->site[i].name, node) == 0)
+		if (sites->site[i].name && sites->site[i].why && strcmp(sites->site[i].name, node) == 0)
 			return sites->site[i].why;
 	return "its operands are not quantized";
 }
@@ -70,8 +69,7 @@ static void runs_json(vq_json *o, const vq_report_facts *f)
 		const vq_entry_facts *e = &f->object->entry[i];
 		char name[256];
 
-		snprintf(name, sizeof name, "%s_run%s%s", f->prefix, e->suffix ? "_" : "",
-			e->suffix ? e->suffix : "");
+		snprintf(name, sizeof name, "%s_run%s%s", f->prefix, e->suffix ? "_" : "", e->suffix ? e->suffix : "");
 		vq_json_object(o, NULL);
 		vq_json_text(o, "name", name);
 		vq_json_count(o, "workspace_bytes", e->workspace_bytes);
@@ -84,7 +82,7 @@ static void runs_json(vq_json *o, const vq_report_facts *f)
 
 bool vq_report_json(FILE *out, const vq_report_facts *f)
 {
-	vq_json o = {.file = out};
+	vq_json o = { .file = out };
 
 	vq_json_object(&o, NULL);
 	vq_json_text(&o, "tool", "vitqc " VQ_VERSION);
@@ -112,10 +110,7 @@ bool vq_report_json(FILE *out, const vq_report_facts *f)
 
 /* ---- text ---- */
 
-static const char *or_dash(const char *text)
-{
-	return text ? text : "-";
-}
+static const char *or_dash(const char *text) { return text ? text : "-"; }
 
 static int widest(int least, const char *text)
 {
@@ -133,8 +128,8 @@ static void sites_text(FILE *out, const vq_report *r)
 		op = widest(op, r->site[i].op);
 		scheme = widest(scheme, r->site[i].scheme);
 	}
-	fprintf(out, "\nsites\n  %-*s  %-*s  %-*s  %11s  %6s  %12s  %7s  %s\n", name, "name", op,
-		"op", scheme, "scheme", "scale", "zero", "macs", "sqnr dB", "why");
+	fprintf(out, "\nsites\n  %-*s  %-*s  %-*s  %11s  %6s  %12s  %7s  %s\n", name, "name", op, "op", scheme,
+		"scheme", "scale", "zero", "macs", "sqnr dB", "why");
 	for (uint32_t i = 0; i < r->n; i++) {
 		const vq_site *s = &r->site[i];
 		char scale[32] = "-", zero[16] = "-", sqnr[16] = "-";
@@ -145,9 +140,8 @@ static void sites_text(FILE *out, const vq_report *r)
 		}
 		if (isfinite(s->sqnr_db))
 			snprintf(sqnr, sizeof sqnr, "%.1f", s->sqnr_db);
-		fprintf(out, "  %-*s  %-*s  %-*s  %11s  %6s  %12" PRId64 "  %7s  %s\n", name,
-			or_dash(s->name), op, or_dash(s->op), scheme, or_dash(s->scheme), scale,
-			zero, s->macs, sqnr, or_dash(s->why));
+		fprintf(out, "  %-*s  %-*s  %-*s  %11s  %6s  %12" PRId64 "  %7s  %s\n", name, or_dash(s->name), op,
+			or_dash(s->op), scheme, or_dash(s->scheme), scale, zero, s->macs, sqnr, or_dash(s->why));
 	}
 }
 
@@ -155,41 +149,39 @@ bool vq_report_text(FILE *out, const vq_report_facts *f)
 {
 	const vq_object *o = f->object;
 
-	fprintf(out, "model      %s, hash %016" PRIx64 "\nscheme     %s\n", vq_path_base(f->model),
-		f->model_hash, f->scheme);
+	fprintf(out, "model      %s, hash %016" PRIx64 "\nscheme     %s\n", vq_path_base(f->model), f->model_hash,
+		f->scheme);
 	if (f->target)
 		fprintf(out, "target     %s\n", f->target);
 	if (o) {
 		double share = o->macs ? 100.0 * (double)o->integer_macs / (double)o->macs : 0.0;
 
-		fprintf(out, "object     %zu bytes, weights %" PRIu64 " bytes\n", o->elf_bytes,
-			o->weight_bytes);
-		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n",
-			o->workspace_bytes, o->worker_bytes);
+		fprintf(out, "object     %zu bytes, weights %" PRIu64 " bytes\n", o->elf_bytes, o->weight_bytes);
+		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n", o->workspace_bytes,
+			o->worker_bytes);
 		for (uint32_t i = 1; i < o->n_entries; i++)
 			fprintf(out,
 				"%s_run_%s  %" PRIu64 " bytes of workspace, %" PRIu64
 				" for each further worker, %" PRIu64 " multiply-accumulates\n",
-				f->prefix, o->entry[i].suffix, o->entry[i].workspace_bytes,
-				o->entry[i].worker_bytes, o->entry[i].macs);
-		fprintf(out, "products   %" PRIu64 " multiply-accumulates, %.2f %% in integers\n",
-			o->macs, share);
+				f->prefix, o->entry[i].suffix, o->entry[i].workspace_bytes, o->entry[i].worker_bytes,
+				o->entry[i].macs);
+		fprintf(out, "products   %" PRIu64 " multiply-accumulates, %.2f %% in integers\n", o->macs, share);
 	}
 	if (f->sites->n)
 		sites_text(out, f->sites);
 	if (o) {
-		fprintf(out, "\nkernels\n  %-20s %-12s %14s %-7s %12s %6s  %s\n", "kernel", "kind",
-			"macs", "in", "weights", "tasks", "node");
+		fprintf(out, "\nkernels\n  %-20s %-12s %14s %-7s %12s %6s  %s\n", "kernel", "kind", "macs", "in",
+			"weights", "tasks", "node");
 		for (uint32_t i = 0; i < o->n_lines; i++) {
 			const vq_plan_line *l = &o->line[i];
 
 			if (l->suffix && (i == 0 || o->line[i - 1].suffix != l->suffix))
 				fprintf(out, "%s_run_%s\n", f->prefix, l->suffix);
-			fprintf(out, "  %-20s %-12s %14" PRId64 " %-7s %12" PRIu64 " %6u  %s\n",
-				or_dash(l->kernel), or_dash(l->kind), l->macs,
-				l->integer ? "integer"
-				: l->macs  ? "float"
-					   : "-",
+			fprintf(out, "  %-20s %-12s %14" PRId64 " %-7s %12" PRIu64 " %6u  %s\n", or_dash(l->kernel),
+				or_dash(l->kind), l->macs,
+				l->integer        ? "integer"
+					: l->macs ? "float"
+						  : "-",
 				l->weight_bytes, (unsigned)l->tasks, or_dash(l->node));
 		}
 	}

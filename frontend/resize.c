@@ -9,9 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-	PRECISION = 32 - 8 - 2
-}; /* bits of a weight: sums of weights up to 2 in magnitude fit in 32 bits */
+enum { PRECISION = 32 - 8 - 2 }; /* bits of a weight: sums of weights up to 2 in magnitude fit in 32 bits */
 
 static double bilinear(double x)
 {
@@ -41,7 +39,7 @@ static taps make_taps(vq_arena *arena, uint32_t in, uint32_t out, vq_filter filt
 	double (*f)(double) = filter == VQ_FILTER_BICUBIC ? bicubic : bilinear;
 	double scale = (double)in / out, stretch = scale < 1.0 ? 1.0 : scale;
 	double support = (filter == VQ_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
-	taps t = {.most = (uint32_t)ceil(support) * 2 + 1};
+	taps t = { .most = (uint32_t)ceil(support) * 2 + 1 };
 	double *w = VQ_ARRAY(arena, t.most, double);
 
 	t.first = VQ_ARRAY(arena, out, uint32_t);
@@ -77,8 +75,8 @@ static unsigned char clip(int64_t v)
  * Scales along one axis: result[o][i][c] over outer o; the axis has `in` source and t's result
  * pixels, `step` bytes apart.
  */
-static void pass(const taps *t, const unsigned char *from, unsigned char *to, uint32_t outer,
-	uint32_t in, uint32_t out, size_t step)
+static void pass(const taps *t, const unsigned char *from, unsigned char *to, uint32_t outer, uint32_t in, uint32_t out,
+	size_t step)
 {
 	for (uint32_t o = 0; o < outer; o++) {
 		for (uint32_t i = 0; i < out; i++) {
@@ -96,8 +94,7 @@ static void pass(const taps *t, const unsigned char *from, unsigned char *to, ui
 	}
 }
 
-vq_image vq_image_resize(
-	vq_arena *arena, const vq_image *from, uint32_t width, uint32_t height, vq_filter filter)
+vq_image vq_image_resize(vq_arena *arena, const vq_image *from, uint32_t width, uint32_t height, vq_filter filter)
 {
 	vq_image r = *from;
 
@@ -123,7 +120,7 @@ vq_image vq_image_resize(
 
 vq_image vq_image_crop(vq_arena *arena, const vq_image *from, uint32_t width, uint32_t height)
 {
-	vq_image r = {.width = width, .height = height, .channels = from->channels};
+	vq_image r = { .width = width, .height = height, .channels = from->channels };
 	/* half to even, as Python's round */
 	uint32_t left = (uint32_t)nearbyint((from->width - width) / 2.0),
 		 top = (uint32_t)nearbyint((from->height - height) / 2.0);
@@ -131,7 +128,6 @@ vq_image vq_image_crop(vq_arena *arena, const vq_image *from, uint32_t width, ui
 
 	r.pixel = vq_arena_alloc(arena, height * row);
 	for (uint32_t y = 0; y < height; y++)
-		memcpy(r.pixel + y * row,
-			from->pixel + ((size_t)(top + y) * from->width + left) * r.channels, row);
+		memcpy(r.pixel + y * row, from->pixel + ((size_t)(top + y) * from->width + left) * r.channels, row);
 	return r;
 }

@@ -44,10 +44,7 @@ static const char *shape_text(vq_arena *a, uint32_t rank, const int64_t *dim)
 	return t;
 }
 
-static const vq_type *input_type(const source *s, uint32_t i)
-{
-	return vq_type_of(s->g, s->g->input[i].value);
-}
+static const vq_type *input_type(const source *s, uint32_t i) { return vq_type_of(s->g, s->g->input[i].value); }
 
 static void keep(vq_strings *list, vq_arena *arena, const char *path)
 {
@@ -57,10 +54,7 @@ static void keep(vq_strings *list, vq_arena *arena, const char *path)
 
 /* ---- pictures ---- */
 
-static bool colours(int64_t n)
-{
-	return n == 1 || n == 3;
-}
+static bool colours(int64_t n) { return n == 1 || n == 3; }
 
 /* Sees input 0 as a picture; false if its shape is none. */
 static bool picture_of(const source *s, uint32_t input, picture *p)
@@ -75,8 +69,7 @@ static bool picture_of(const source *s, uint32_t input, picture *p)
 		layout = colours(d[0]) ? VQ_LAYOUT_NCHW : VQ_LAYOUT_NHWC;
 	p->nhwc = layout == VQ_LAYOUT_NHWC;
 	p->batch = t->rank == 4 ? (uint32_t)t->dim[0] : 1;
-	if (!colours(p->nhwc ? d[2] : d[0]) || d[0] > 65535 || d[1] > 65535 || d[2] > 65535 ||
-		p->batch == 0)
+	if (!colours(p->nhwc ? d[2] : d[0]) || d[0] > 65535 || d[1] > 65535 || d[2] > 65535 || p->batch == 0)
 		return false;
 	p->channels = (uint32_t)(p->nhwc ? d[2] : d[0]);
 	p->height = (uint32_t)(p->nhwc ? d[0] : d[1]);
@@ -88,18 +81,14 @@ static bool check_normalisation(const source *s, const picture *p, vq_elem elem)
 {
 	const vq_image_options *o = s->image;
 
-	if ((o->mean.n > 1 && o->mean.n != p->channels) ||
-		(o->std.n > 1 && o->std.n != p->channels))
+	if ((o->mean.n > 1 && o->mean.n != p->channels) || (o->std.n > 1 && o->std.n != p->channels))
 		return vq_error(s->diag,
-			o->mean.n > 1 && o->mean.n != p->channels ? "option -image-mean"
-								  : "option -image-std",
+			o->mean.n > 1 && o->mean.n != p->channels ? "option -image-mean" : "option -image-std",
 			"got %u numbers, expected one or %u (a number per channel)",
-			(unsigned)(o->mean.n > 1 && o->mean.n != p->channels ? o->mean.n
-									     : o->std.n),
+			(unsigned)(o->mean.n > 1 && o->mean.n != p->channels ? o->mean.n : o->std.n),
 			(unsigned)p->channels);
 	if (elem == VQ_F32 && !o->mean.n && !o->std.n) {
-		vq_warning(s->diag, NULL, "images are scaled by %g and not normalised further",
-			(double)o->scale);
+		vq_warning(s->diag, NULL, "images are scaled by %g and not normalised further", (double)o->scale);
 		vq_hint(s->diag, "give -image-mean= and -image-std= as the model was trained with");
 	}
 	return true;
@@ -110,14 +99,12 @@ static bool fit(const source *s, vq_arena *a, const char *where, vq_image *image
 {
 	const vq_image_options *o = s->image;
 	const picture *p = &s->picture;
-	uint32_t cw = o->crop.width ? o->crop.width : p->width,
-		 ch = o->crop.width ? o->crop.height : p->height;
+	uint32_t cw = o->crop.width ? o->crop.width : p->width, ch = o->crop.width ? o->crop.height : p->height;
 	uint32_t w = o->resize.width, h = o->resize.height;
 
 	if (cw != p->width || ch != p->height)
-		return vq_error(s->diag, "option -image-crop",
-			"crops to %ux%u, the model's input is %ux%u", (unsigned)cw, (unsigned)ch,
-			(unsigned)p->width, (unsigned)p->height);
+		return vq_error(s->diag, "option -image-crop", "crops to %ux%u, the model's input is %ux%u",
+			(unsigned)cw, (unsigned)ch, (unsigned)p->width, (unsigned)p->height);
 	if (!h) {
 		/* the shorter side, as torchvision: to N, or so that the crop just fits */
 		uint64_t iw = image->width, ih = image->height;
@@ -132,8 +119,7 @@ static bool fit(const source *s, vq_arena *a, const char *where, vq_image *image
 		}
 	}
 	if (w < cw || h < ch)
-		return vq_error(s->diag, where,
-			"resized to %ux%u it is smaller than the crop, %ux%u", (unsigned)w,
+		return vq_error(s->diag, where, "resized to %ux%u it is smaller than the crop, %ux%u", (unsigned)w,
 			(unsigned)h, (unsigned)cw, (unsigned)ch);
 	*image = vq_image_resize(a, image, w, h, o->filter);
 	if (w != cw || h != ch)
@@ -158,8 +144,7 @@ static void put_image(const source *s, vq_elem elem, const vq_image *image, uint
 
 		for (size_t i = 0; i < plane; i++) {
 			unsigned char v = image->pixel[i * p->channels + from];
-			size_t to = b * plane * p->channels +
-				    (p->nhwc ? i * p->channels + c : c * plane + i);
+			size_t to = b * plane * p->channels + (p->nhwc ? i * p->channels + c : c * plane + i);
 
 			if (elem == VQ_U8)
 				((unsigned char *)in)[to] = v;
@@ -173,8 +158,7 @@ static void put_image(const source *s, vq_elem elem, const vq_image *image, uint
 
 static bool holds(vq_elem input, vq_elem array)
 {
-	return input == array || (input == VQ_I64 && array == VQ_I32) ||
-	       (input == VQ_I32 && array == VQ_I64);
+	return input == array || (input == VQ_I64 && array == VQ_I32) || (input == VQ_I32 && array == VQ_I64);
 }
 
 int64_t vq_samples_in(const vq_type *t, const vq_type *a)
@@ -183,8 +167,7 @@ int64_t vq_samples_in(const vq_type *t, const vq_type *a)
 		return 1;
 	if (a->rank == t->rank + 1 && memcmp(a->dim + 1, t->dim, t->rank * sizeof *t->dim) == 0)
 		return a->dim[0];
-	if (t->rank && a->rank == t->rank &&
-		memcmp(a->dim + 1, t->dim + 1, (t->rank - 1) * sizeof *t->dim) == 0 &&
+	if (t->rank && a->rank == t->rank && memcmp(a->dim + 1, t->dim + 1, (t->rank - 1) * sizeof *t->dim) == 0 &&
 		a->dim[0] % t->dim[0] == 0)
 		return a->dim[0] / t->dim[0];
 	return 0;
@@ -206,16 +189,13 @@ static int64_t images_in(const picture *p, const vq_type *a, feed *f)
 	else if (c == 1 && !(d[0] == 1 || d[2] == 1))
 		n = *d++;
 	if (a->rank == 3 && n != 1) {
-		f->shape = (vq_image){
-			.height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = 1};
+		f->shape = (vq_image){ .height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = 1 };
 		f->nhwc = true;
 	} else if (d[2] == c) {
-		f->shape = (vq_image){
-			.height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = (uint32_t)c};
+		f->shape = (vq_image){ .height = (uint32_t)d[0], .width = (uint32_t)d[1], .channels = (uint32_t)c };
 		f->nhwc = true;
 	} else if (d[0] == c) {
-		f->shape = (vq_image){
-			.height = (uint32_t)d[1], .width = (uint32_t)d[2], .channels = (uint32_t)c};
+		f->shape = (vq_image){ .height = (uint32_t)d[1], .width = (uint32_t)d[2], .channels = (uint32_t)c };
 	} else {
 		return 0;
 	}
@@ -223,14 +203,13 @@ static int64_t images_in(const picture *p, const vq_type *a, feed *f)
 }
 
 /* Decides how the array feeds the input; *n samples. */
-static bool connect(
-	source *s, uint32_t input, const vq_array *array, const char *where, uint32_t *n)
+static bool connect(source *s, uint32_t input, const vq_array *array, const char *where, uint32_t *n)
 {
 	const vq_type *t = input_type(s, input);
 	feed *f = &s->feed[input];
 	int64_t count = 0;
 
-	*f = (feed){.array = *array};
+	*f = (feed){ .array = *array };
 	if (holds(t->elem, array->type.elem)) {
 		count = vq_samples_in(t, &array->type);
 	} else if (t->elem == VQ_F32 && array->type.elem == VQ_U8) {
@@ -245,17 +224,14 @@ static bool connect(
 			count = count % s->picture.batch ? 0 : count / s->picture.batch;
 		}
 	} else {
-		return vq_error(s->diag, where,
-			"elements of input '%s' differ: got %s, expected %s",
-			s->g->input[input].name, vq_elem_name(array->type.elem),
-			vq_elem_name(t->elem));
+		return vq_error(s->diag, where, "elements of input '%s' differ: got %s, expected %s",
+			s->g->input[input].name, vq_elem_name(array->type.elem), vq_elem_name(t->elem));
 	}
 	if (!count || count > UINT32_MAX)
 		return vq_error(s->diag, where,
 			"shape does not fit input '%s': got %s of %s, expected %s, or samples of "
 			"that along a first axis",
-			s->g->input[input].name,
-			shape_text(s->arena, array->type.rank, array->type.dim),
+			s->g->input[input].name, shape_text(s->arena, array->type.rank, array->type.dim),
 			vq_elem_name(array->type.elem), vq_type_text(s->arena, t));
 	*n = (uint32_t)count;
 	return true;
@@ -296,20 +272,20 @@ static bool copy_elements(source *s, const feed *f, uint32_t input, uint32_t sam
 static bool copy_images(source *s, const feed *f, uint32_t input, uint32_t sample, void *in)
 {
 	size_t plane = (size_t)f->shape.width * f->shape.height, bytes = plane * f->shape.channels;
-	vq_arena scratch = {.block = NULL};
+	vq_arena scratch = { .block = NULL };
 	bool good = true;
 
 	s->picture = f->picture;
 	for (uint32_t b = 0; b < f->images && good; b++) {
 		const unsigned char *from = (const unsigned char *)f->array.data +
-					    ((size_t)sample * f->images + b) * bytes;
+			((size_t)sample * f->images + b) * bytes;
 		vq_image image = f->shape;
 
 		image.pixel = vq_arena_alloc(&scratch, bytes);
 		for (size_t i = 0; i < plane; i++)
 			for (uint32_t c = 0; c < image.channels; c++)
-				image.pixel[i * image.channels + c] =
-					from[f->nhwc ? i * image.channels + c : c * plane + i];
+				image.pixel[i * image.channels + c] = from[f->nhwc ? i * image.channels + c
+										   : c * plane + i];
 		good = fit(s, &scratch, NULL, &image);
 		if (good)
 			put_image(s, input_type(s, input)->elem, &image, b, in);
@@ -325,8 +301,7 @@ static bool get_arrays(void *self, uint32_t sample, void *const *in)
 	for (uint32_t i = 0; i < s->g->n_inputs; i++) {
 		const feed *f = &s->feed[i];
 
-		if (!(f->images ? copy_images(s, f, i, sample, in[i])
-				: copy_elements(s, f, i, sample, in[i])))
+		if (!(f->images ? copy_images(s, f, i, sample, in[i]) : copy_elements(s, f, i, sample, in[i])))
 			return false;
 	}
 	return true;
@@ -334,8 +309,7 @@ static bool get_arrays(void *self, uint32_t sample, void *const *in)
 
 /* ---- files ---- */
 
-static bool get_npy(
-	source *s, vq_arena *scratch, const char *where, const vq_file *file, uint32_t b, void *in)
+static bool get_npy(source *s, vq_arena *scratch, const char *where, const vq_file *file, uint32_t b, void *in)
 {
 	const vq_type *t = input_type(s, 0);
 	vq_type item = *t;
@@ -351,9 +325,8 @@ static bool get_npy(
 		(!vq_same_shape(&item, &a.type) &&
 			!(t->rank && a.type.rank == t->rank - 1 &&
 				memcmp(a.type.dim, t->dim + 1, a.type.rank * sizeof *t->dim) == 0)))
-		return vq_error(s->diag, where, "does not fit input '%s': got %s, expected %s",
-			s->g->input[0].name, vq_type_text(s->arena, &a.type),
-			vq_type_text(s->arena, &item));
+		return vq_error(s->diag, where, "does not fit input '%s': got %s, expected %s", s->g->input[0].name,
+			vq_type_text(s->arena, &a.type), vq_type_text(s->arena, &item));
 	memcpy((unsigned char *)in + b * bytes, a.data, bytes);
 	return true;
 }
@@ -371,12 +344,11 @@ static bool get_file(source *s, vq_arena *scratch, const char *path, uint32_t b,
 	if (vq_path_ends(path, ".npy")) {
 		good = get_npy(s, scratch, where, &file, b, in);
 	} else if (!s->pictures) {
-		good = vq_error(s->diag, where, "input '%s' cannot take an image: its type is %s",
-			s->g->input[0].name, vq_type_text(s->arena, t));
+		good = vq_error(s->diag, where, "input '%s' cannot take an image: its type is %s", s->g->input[0].name,
+			vq_type_text(s->arena, t));
 	} else {
-		good = vq_image_decode(&image, scratch, s->diag, where, file.data, file.bytes,
-			       s->picture.channels) &&
-		       fit(s, scratch, where, &image);
+		good = vq_image_decode(&image, scratch, s->diag, where, file.data, file.bytes, s->picture.channels) &&
+			fit(s, scratch, where, &image);
 		if (good)
 			put_image(s, t->elem, &image, b, in);
 	}
@@ -394,7 +366,7 @@ static uint32_t batch_of(const source *s)
 static bool get_files(void *self, uint32_t sample, void *const *in)
 {
 	source *s = self;
-	vq_arena scratch = {.block = NULL};
+	vq_arena scratch = { .block = NULL };
 	uint32_t batch = s->pictures ? s->picture.batch : batch_of(s);
 	bool good = true;
 
@@ -404,7 +376,7 @@ static bool get_files(void *self, uint32_t sample, void *const *in)
 	return good;
 }
 
-static const char *const extensions[] = {".png", ".jpg", ".jpeg", ".npy", NULL};
+static const char *const extensions[] = { ".png", ".jpg", ".jpeg", ".npy", NULL };
 
 static bool is_image(const char *path)
 {
@@ -424,8 +396,8 @@ static bool open_list(source *s, const char *where, const char *path)
 	if (!vq_file_open(&f, s->diag, where, path))
 		return false;
 	if (memchr(f.data, 0, f.bytes < 4096 ? f.bytes : 4096)) {
-		good = vq_error(s->diag, where,
-			"is not a list of paths: expected a folder, a text file, a .npy or a .npz");
+		good = vq_error(
+			s->diag, where, "is not a list of paths: expected a folder, a text file, a .npy or a .npz");
 	} else {
 		while (at < f.bytes) {
 			const char *line = (const char *)f.data + at;
@@ -437,8 +409,7 @@ static bool open_list(source *s, const char *where, const char *path)
 				n--;
 			if (n)
 				keep(&s->files, s->arena,
-					vq_path_join(s->arena, folder,
-						vq_arena_strndup(s->arena, line, n)));
+					vq_path_join(s->arena, folder, vq_arena_strndup(s->arena, line, n)));
 		}
 	}
 	vq_file_close(&f);
@@ -451,8 +422,7 @@ static bool connect_files(source *s, const char *where, uint32_t *n)
 	uint32_t batch;
 
 	if (s->files.n == 0)
-		return vq_error(s->diag, where,
-			"there are no samples in it: expected .png, .jpg or .npy files");
+		return vq_error(s->diag, where, "there are no samples in it: expected .png, .jpg or .npy files");
 	if (s->g->n_inputs != 1)
 		return vq_error(s->diag, where,
 			"the model has %u inputs: their samples must come in a .npz with an array "
@@ -469,8 +439,7 @@ static bool connect_files(source *s, const char *where, uint32_t *n)
 	batch = s->pictures ? s->picture.batch : batch_of(s);
 	*n = s->files.n / batch;
 	if (*n == 0)
-		return vq_error(s->diag, where,
-			"got %u files, expected at least %u: the model's batch",
+		return vq_error(s->diag, where, "got %u files, expected at least %u: the model's batch",
 			(unsigned)s->files.n, (unsigned)batch);
 	return true;
 }
@@ -491,9 +460,8 @@ static bool connect_npy(source *s, const char *where, const char *path, uint32_t
 			"the model has %u inputs: their samples must come in a .npz with an array "
 			"for each",
 			(unsigned)s->g->n_inputs);
-	return open_file(s, where, path) &&
-	       vq_npy_parse(&a, s->arena, s->diag, where, s->open->data, s->open->bytes) &&
-	       connect(s, 0, &a, where, n);
+	return open_file(s, where, path) && vq_npy_parse(&a, s->arena, s->diag, where, s->open->data, s->open->bytes) &&
+		connect(s, 0, &a, where, n);
 }
 
 static bool connect_npz(source *s, const char *where, const char *path, uint32_t *n)
@@ -502,8 +470,8 @@ static bool connect_npz(source *s, const char *where, const char *path, uint32_t
 	uint32_t n_arrays = 0, first = 0;
 	bool good = true;
 
-	if (!open_file(s, where, path) || !vq_npz_parse(&a, &n_arrays, s->arena, s->diag, where,
-						  s->open->data, s->open->bytes))
+	if (!open_file(s, where, path) ||
+		!vq_npz_parse(&a, &n_arrays, s->arena, s->diag, where, s->open->data, s->open->bytes))
 		return false;
 	for (uint32_t i = 0; i < s->g->n_inputs; i++) {
 		const vq_array *found = s->g->n_inputs == 1 && n_arrays == 1 ? a : NULL;
@@ -513,39 +481,37 @@ static bool connect_npz(source *s, const char *where, const char *path, uint32_t
 			if (strcmp(a[k].name, s->g->input[i].name) == 0)
 				found = &a[k];
 		if (!found) {
-			good = vq_error(s->diag, where, "there is no array for input '%s' (%s)",
-				s->g->input[i].name, vq_type_text(s->arena, input_type(s, i)));
+			good = vq_error(s->diag, where, "there is no array for input '%s' (%s)", s->g->input[i].name,
+				vq_type_text(s->arena, input_type(s, i)));
 			continue;
 		}
 		good &= connect(s, i, found, where, &count);
 		if (!good)
 			continue;
 		if (i && count != *n)
-			good = vq_error(s->diag, where,
-				"got %u samples of input '%s' and %u of '%s'", (unsigned)count,
+			good = vq_error(s->diag, where, "got %u samples of input '%s' and %u of '%s'", (unsigned)count,
 				s->g->input[i].name, (unsigned)*n, s->g->input[first].name);
 		*n = count;
 	}
 	return good;
 }
 
-bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const vq_graph *g,
-	const char *path, uint32_t most, const vq_image_options *image, vq_strings *files)
+bool vq_samples_open(vq_samples *samples, vq_arena *arena, vq_diag *diag, const vq_graph *g, const char *path,
+	uint32_t most, const vq_image_options *image, vq_strings *files)
 {
 	source *s = VQ_NEW(arena, source);
 	const char *where;
 	uint32_t n = 0;
 	bool good;
 
-	*s = (source){.arena = arena, .diag = diag, .g = g, .image = image};
-	*samples = (vq_samples){.self = s};
+	*s = (source){ .arena = arena, .diag = diag, .g = g, .image = image };
+	*samples = (vq_samples){ .self = s };
 	if (g->n_inputs == 0)
 		return vq_error(diag, NULL, "the model has no inputs: it takes no samples");
 	s->feed = VQ_ARRAY(arena, g->n_inputs, feed);
 	if (vq_is_folder(path)) {
 		where = vq_arena_printf(arena, "folder '%s'", path);
-		good = vq_folder_files(&s->files, arena, diag, path, extensions) &&
-		       connect_files(s, where, &n);
+		good = vq_folder_files(&s->files, arena, diag, path, extensions) && connect_files(s, where, &n);
 	} else {
 		where = vq_arena_printf(arena, "file '%s'", path);
 		keep(files, arena, path);

@@ -17,8 +17,8 @@
  * paths of everything read. false after an error in diag; all memory is in arena, open files until
  * vq_samples_close.
  */
-bool vq_samples_open(vq_samples *s, vq_arena *arena, vq_diag *diag, const vq_graph *g,
-	const char *path, uint32_t most, const vq_image_options *image, vq_strings *files);
+bool vq_samples_open(vq_samples *s, vq_arena *arena, vq_diag *diag, const vq_graph *g, const char *path, uint32_t most,
+	const vq_image_options *image, vq_strings *files);
 /* Number of samples of type t in an array of the same elements; 0: the shapes do not fit. */
 int64_t vq_samples_in(const vq_type *t, const vq_type *array);
 void vq_samples_close(vq_samples *s);

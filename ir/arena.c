@@ -30,10 +30,7 @@ void vq_set_oom_handler(vq_oom_handler *handler, void *user)
 	oom_user = user;
 }
 
-void vq_fail_allocation(uint64_t n)
-{
-	fail_in = n;
-}
+void vq_fail_allocation(uint64_t n) { fail_in = n; }
 
 static VQ_NORETURN void out_of_memory(void)
 {
@@ -65,10 +62,7 @@ void *vq_alloc(size_t bytes)
 	return p;
 }
 
-void vq_free(void *block)
-{
-	free(block);
-}
+void vq_free(void *block) { free(block); }
 
 void *vq_resize(void *block, size_t bytes)
 {

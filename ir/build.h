@@ -9,7 +9,8 @@
  * 3x197x64, right is 3x197x64"), in the arena. Quantized operands: MOVE ops keep the entry (or are refused where a
  * per-axis entry does not survive), the others give f32.
  */
-const char *vq_infer(const vq_graph *g, vq_op op, const vq_type *in, uint32_t n_in, const vq_attr *attr, vq_type *result);
+const char *vq_infer(
+	const vq_graph *g, vq_op op, const vq_type *in, uint32_t n_in, const vq_attr *attr, vq_type *result);
 /*
  * The same, and adds the result's entry to the table where a movement takes a per-axis entry to another axis or to a part
  * of its scales; vq_infer reports an error if that entry is not there.

@@ -5,37 +5,30 @@
 #include <math.h>
 #include <string.h>
 
-_Static_assert(
-	FLT_EVAL_METHOD == 0, "f32 operators must round to f32: x86-32 needs -msse2 -mfpmath=sse");
-_Static_assert(sizeof(float) == 4 && FLT_MANT_DIG == 24 && FLT_MAX_EXP == 128,
-	"float must be IEEE binary32");
+_Static_assert(FLT_EVAL_METHOD == 0, "f32 operators must round to f32: x86-32 needs -msse2 -mfpmath=sse");
+_Static_assert(sizeof(float) == 4 && FLT_MANT_DIG == 24 && FLT_MAX_EXP == 128, "float must be IEEE binary32");
 
-const vq_poly vq_poly_exp2_u8 = {
-	4, 5, -16.0f, {0x1.306658p+0f, 0x1.a5fb12p-6f, 0x1.23fc34p-12f, 0x1.f5c9eap-20f}};
-const vq_poly vq_poly_gelu = {6, 3, 0x1.366666p+2f,
-	{0x1.d5824cp-1f, -0x1.76e462p-4f, -0x1.035766p-5f, -0x1.2f15fp-10f, 0x1.004798p-9f,
-		-0x1.942e46p-13f}};
-const vq_poly vq_poly_gelu_tanh = {7, 3, 0x1.39999ap+2f,
-	{0x1.d58278p-1f, -0x1.770178p-4f, -0x1.01fbbep-5f, -0x1.877f5p-10f, 0x1.477488p-9f,
-		-0x1.f788bcp-12f, 0x1.3ea8a2p-15f}};
-const vq_poly vq_poly_gelu_quick = {10, 3, 0x1.dcccccp+2f,
-	{0x1.d58126p-1f, -0x1.8fd15cp-4f, -0x1.22c7b8p-5f, 0x1.17b81p-10f, 0x1.7abebep-7f,
-		-0x1.a2eff2p-8f, 0x1.c4c9e8p-10f, -0x1.12e874p-12f, 0x1.658f1ep-16f,
-		-0x1.8333e2p-21f}};
-const vq_poly vq_poly_silu = {10, 3, 0x1.98p+3f,
-	{0x1.d581eap-1f, -0x1.d61448p-5f, -0x1.8fa2e8p-7f, 0x1.5dcdfep-13f, 0x1.6f33d4p-10f,
-		-0x1.dc0766p-12f, 0x1.2e604ep-14f, -0x1.afc818p-18f, 0x1.4a2cdp-22f,
-		-0x1.a44a6cp-28f}};
-const vq_poly vq_poly_erf = {9, 1, 0x1.a66666p+1f,
-	{0x1.0fefcep+0f, -0x1.6a9d28p-3f, 0x1.3a98bap-5f, -0x1.9ce544p-8f, 0x1.88f162p-11f,
-		-0x1.06b2a8p-14f, 0x1.d27682p-19f, -0x1.ebf494p-24f, 0x1.d0c068p-30f}};
-const vq_poly vq_poly_tanh = {5, 0, 0x1.4p-1f,
-	{0x1.fffffcp-1f, -0x1.555126p-2f, 0x1.106bf2p-3f, -0x1.a7b306p-5f, 0x1.e9496cp-7f}};
-const vq_poly vq_poly_exp = {
-	4, 0, 0x1.62e43p-2f, {0x1.fffe02p-2f, 0x1.5557ccp-3f, 0x1.5728fap-5f, 0x1.1058aap-7f}};
-const vq_poly vq_poly_log = {8, 0, 0.0f,
-	{-0x1.ffffeep-2f, 0x1.55578p-2f, -0x1.000998p-2f, 0x1.98b3a6p-3f, -0x1.5272d4p-3f,
-		0x1.31cdd4p-3f, -0x1.2b2416p-3f, 0x1.72cbb6p-4f}};
+const vq_poly vq_poly_exp2_u8 = { 4, 5, -16.0f, { 0x1.306658p+0f, 0x1.a5fb12p-6f, 0x1.23fc34p-12f, 0x1.f5c9eap-20f } };
+const vq_poly vq_poly_gelu = { 6, 3, 0x1.366666p+2f,
+	{ 0x1.d5824cp-1f, -0x1.76e462p-4f, -0x1.035766p-5f, -0x1.2f15fp-10f, 0x1.004798p-9f, -0x1.942e46p-13f } };
+const vq_poly vq_poly_gelu_tanh = { 7, 3, 0x1.39999ap+2f,
+	{ 0x1.d58278p-1f, -0x1.770178p-4f, -0x1.01fbbep-5f, -0x1.877f5p-10f, 0x1.477488p-9f, -0x1.f788bcp-12f,
+		0x1.3ea8a2p-15f } };
+const vq_poly vq_poly_gelu_quick = { 10, 3, 0x1.dcccccp+2f,
+	{ 0x1.d58126p-1f, -0x1.8fd15cp-4f, -0x1.22c7b8p-5f, 0x1.17b81p-10f, 0x1.7abebep-7f, -0x1.a2eff2p-8f,
+		0x1.c4c9e8p-10f, -0x1.12e874p-12f, 0x1.658f1ep-16f, -0x1.8333e2p-21f } };
+const vq_poly vq_poly_silu = { 10, 3, 0x1.98p+3f,
+	{ 0x1.d581eap-1f, -0x1.d61448p-5f, -0x1.8fa2e8p-7f, 0x1.5dcdfep-13f, 0x1.6f33d4p-10f, -0x1.dc0766p-12f,
+		0x1.2e604ep-14f, -0x1.afc818p-18f, 0x1.4a2cdp-22f, -0x1.a44a6cp-28f } };
+const vq_poly vq_poly_erf = { 9, 1, 0x1.a66666p+1f,
+	{ 0x1.0fefcep+0f, -0x1.6a9d28p-3f, 0x1.3a98bap-5f, -0x1.9ce544p-8f, 0x1.88f162p-11f, -0x1.06b2a8p-14f,
+		0x1.d27682p-19f, -0x1.ebf494p-24f, 0x1.d0c068p-30f } };
+const vq_poly vq_poly_tanh = { 5, 0, 0x1.4p-1f,
+	{ 0x1.fffffcp-1f, -0x1.555126p-2f, 0x1.106bf2p-3f, -0x1.a7b306p-5f, 0x1.e9496cp-7f } };
+const vq_poly vq_poly_exp = { 4, 0, 0x1.62e43p-2f, { 0x1.fffe02p-2f, 0x1.5557ccp-3f, 0x1.5728fap-5f, 0x1.1058aap-7f } };
+const vq_poly vq_poly_log = { 8, 0, 0.0f,
+	{ -0x1.ffffeep-2f, 0x1.55578p-2f, -0x1.000998p-2f, 0x1.98b3a6p-3f, -0x1.5272d4p-3f, 0x1.31cdd4p-3f,
+		-0x1.2b2416p-3f, 0x1.72cbb6p-4f } };
 
 uint32_t vq_c_bits(float v)
 {
@@ -62,30 +55,15 @@ static int32_t as_signed(uint32_t bits)
 	return i;
 }
 
-float vq_c_min(float a, float c)
-{
-	return a < c ? a : c;
-}
+float vq_c_min(float a, float c) { return a < c ? a : c; }
 
-float vq_c_max(float a, float c)
-{
-	return a > c ? a : c;
-}
+float vq_c_max(float a, float c) { return a > c ? a : c; }
 
-float vq_c_abs(float a)
-{
-	return vq_c_float(vq_c_bits(a) & 0x7fffffffu);
-}
+float vq_c_abs(float a) { return vq_c_float(vq_c_bits(a) & 0x7fffffffu); }
 
-float vq_c_flush(float a)
-{
-	return vq_c_abs(a) < VQ_TINY ? 0.0f : a;
-}
+float vq_c_flush(float a) { return vq_c_abs(a) < VQ_TINY ? 0.0f : a; }
 
-int32_t vq_c_round(float v)
-{
-	return as_signed(vq_c_bits(v + VQ_MAGIC) - VQ_MAGIC_BITS);
-}
+int32_t vq_c_round(float v) { return as_signed(vq_c_bits(v + VQ_MAGIC) - VQ_MAGIC_BITS); }
 
 int32_t vq_c_quantize(float v, int32_t lo, int32_t hi, int32_t zero)
 {
@@ -109,7 +87,7 @@ vq_row_scale vq_c_row_scale(float lo, float hi)
 
 vq_row_scale vq_c_row_scale_symmetric(float lo, float hi)
 {
-	vq_row_scale r = {.zero = 0};
+	vq_row_scale r = { .zero = 0 };
 	float most = vq_c_max(-lo, hi);
 
 	r.scale = vq_c_max(vq_c_min(most, 0x1p100f) * (1.0f / 127.0f), VQ_LEAST_ROW_SCALE);
@@ -139,25 +117,13 @@ static float activation(const vq_poly *p, float x)
 	return vq_c_max(x, 0.0f) - t;
 }
 
-float vq_c_gelu(float x)
-{
-	return activation(&vq_poly_gelu, x);
-}
+float vq_c_gelu(float x) { return activation(&vq_poly_gelu, x); }
 
-float vq_c_gelu_tanh(float x)
-{
-	return activation(&vq_poly_gelu_tanh, x);
-}
+float vq_c_gelu_tanh(float x) { return activation(&vq_poly_gelu_tanh, x); }
 
-float vq_c_gelu_quick(float x)
-{
-	return activation(&vq_poly_gelu_quick, x);
-}
+float vq_c_gelu_quick(float x) { return activation(&vq_poly_gelu_quick, x); }
 
-float vq_c_silu(float x)
-{
-	return activation(&vq_poly_silu, x);
-}
+float vq_c_silu(float x) { return activation(&vq_poly_silu, x); }
 
 float vq_c_erf(float x)
 {
@@ -280,9 +246,7 @@ static float pow_general(float x, float y)
 	if (!(x == x) || !(y == y))
 		return NAN;
 	if (x < 0.0f && vq_c_floor(y) != y)
-		return a > FLT_MAX || vq_c_abs(y) > FLT_MAX
-			       ? (y > 0.0f) == (a > 1.0f) ? INFINITY : 0.0f
-			       : NAN;
+		return a > FLT_MAX || vq_c_abs(y) > FLT_MAX ? (y > 0.0f) == (a > 1.0f) ? INFINITY : 0.0f : NAN;
 	if (x < 0.0f && vq_c_floor(h) != h)
 		sign = -1.0f;
 	if (a < VQ_TINY)
@@ -319,10 +283,7 @@ float vq_c_pow(float x, float y)
 	return pow_general(x, y);
 }
 
-float vq_c_exp2_u8(float y)
-{
-	return vq_c_poly(&vq_poly_exp2_u8, vq_c_max(y, vq_poly_exp2_u8.limit));
-}
+float vq_c_exp2_u8(float y) { return vq_c_poly(&vq_poly_exp2_u8, vq_c_max(y, vq_poly_exp2_u8.limit)); }
 
 float vq_dither(uint32_t j)
 {
@@ -353,30 +314,18 @@ float vq_c_tree16(const float s[16])
 	return t[0];
 }
 
-float vq_c_merge_scale(float sx, float sw, float so)
-{
-	return (float)((double)sx * (double)sw / (double)so);
-}
+float vq_c_merge_scale(float sx, float sw, float so) { return (float)((double)sx * (double)sw / (double)so); }
 
-float vq_c_merge_bias(float bias, float so)
-{
-	return vq_c_flush((float)((double)bias / (double)so));
-}
+float vq_c_merge_bias(float bias, float so) { return vq_c_flush((float)((double)bias / (double)so)); }
 
 float vq_c_score_scale(float scale, float sq, float sk)
 {
 	return (float)((double)scale * (double)sq * (double)sk * VQ_LOG2E);
 }
 
-float vq_c_score_factor(float scale)
-{
-	return (float)((double)scale * VQ_LOG2E);
-}
+float vq_c_score_factor(float scale) { return (float)((double)scale * VQ_LOG2E); }
 
-bool vq_c_score_factor_fits(float scale)
-{
-	return scale >= 0x1p-30f && scale <= 0x1p30f;
-}
+bool vq_c_score_factor_fits(float scale) { return scale >= 0x1p-30f && scale <= 0x1p30f; }
 
 float vq_c_score_dynamic(float sq, float sk, float factor)
 {
@@ -385,7 +334,4 @@ float vq_c_score_dynamic(float sq, float sk, float factor)
 	return vq_c_min(vq_c_max(c, VQ_TINY), 0x1p100f);
 }
 
-float vq_c_inverse(double v)
-{
-	return (float)(1.0 / v);
-}
+float vq_c_inverse(double v) { return (float)(1.0 / v); }

@@ -16,7 +16,7 @@
  * limit clamps the argument and means, per function, what is written beside it.
  */
 typedef struct vq_poly {
-	uint32_t n;         /* coefficients */
+	uint32_t n; /* coefficients */
 	uint32_t squarings;
 	float limit;
 	float c[12];
@@ -37,12 +37,12 @@ extern const vq_poly vq_poly_log;        /* log(1 + r) = (r * r) * P(r) + r; lim
 #define VQ_TINY 0x1p-100f        /* magnitudes below count as +0 where a denormal could matter */
 #define VQ_LOG2E_F32 0x1.715476p+0f
 #define VQ_LOG2E 0x1.71547652b82fep+0 /* double */
-#define VQ_LN2_HI 0x1.62ep-1f    /* n * VQ_LN2_HI is exact for |n| < 2^12 */
+#define VQ_LN2_HI 0x1.62ep-1f         /* n * VQ_LN2_HI is exact for |n| < 2^12 */
 #define VQ_LN2_LO 0x1.0bfbe8p-15f
-#define VQ_EXP_MAX 0x1.62e42ep+6f /* the largest f32 below ln(2^128): above, exp is +inf */
-#define VQ_EXP_MIN -87.0f         /* below, exp is +0 */
+#define VQ_EXP_MAX 0x1.62e42ep+6f    /* the largest f32 below ln(2^128): above, exp is +inf */
+#define VQ_EXP_MIN -87.0f            /* below, exp is +0 */
 #define VQ_SQRT_HALF_BITS 0x3f3504f3 /* bits of sqrt(1/2): where log splits mantissa and exponent */
-#define VQ_LEAST_NORMAL 0x1p-126f /* log of anything below it down to its negative is -inf */
+#define VQ_LEAST_NORMAL 0x1p-126f    /* log of anything below it down to its negative is -inf */
 enum { VQ_DITHER_PERIOD = 256 };
 
 uint32_t vq_c_bits(float v);
@@ -98,13 +98,13 @@ int32_t vq_c_softmax_code(float y, float dither);
 float vq_c_tree16(const float s[16]);
 
 /* Factors the compiler folds: computed in double, left to right, rounded once. */
-float vq_c_merge_scale(float sx, float sw, float so);        /* sx * sw / so */
-float vq_c_merge_bias(float bias, float so);                 /* bias / so, flushed */
-float vq_c_score_scale(float scale, float sq, float sk);     /* scale * sq * sk * log2(e) */
-float vq_c_score_factor(float scale);                        /* scale * log2(e), of attention_dynamic */
-bool vq_c_score_factor_fits(float scale);                    /* may attention_dynamic have this scale? */
+float vq_c_merge_scale(float sx, float sw, float so);    /* sx * sw / so */
+float vq_c_merge_bias(float bias, float so);             /* bias / so, flushed */
+float vq_c_score_scale(float scale, float sq, float sk); /* scale * sq * sk * log2(e) */
+float vq_c_score_factor(float scale);                    /* scale * log2(e), of attention_dynamic */
+bool vq_c_score_factor_fits(float scale);                /* may attention_dynamic have this scale? */
 /* (sq * sk) * factor, brought into [2^-100, 2^100]: what scales a row of scores when sq and sk are known at run time only */
 float vq_c_score_dynamic(float sq, float sk, float factor);
-float vq_c_inverse(double v);                                /* 1 / v */
+float vq_c_inverse(double v); /* 1 / v */
 
 #endif

@@ -3,10 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void vq_diag_init(vq_diag *d, vq_arena *arena, const char *file)
-{
-	*d = (vq_diag){ .arena = arena, .file = file };
-}
+void vq_diag_init(vq_diag *d, vq_arena *arena, const char *file) { *d = (vq_diag){ .arena = arena, .file = file }; }
 
 static void add(vq_diag *d, vq_severity severity, const char *where, const char *format, va_list args)
 {
@@ -126,14 +123,10 @@ const char *vq_message_text(const vq_diag *d, const vq_message *m)
 	const char *where = m->where ? shown(d->arena, m->where) : "", *colon = m->where ? ": " : "";
 
 	switch (m->severity) {
-	case VQ_NOTE:
-		return vq_arena_printf(d->arena, "  note: %s\n", text);
-	case VQ_HINT:
-		return vq_arena_printf(d->arena, "  hint: %s\n", text);
-	case VQ_WARNING:
-		return vq_arena_printf(d->arena, "%s: warning: %s%s%s\n", file, where, colon, text);
-	case VQ_ERROR:
-		break;
+	case VQ_NOTE: return vq_arena_printf(d->arena, "  note: %s\n", text);
+	case VQ_HINT: return vq_arena_printf(d->arena, "  hint: %s\n", text);
+	case VQ_WARNING: return vq_arena_printf(d->arena, "%s: warning: %s%s%s\n", file, where, colon, text);
+	case VQ_ERROR: break;
 	}
 	return vq_arena_printf(d->arena, "%s: %s%s%s\n", file, where, colon, text);
 }

@@ -16,12 +16,12 @@ typedef struct vq_message {
 } vq_message;
 
 typedef struct vq_diag {
-	vq_arena *arena;   /* of the texts */
-	const char *file;  /* input being read, printed in front; may be NULL */
+	vq_arena *arena;  /* of the texts */
+	const char *file; /* input being read, printed in front; may be NULL */
 	vq_message *item;
 	uint32_t n, cap;
-	uint32_t errors;   /* among them */
-	uint32_t bugs;     /* errors that are vitqc's own fault: exit code 3 */
+	uint32_t errors; /* among them */
+	uint32_t bugs;   /* errors that are vitqc's own fault: exit code 3 */
 } vq_diag;
 
 void vq_diag_init(vq_diag *d, vq_arena *arena, const char *file);

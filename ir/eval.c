@@ -7,19 +7,13 @@
 
 const char *vq_eval_refuse(vq_eval *e, vq_elem elem)
 {
-	return vq_arena_printf(e->a, "%s has no meaning for elements of type %s",
-		vq_ops[e->node->op].text, vq_elem_name(elem));
+	return vq_arena_printf(
+		e->a, "%s has no meaning for elements of type %s", vq_ops[e->node->op].text, vq_elem_name(elem));
 }
 
-const vq_quant *vq_eval_in_quant(const vq_eval *e, uint32_t i)
-{
-	return vq_quant_of(e->g, &e->in[i].type);
-}
+const vq_quant *vq_eval_in_quant(const vq_eval *e, uint32_t i) { return vq_quant_of(e->g, &e->in[i].type); }
 
-const vq_quant *vq_eval_out_quant(const vq_eval *e)
-{
-	return vq_quant_of(e->g, &e->out->type);
-}
+const vq_quant *vq_eval_out_quant(const vq_eval *e) { return vq_quant_of(e->g, &e->out->type); }
 
 uint32_t vq_eval_entry(const vq_quant *q, const vq_type *t, int64_t flat)
 {
@@ -33,10 +27,7 @@ uint32_t vq_eval_entry(const vq_quant *q, const vq_type *t, int64_t flat)
 	return (uint32_t)(c / (t->dim[q->axis] / q->n));
 }
 
-bool vq_eval_is_float(const vq_eval *e, uint32_t i)
-{
-	return e->in[i].type.elem == VQ_F32 || e->in[i].type.quant;
-}
+bool vq_eval_is_float(const vq_eval *e, uint32_t i) { return e->in[i].type.elem == VQ_F32 || e->in[i].type.quant; }
 
 /*
  * A row of elements that share one entry: with scales along an axis, the elements behind it times the channels of one
@@ -121,18 +112,13 @@ const char *vq_eval_finish(vq_eval *e, float *y)
 int64_t vq_eval_load_int(vq_elem t, const void *data, int64_t i)
 {
 	switch (t) {
-	case VQ_I64:
-		return ((const int64_t *)data)[i];
-	case VQ_I32:
-		return ((const int32_t *)data)[i];
-	case VQ_S8:
-		return ((const int8_t *)data)[i];
+	case VQ_I64: return ((const int64_t *)data)[i];
+	case VQ_I32: return ((const int32_t *)data)[i];
+	case VQ_S8: return ((const int8_t *)data)[i];
 	case VQ_BOOL:
-	case VQ_U8:
-		return ((const uint8_t *)data)[i];
+	case VQ_U8: return ((const uint8_t *)data)[i];
 	case VQ_F32:
-	case VQ_ELEM_COUNT:
-		break;
+	case VQ_ELEM_COUNT: break;
 	}
 	return 0;
 }
@@ -145,20 +131,13 @@ void vq_eval_store_int(vq_elem t, void *data, int64_t i, int64_t v)
 	uint8_t u8 = t == VQ_BOOL ? v != 0 : (uint8_t)u;
 
 	switch (t) {
-	case VQ_I64:
-		((int64_t *)data)[i] = v;
-		break;
-	case VQ_I32:
-		memcpy((int32_t *)data + i, &u32, sizeof u32);
-		break;
+	case VQ_I64: ((int64_t *)data)[i] = v; break;
+	case VQ_I32: memcpy((int32_t *)data + i, &u32, sizeof u32); break;
 	case VQ_S8:
 	case VQ_BOOL:
-	case VQ_U8:
-		((uint8_t *)data)[i] = u8;
-		break;
+	case VQ_U8: ((uint8_t *)data)[i] = u8; break;
 	case VQ_F32:
-	case VQ_ELEM_COUNT:
-		break;
+	case VQ_ELEM_COUNT: break;
 	}
 }
 
@@ -187,28 +166,21 @@ static const char *convert(vq_eval *e)
 	return vq_eval_finish(e, y);
 }
 
-const char *vq_eval_node(const vq_graph *g, const vq_node_info *node, const vq_tensor *in,
-	vq_tensor *out, vq_arena *a)
+const char *vq_eval_node(const vq_graph *g, const vq_node_info *node, const vq_tensor *in, vq_tensor *out, vq_arena *a)
 {
-	vq_eval e = {.g = g, .node = node, .in = in, .out = out, .a = a};
+	vq_eval e = { .g = g, .node = node, .in = in, .out = out, .a = a };
 
 	switch (vq_ops[node->op].class_) {
-	case VQ_CLASS_ELT:
-		return vq_eval_elementwise(&e);
-	case VQ_CLASS_MOVE:
-		return vq_eval_move(&e);
-	case VQ_CLASS_REDUCE:
-		return vq_eval_reduce(&e);
-	case VQ_CLASS_NORM:
-		return vq_eval_norm(&e);
+	case VQ_CLASS_ELT: return vq_eval_elementwise(&e);
+	case VQ_CLASS_MOVE: return vq_eval_move(&e);
+	case VQ_CLASS_REDUCE: return vq_eval_reduce(&e);
+	case VQ_CLASS_NORM: return vq_eval_norm(&e);
 	case VQ_CLASS_DOT:
-		return node->op == VQ_OP_ATTENTION	     ? vq_eval_attention(&e)
-		       : node->op == VQ_OP_ATTENTION_DYNAMIC ? vq_eval_attention_dynamic(&e)
-		       : node->op == VQ_OP_LINEAR_DYNAMIC    ? vq_eval_linear_dynamic(&e)
-							     : vq_eval_dot(&e);
-	case VQ_CLASS_QUANT:
-		return node->op == VQ_OP_QUANTIZE_DYNAMIC ? vq_eval_quantize_dynamic(&e)
-							  : convert(&e);
+		return node->op == VQ_OP_ATTENTION            ? vq_eval_attention(&e)
+			: node->op == VQ_OP_ATTENTION_DYNAMIC ? vq_eval_attention_dynamic(&e)
+			: node->op == VQ_OP_LINEAR_DYNAMIC    ? vq_eval_linear_dynamic(&e)
+							      : vq_eval_dot(&e);
+	case VQ_CLASS_QUANT: return node->op == VQ_OP_QUANTIZE_DYNAMIC ? vq_eval_quantize_dynamic(&e) : convert(&e);
 	}
 	return "unknown class of operator";
 }

@@ -9,7 +9,10 @@
 #include "ir/ir.h"
 
 /* One operand or result: type and row-major data. */
-typedef struct vq_tensor { vq_type type; void *data; } vq_tensor;
+typedef struct vq_tensor {
+	vq_type type;
+	void *data;
+} vq_tensor;
 
 /*
  * Computes node's op on operands in[0..n_in) into out->data (allocated by the caller, of type out->type; ops of two results

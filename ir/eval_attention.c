@@ -20,8 +20,7 @@ static shape shape_of(const vq_eval *ev)
 	const vq_type *q = &ev->in[0].type, *k = &ev->in[step].type, *v = &ev->in[2 * step].type;
 	int64_t heads = ev->node->attr.attention.heads;
 
-	return (shape){
-		q->dim[0], heads, q->dim[1], k->dim[1], q->dim[2] / heads, v->dim[2] / heads};
+	return (shape){ q->dim[0], heads, q->dim[1], k->dim[1], q->dim[2] / heads, v->dim[2] / heads };
 }
 
 /* Row [M] of the bias for one batch, head and query; step is 0 where it repeats along the keys. */
@@ -34,8 +33,8 @@ typedef struct bias_row {
 static bias_row bias_of(const vq_eval *ev, const float *bias, int64_t b, int64_t h, int64_t n)
 {
 	const vq_type *t = &ev->in[ev->node->op == VQ_OP_ATTENTION_DYNAMIC ? 6 : 3].type;
-	int64_t at[4] = {b, h, n, 0}, offset = 0, stride = 1;
-	bias_row r = {NULL, 0};
+	int64_t at[4] = { b, h, n, 0 }, offset = 0, stride = 1;
+	bias_row r = { NULL, 0 };
 
 	for (uint32_t d = t->rank; d-- > 0;) {
 		if (t->dim[d] > 1)
@@ -49,8 +48,8 @@ static bias_row bias_of(const vq_eval *ev, const float *bias, int64_t b, int64_t
 
 /* ---- f32 ---- */
 
-static void attend_f32(const vq_eval *ev, const shape *s, const float *const in[4], int64_t b,
-	int64_t h, float *p, float *y)
+static void attend_f32(
+	const vq_eval *ev, const shape *s, const float *const in[4], int64_t b, int64_t h, float *p, float *y)
 {
 	float scale = ev->node->attr.attention.scale;
 	const float *k = in[1] + b * s->m * s->heads * s->d + h * s->d,
@@ -59,7 +58,7 @@ static void attend_f32(const vq_eval *ev, const shape *s, const float *const in[
 	for (int64_t n = 0; n < s->n; n++) {
 		const float *q = in[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
 		float *o = y + (b * s->n + n) * s->heads * s->e + h * s->e;
-		bias_row bias = {NULL, 0};
+		bias_row bias = { NULL, 0 };
 
 		if (in[3])
 			bias = bias_of(ev, in[3], b, h, n);
@@ -86,7 +85,7 @@ static void attend_f32(const vq_eval *ev, const shape *s, const float *const in[
 
 static const char *attention_f32(vq_eval *ev)
 {
-	const float *in[4] = {NULL};
+	const float *in[4] = { NULL };
 	shape s = shape_of(ev);
 	float *p = VQ_ARRAY(ev->a, (size_t)s.m, float), *y = vq_eval_result(ev);
 
@@ -116,13 +115,13 @@ static const char *too_long(vq_eval *ev, const shape *s)
 {
 	if (s->d <= INT32_MAX / (128 * 128) && s->m <= INT32_MAX / (255 * 128))
 		return NULL;
-	return vq_arena_printf(ev->a, "sums of %lld dimensions and %lld keys do not fit 32 bits",
-		(long long)s->d, (long long)s->m);
+	return vq_arena_printf(
+		ev->a, "sums of %lld dimensions and %lld keys do not fit 32 bits", (long long)s->d, (long long)s->m);
 }
 
 static const char *check_codes(vq_eval *ev, const shape *s)
 {
-	static const char *const name[] = {"q", "k", "v"};
+	static const char *const name[] = { "q", "k", "v" };
 
 	for (uint32_t i = 0; i < 3; i++) {
 		const vq_quant *q = vq_eval_in_quant(ev, i);
@@ -136,8 +135,7 @@ static const char *check_codes(vq_eval *ev, const shape *s)
 				name[i], q->n, q->axis);
 		for (uint32_t c = 0; c < q->n; c++)
 			if (q->zero[c])
-				return vq_arena_printf(ev->a, "%s has zero point %d, expected 0",
-					name[i], q->zero[c]);
+				return vq_arena_printf(ev->a, "%s has zero point %d, expected 0", name[i], q->zero[c]);
 	}
 	return too_long(ev, s);
 }
@@ -167,8 +165,7 @@ static void scores(const int32_t *acc, int64_t m, float score, const bias_row *b
 }
 
 /* Factors of one head's result columns; results whose entries divide a head have several. */
-static const char *result_factors(
-	vq_eval *ev, const shape *s, int64_t h, float sv, float *factor, int32_t *zero)
+static const char *result_factors(vq_eval *ev, const shape *s, int64_t h, float sv, float *factor, int32_t *zero)
 {
 	const vq_quant *qo = vq_eval_out_quant(ev);
 
@@ -180,8 +177,7 @@ static const char *result_factors(
 		zero[i] = qo ? qo->zero[entry] : 0;
 		size = vq_c_abs(factor[i]);
 		if (!(size >= VQ_TINY && size <= 0x1p100f))
-			return vq_arena_printf(ev->a, "merged scale %a is outside [2^-100, 2^100]",
-				(double)factor[i]);
+			return vq_arena_printf(ev->a, "merged scale %a is outside [2^-100, 2^100]", (double)factor[i]);
 	}
 	return NULL;
 }
@@ -196,9 +192,9 @@ typedef struct head {
 	float *factor;         /* [E], of the result */
 	int32_t *zero;         /* [E] */
 	/* scratch */
-	int32_t *acc;          /* [M] */
-	float *y;              /* [M] */
-	int32_t *sum;          /* [E] */
+	int32_t *acc; /* [M] */
+	float *y;     /* [M] */
+	int32_t *sum; /* [E] */
 } head;
 
 static void attend_row(vq_eval *ev, const shape *s, const float *bias, int64_t b, int64_t h, int64_t n, const head *w)
@@ -207,15 +203,15 @@ static void attend_row(vq_eval *ev, const shape *s, const float *bias, int64_t b
 	const int8_t *q = w->code[0] + (b * s->n + n) * s->heads * s->d + h * s->d;
 	int64_t out = (b * s->n + n) * s->heads * s->e + h * s->e;
 	bool dynamic = w->q_rows != NULL;
-	bias_row row = {NULL, 0};
+	bias_row row = { NULL, 0 };
 	int32_t total = 0;
 	float score = w->score, inverse;
 
 	if (bias)
 		row = bias_of(ev, bias, b, h, n);
 	if (dynamic)
-		score = vq_c_score_dynamic(w->q_rows[n * w->q_step + 2 * h], w->sk,
-			vq_c_score_factor(ev->node->attr.attention.scale));
+		score = vq_c_score_dynamic(
+			w->q_rows[n * w->q_step + 2 * h], w->sk, vq_c_score_factor(ev->node->attr.attention.scale));
 	for (int64_t j = 0; j < s->m; j++) {
 		const int8_t *k = w->code[1] + (b * s->m + j) * s->heads * s->d + h * s->d;
 
@@ -272,8 +268,7 @@ static const char *static_scales(vq_eval *ev, const shape *s, int64_t h, head *w
 	}
 	w->score = vq_c_score_scale(ev->node->attr.attention.scale, scale[0], scale[1]);
 	if (!(w->score >= VQ_TINY && w->score <= 0x1p100f))
-		return vq_arena_printf(
-			ev->a, "scale of the scores %a is outside [2^-100, 2^100]", (double)w->score);
+		return vq_arena_printf(ev->a, "scale of the scores %a is outside [2^-100, 2^100]", (double)w->score);
 	return result_factors(ev, s, h, scale[2], w->factor, w->zero);
 }
 
@@ -283,8 +278,8 @@ static const char *check_result(vq_eval *ev)
 
 	if (!qo || qo->axis < 0 || (uint32_t)qo->axis + 1 == ev->out->type.rank)
 		return NULL;
-	return vq_arena_printf(ev->a,
-		"scales of the result lie along axis %d, expected none or the last axis", qo->axis);
+	return vq_arena_printf(
+		ev->a, "scales of the result lie along axis %d, expected none or the last axis", qo->axis);
 }
 
 static const char *attention_codes(vq_eval *ev)

@@ -30,7 +30,7 @@ static void product_f32(vq_arena *arena, const product *p, const float *a, const
 			for (int64_t k = 0; k < p->k; k++)
 				panel[k * PANEL + c] = b[(n + c) * p->b_col + k * p->b_k];
 		for (int64_t m = 0; m < p->m; m++) {
-			float acc[PANEL] = {0};
+			float acc[PANEL] = { 0 };
 
 			for (int64_t k = 0; k < p->k; k++) {
 				float u = a[m * p->a_row + k * p->a_k];
@@ -45,8 +45,7 @@ static void product_f32(vq_arena *arena, const product *p, const float *a, const
 }
 
 /* Codes minus zero point; a is widened already. Doubles hold these sums exactly, and hosts multiply them in vectors. */
-static void product_codes(
-	vq_arena *arena, const product *p, const double *a, const int8_t *b, int32_t zb, double *y)
+static void product_codes(vq_arena *arena, const product *p, const double *a, const int8_t *b, int32_t zb, double *y)
 {
 	double *panel = VQ_ARRAY(arena, (size_t)p->k * PANEL, double);
 
@@ -57,7 +56,7 @@ static void product_codes(
 			for (int64_t k = 0; k < p->k; k++)
 				panel[k * PANEL + c] = b[(n + c) * p->b_col + k * p->b_k] - zb;
 		for (int64_t m = 0; m < p->m; m++) {
-			double acc[PANEL] = {0};
+			double acc[PANEL] = { 0 };
 
 			for (int64_t k = 0; k < p->k; k++) {
 				double u = a[m * p->a_row + k * p->a_k];
@@ -102,15 +101,12 @@ typedef struct merge {
 } merge;
 
 /* sx, sw, bias as in docs/ir.md; out_entry: of the result's quantization */
-static const char *merge_of(
-	vq_eval *e, merge *r, float sx, float sw, float bias, uint32_t out_entry)
+static const char *merge_of(vq_eval *e, merge *r, float sx, float sw, float bias, uint32_t out_entry)
 {
 	const vq_quant *q = vq_eval_out_quant(e);
 	float so = q ? q->scale[out_entry] : 1.0f, size;
 
-	*r = (merge){.m = vq_c_merge_scale(sx, sw, so),
-		.c = vq_c_merge_bias(bias, so),
-		.quantized = q != NULL};
+	*r = (merge){ .m = vq_c_merge_scale(sx, sw, so), .c = vq_c_merge_bias(bias, so), .quantized = q != NULL };
 	if (q) {
 		r->lo = q->lo;
 		r->hi = q->hi;
@@ -118,8 +114,7 @@ static const char *merge_of(
 	}
 	size = vq_c_abs(r->m);
 	if (!(size >= VQ_TINY && size <= 0x1p100f))
-		return vq_arena_printf(
-			e->a, "merged scale %a is outside [2^-100, 2^100]", (double)r->m);
+		return vq_arena_printf(e->a, "merged scale %a is outside [2^-100, 2^100]", (double)r->m);
 	return NULL;
 }
 
@@ -128,9 +123,8 @@ static const char *store_sum(vq_eval *e, const merge *r, double acc, int64_t i)
 	float v;
 
 	if (acc < INT32_MIN || acc > INT32_MAX)
-		return vq_arena_printf(e->a,
-			"accumulator overflow: %.0f at position %lld does not fit 32 bits", acc,
-			(long long)i);
+		return vq_arena_printf(
+			e->a, "accumulator overflow: %.0f at position %lld does not fit 32 bits", acc, (long long)i);
 	v = (float)acc * r->m; /* acc is an integer below 2^31: one rounding, as from int32 */
 	v = v + r->c;
 	if (r->quantized)
@@ -141,15 +135,11 @@ static const char *store_sum(vq_eval *e, const merge *r, double acc, int64_t i)
 }
 
 /* Are the scales of q per tensor or along `axis` with one per channel or group? */
-static bool along(const vq_quant *q, uint32_t axis)
-{
-	return q->axis < 0 || (uint32_t)q->axis == axis;
-}
+static bool along(const vq_quant *q, uint32_t axis) { return q->axis < 0 || (uint32_t)q->axis == axis; }
 
 static const char *misplaced(vq_eval *e, const char *what, const vq_quant *q)
 {
-	return vq_arena_printf(e->a,
-		"scales of the %s lie along axis %d, where an integer %s cannot apply them", what,
+	return vq_arena_printf(e->a, "scales of the %s lie along axis %d, where an integer %s cannot apply them", what,
 		q->axis, vq_ops[e->node->op].text);
 }
 
@@ -158,8 +148,7 @@ static const char *misplaced(vq_eval *e, const char *what, const vq_quant *q)
 /* Scales of column n: merges for all N columns; the result's channels lie along out_axis. */
 static const char *merges_of_columns(vq_eval *e, int64_t n, uint32_t out_axis, merge **merges)
 {
-	const vq_quant *qx = vq_eval_in_quant(e, 0), *qw = vq_eval_in_quant(e, 1),
-		       *qo = vq_eval_out_quant(e);
+	const vq_quant *qx = vq_eval_in_quant(e, 0), *qw = vq_eval_in_quant(e, 1), *qo = vq_eval_out_quant(e);
 	const float *bias = NULL;
 	const char *wrong = NULL;
 
@@ -209,7 +198,7 @@ static const char *site_begin(site *s, vq_eval *e, bool integer, int64_t rows, u
 	size_t room = (size_t)(rows < ROWS ? rows : ROWS);
 	merge *merges = NULL;
 
-	*s = (site){.e = e, .integer = integer, .k = k};
+	*s = (site){ .e = e, .integer = integer, .k = k };
 	if (integer) {
 		const char *wrong = merges_of_columns(e, n, out_axis, &merges);
 
@@ -236,28 +225,20 @@ static void sums_by_zero(const site *s, const product *p, int64_t first)
 		int32_t zero = weight_zero(q, first + n, w->type.dim[0]);
 		product part = *p;
 
-		for (end = n + 1;
-			end < p->n && weight_zero(q, first + end, w->type.dim[0]) == zero;)
+		for (end = n + 1; end < p->n && weight_zero(q, first + end, w->type.dim[0]) == zero;)
 			end++;
 		part.n = end - n;
-		product_codes(s->e->a, &part, s->rows, (const int8_t *)w->data + (first + n) * s->k,
-			zero, s->sums + n);
+		product_codes(s->e->a, &part, s->rows, (const int8_t *)w->data + (first + n) * s->k, zero, s->sums + n);
 	}
 }
 
 /* s->rows[0 … rows) times weight rows first … first + n - 1; sum (r, c) is result out + r * row_step + c * column_step */
-static const char *multiply(site *s, int64_t rows, int64_t first, int64_t n, int64_t out,
-	int64_t row_step, int64_t column_step)
+static const char *multiply(
+	site *s, int64_t rows, int64_t first, int64_t n, int64_t out, int64_t row_step, int64_t column_step)
 {
-	product p = {.m = rows,
-		.n = n,
-		.k = s->k,
-		.a_row = s->k,
-		.a_k = 1,
-		.b_col = s->k,
-		.b_k = 1,
-		.y_row = n,
-		.y_col = 1};
+	product p = {
+		.m = rows, .n = n, .k = s->k, .a_row = s->k, .a_k = 1, .b_col = s->k, .b_k = 1, .y_row = n, .y_col = 1
+	};
 	const char *wrong = NULL;
 
 	if (s->integer)
@@ -269,11 +250,9 @@ static const char *multiply(site *s, int64_t rows, int64_t first, int64_t n, int
 			int64_t i = out + r * row_step + c * column_step;
 
 			if (s->integer)
-				wrong = store_sum(
-					s->e, &s->merges[first + c], s->sums[r * n + c], i);
+				wrong = store_sum(s->e, &s->merges[first + c], s->sums[r * n + c], i);
 			else
-				s->y[i] = s->sums_f32[r * n + c] +
-					  (s->bias ? s->bias[first + c] : 0.0f);
+				s->y[i] = s->sums_f32[r * n + c] + (s->bias ? s->bias[first + c] : 0.0f);
 		}
 	return wrong;
 }
@@ -291,8 +270,7 @@ static const char *linear(vq_eval *e, bool integer)
 		int64_t rows = m - r < ROWS ? m - r : ROWS;
 
 		if (integer)
-			widen((const int8_t *)e->in[0].data + r * k,
-				vq_eval_in_quant(e, 0)->zero[0], rows * k, s.rows);
+			widen((const int8_t *)e->in[0].data + r * k, vq_eval_in_quant(e, 0)->zero[0], rows * k, s.rows);
 		else
 			memcpy(s.rows_f32, f + r * k, (size_t)(rows * k) * sizeof *f);
 		wrong = multiply(&s, rows, 0, n, r * n, n, 1);
@@ -321,32 +299,24 @@ static int64_t batch_of(const vq_type *y, const vq_type *x, int64_t b)
 }
 
 /* per tensor, or along an axis in front of the matrix */
-static bool along_batch(const vq_quant *q, const vq_type *t)
-{
-	return q->axis < (int32_t)t->rank - 2;
-}
+static bool along_batch(const vq_quant *q, const vq_type *t) { return q->axis < (int32_t)t->rank - 2; }
 
-static const char *matmul_merge(
-	vq_eval *e, int64_t at, int64_t a, int64_t b, merge *r, int32_t *za, int32_t *zb)
+static const char *matmul_merge(vq_eval *e, int64_t at, int64_t a, int64_t b, merge *r, int32_t *za, int32_t *zb)
 {
-	const vq_quant *qa = vq_eval_in_quant(e, 0), *qb = vq_eval_in_quant(e, 1),
-		       *qo = vq_eval_out_quant(e);
-	uint32_t ia = vq_eval_entry(qa, &e->in[0].type, a),
-		 ib = vq_eval_entry(qb, &e->in[1].type, b);
+	const vq_quant *qa = vq_eval_in_quant(e, 0), *qb = vq_eval_in_quant(e, 1), *qo = vq_eval_out_quant(e);
+	uint32_t ia = vq_eval_entry(qa, &e->in[0].type, a), ib = vq_eval_entry(qb, &e->in[1].type, b);
 
 	*za = qa->zero[ia];
 	*zb = qb->zero[ib];
-	return merge_of(e, r, qa->scale[ia], qb->scale[ib], 0.0f,
-		qo ? vq_eval_entry(qo, &e->out->type, at) : 0);
+	return merge_of(e, r, qa->scale[ia], qb->scale[ib], 0.0f, qo ? vq_eval_entry(qo, &e->out->type, at) : 0);
 }
 
 static const char *matmul(vq_eval *e, bool integer)
 {
 	const vq_type *a = &e->in[0].type, *b = &e->in[1].type, *o = &e->out->type;
 	bool ta = e->node->attr.matmul.trans_a, tb = e->node->attr.matmul.trans_b;
-	int64_t m = o->dim[o->rank - 2], n = o->dim[o->rank - 1],
-		k = a->dim[a->rank - (ta ? 2 : 1)];
-	product p = {.m = m,
+	int64_t m = o->dim[o->rank - 2], n = o->dim[o->rank - 1], k = a->dim[a->rank - (ta ? 2 : 1)];
+	product p = { .m = m,
 		.n = n,
 		.k = k,
 		.a_row = ta ? 1 : k,
@@ -354,10 +324,9 @@ static const char *matmul(vq_eval *e, bool integer)
 		.b_col = tb ? k : 1,
 		.b_k = tb ? 1 : n,
 		.y_row = n,
-		.y_col = 1};
+		.y_col = 1 };
 	int64_t batches = vq_type_count(o) / (m * n);
-	const float *fa = integer ? NULL : vq_eval_f32(e, 0),
-		    *fb = integer ? NULL : vq_eval_f32(e, 1);
+	const float *fa = integer ? NULL : vq_eval_f32(e, 0), *fb = integer ? NULL : vq_eval_f32(e, 1);
 	float *y = integer ? NULL : vq_eval_result(e);
 	double *acc = integer ? VQ_ARRAY(e->a, (size_t)(m * n), double) : NULL;
 	double *wide = integer ? VQ_ARRAY(e->a, (size_t)(m * k), double) : NULL;
@@ -365,13 +334,11 @@ static const char *matmul(vq_eval *e, bool integer)
 
 	for (uint32_t i = 0; integer && i < 2; i++)
 		if (!along_batch(vq_eval_in_quant(e, i), &e->in[i].type))
-			return misplaced(
-				e, i ? "right operand" : "left operand", vq_eval_in_quant(e, i));
+			return misplaced(e, i ? "right operand" : "left operand", vq_eval_in_quant(e, i));
 	if (integer && vq_eval_out_quant(e) && !along_batch(vq_eval_out_quant(e), o))
 		return misplaced(e, "result", vq_eval_out_quant(e));
 	for (int64_t i = 0; i < batches && !wrong; i++) {
-		int64_t at = batch_of(o, a, i) * m * k, bt = batch_of(o, b, i) * n * k,
-			yt = i * m * n;
+		int64_t at = batch_of(o, a, i) * m * k, bt = batch_of(o, b, i) * n * k, yt = i * m * n;
 		int32_t za, zb;
 		merge r;
 
@@ -394,8 +361,7 @@ static const char *matmul(vq_eval *e, bool integer)
 
 /* Shapes of one conv, spatial dimensions filled up to three with ones in front. */
 typedef struct window {
-	int64_t batch, channels, filters, groups,
-		per_group; /* channels and filters per group: channels / groups … */
+	int64_t batch, channels, filters, groups, per_group; /* channels and filters per group: channels / groups … */
 	int64_t in[3], kernel[3], out[3], stride[3], dilation[3], before[3];
 	int64_t positions, k; /* of one image; terms of one sum */
 } window;
@@ -406,12 +372,12 @@ static void window_of(window *w, const vq_eval *e)
 	const vq_attr *attr = &e->node->attr;
 	uint32_t spatial = x->rank - 2;
 
-	*w = (window){.batch = x->dim[0],
+	*w = (window){ .batch = x->dim[0],
 		.channels = x->dim[1],
 		.filters = weights->dim[0],
 		.groups = attr->conv.group > 0 ? attr->conv.group : 1,
 		.positions = 1,
-		.k = weights->dim[1]};
+		.k = weights->dim[1] };
 	w->per_group = w->filters / w->groups;
 	for (uint32_t i = 0; i < 3; i++) {
 		bool real = i + spatial >= 3;
@@ -434,8 +400,7 @@ static int64_t tap_offset(const window *w, int64_t position, int64_t tap)
 	int64_t offset = 0, stride = 1;
 
 	for (int i = 2; i >= 0; i--) {
-		int64_t at = position % w->out[i] * w->stride[i] +
-			     tap % w->kernel[i] * w->dilation[i] - w->before[i];
+		int64_t at = position % w->out[i] * w->stride[i] + tap % w->kernel[i] * w->dilation[i] - w->before[i];
 
 		if (at < 0 || at >= w->in[i])
 			return -1;
@@ -448,13 +413,11 @@ static int64_t tap_offset(const window *w, int64_t position, int64_t tap)
 }
 
 /* Rows [rows][k] of the windows at positions first …: f32, or codes minus zero point. Padding is 0. */
-static void fill_windows(site *s, const window *w, int64_t image, int64_t group, const float *x,
-	int64_t first, int64_t rows)
+static void fill_windows(
+	site *s, const window *w, int64_t image, int64_t group, const float *x, int64_t first, int64_t rows)
 {
-	int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2],
-		plane = w->in[0] * w->in[1] * w->in[2];
-	int64_t channels = w->channels / w->groups,
-		base = (image * w->channels + group * channels) * plane;
+	int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2], plane = w->in[0] * w->in[1] * w->in[2];
+	int64_t channels = w->channels / w->groups, base = (image * w->channels + group * channels) * plane;
 	const int8_t *code = s->e->in[0].data;
 	int32_t zero = s->integer ? vq_eval_in_quant(s->e, 0)->zero[0] : 0;
 
@@ -463,8 +426,7 @@ static void fill_windows(site *s, const window *w, int64_t image, int64_t group,
 			int64_t offset = tap_offset(w, first + r, t);
 
 			for (int64_t c = 0; c < channels; c++) {
-				int64_t to = r * w->k + c * taps + t,
-					from = base + c * plane + offset;
+				int64_t to = r * w->k + c * taps + t, from = base + c * plane + offset;
 
 				if (s->integer)
 					s->rows[to] = offset < 0 ? 0.0 : code[from] - zero;
@@ -485,13 +447,12 @@ static const char *conv(vq_eval *e, bool integer)
 	wrong = site_begin(&s, e, integer, w.positions, 1);
 	for (int64_t i = 0; i < w.batch * w.groups; i++)
 		for (int64_t r = 0; r < w.positions && !wrong; r += ROWS) {
-			int64_t image = i / w.groups, group = i % w.groups,
-				first = group * w.per_group;
+			int64_t image = i / w.groups, group = i % w.groups, first = group * w.per_group;
 			int64_t rows = w.positions - r < ROWS ? w.positions - r : ROWS;
 
 			fill_windows(&s, &w, image, group, x, r, rows);
-			wrong = multiply(&s, rows, first, w.per_group,
-				(image * w.filters + first) * w.positions + r, 1, w.positions);
+			wrong = multiply(&s, rows, first, w.per_group, (image * w.filters + first) * w.positions + r, 1,
+				w.positions);
 		}
 	return wrong || integer ? wrong : vq_eval_finish(e, s.y);
 }
@@ -506,11 +467,8 @@ const char *vq_eval_dot(vq_eval *e)
 	if (e->out->type.elem != VQ_F32 && !e->out->type.quant)
 		return vq_eval_refuse(e, e->out->type.elem);
 	switch (e->node->op) {
-	case VQ_OP_LINEAR:
-		return linear(e, integer);
-	case VQ_OP_MATMUL:
-		return matmul(e, integer);
-	default:
-		return conv(e, integer);
+	case VQ_OP_LINEAR: return linear(e, integer);
+	case VQ_OP_MATMUL: return matmul(e, integer);
+	default: return conv(e, integer);
 	}
 }

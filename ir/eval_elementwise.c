@@ -11,23 +11,22 @@ enum { OPERANDS = 3 };
 
 /* Rows of the result: offsets of the operands' first element and the operands' steps (0 or 1) along the row. */
 typedef struct walk {
-	int64_t row, rows;      /* length and number of rows of the result */
-	int64_t step[OPERANDS]; /* along a row, elements */
-	int64_t stride[OPERANDS]
-		      [VQ_MAX_RANK]; /* per result dimension, 0 where the operand repeats */
-	int64_t offset[OPERANDS];    /* of the current row */
-	int64_t at[VQ_MAX_RANK];     /* coordinates of the current row */
+	int64_t row, rows;                     /* length and number of rows of the result */
+	int64_t step[OPERANDS];                /* along a row, elements */
+	int64_t stride[OPERANDS][VQ_MAX_RANK]; /* per result dimension, 0 where the operand repeats */
+	int64_t offset[OPERANDS];              /* of the current row */
+	int64_t at[VQ_MAX_RANK];               /* coordinates of the current row */
 } walk;
 
 static void walk_begin(walk *w, const vq_eval *e)
 {
 	const vq_type *t = &e->out->type;
 
-	*w = (walk){.row = t->rank ? t->dim[t->rank - 1] : 1};
+	*w = (walk){ .row = t->rank ? t->dim[t->rank - 1] : 1 };
 	w->rows = vq_type_count(t) / w->row;
 	for (uint32_t i = 0; i < e->node->n_in; i++) {
 		const vq_type *x = &e->in[i].type;
-		int64_t stride[VQ_MAX_RANK] = {0};
+		int64_t stride[VQ_MAX_RANK] = { 0 };
 
 		vq_eval_strides(x, stride);
 		for (uint32_t d = 0; d < x->rank; d++)
@@ -45,8 +44,7 @@ static void walk_next(walk *w, const vq_eval *e)
 		bool wraps = ++w->at[d] == t->dim[d];
 
 		for (uint32_t i = 0; i < e->node->n_in; i++)
-			w->offset[i] +=
-				wraps ? -w->stride[i][d] * (t->dim[d] - 1) : w->stride[i][d];
+			w->offset[i] += wraps ? -w->stride[i][d] * (t->dim[d] - 1) : w->stride[i][d];
 		if (!wraps)
 			return;
 		w->at[d] = 0;
@@ -57,25 +55,13 @@ static void walk_next(walk *w, const vq_eval *e)
 
 typedef float unary_f32(float);
 
-static float neg_f32(float x)
-{
-	return -x;
-}
+static float neg_f32(float x) { return -x; }
 
-static float sqrt_f32(float x)
-{
-	return sqrtf(x);
-}
+static float sqrt_f32(float x) { return sqrtf(x); }
 
-static float recip_f32(float x)
-{
-	return 1.0f / x;
-}
+static float recip_f32(float x) { return 1.0f / x; }
 
-static float relu_f32(float x)
-{
-	return vq_c_max(x, 0.0f);
-}
+static float relu_f32(float x) { return vq_c_max(x, 0.0f); }
 
 static unary_f32 *const unary[VQ_OP_COUNT] = {
 	[VQ_OP_NEG] = neg_f32,
@@ -108,8 +94,7 @@ static const char *unary_float(vq_eval *e)
 }
 
 /* y[i] = a[i * sa] op b[i * sb]; NaN: min and max give b */
-static void binary_row(
-	vq_op op, float *y, const float *a, int64_t sa, const float *b, int64_t sb, int64_t n)
+static void binary_row(vq_op op, float *y, const float *a, int64_t sa, const float *b, int64_t sb, int64_t n)
 {
 	switch (op) {
 	case VQ_OP_ADD:
@@ -151,8 +136,7 @@ static const char *binary_float(vq_eval *e)
 
 	walk_begin(&w, e);
 	for (int64_t r = 0; r < w.rows; r++, walk_next(&w, e))
-		binary_row(e->node->op, y + r * w.row, a + w.offset[0], w.step[0], b + w.offset[1],
-			w.step[1], w.row);
+		binary_row(e->node->op, y + r * w.row, a + w.offset[0], w.step[0], b + w.offset[1], w.step[1], w.row);
 	return vq_eval_finish(e, y);
 }
 
@@ -224,15 +208,9 @@ static int64_t remainder_of(int64_t a, int64_t b)
 static bool integer_op(vq_op op, int64_t a, int64_t b, int64_t *y)
 {
 	switch (op) {
-	case VQ_OP_ADD:
-		*y = wrap((uint64_t)a + (uint64_t)b);
-		break;
-	case VQ_OP_SUB:
-		*y = wrap((uint64_t)a - (uint64_t)b);
-		break;
-	case VQ_OP_MUL:
-		*y = wrap((uint64_t)a * (uint64_t)b);
-		break;
+	case VQ_OP_ADD: *y = wrap((uint64_t)a + (uint64_t)b); break;
+	case VQ_OP_SUB: *y = wrap((uint64_t)a - (uint64_t)b); break;
+	case VQ_OP_MUL: *y = wrap((uint64_t)a * (uint64_t)b); break;
 	case VQ_OP_DIV:
 		if (!b)
 			return false;
@@ -248,36 +226,16 @@ static bool integer_op(vq_op op, int64_t a, int64_t b, int64_t *y)
 			return false;
 		*y = power(a, b);
 		break;
-	case VQ_OP_MIN:
-		*y = a < b ? a : b;
-		break;
-	case VQ_OP_MAX:
-		*y = a > b ? a : b;
-		break;
-	case VQ_OP_EQUAL:
-		*y = a == b;
-		break;
-	case VQ_OP_LESS:
-		*y = a < b;
-		break;
-	case VQ_OP_AND:
-		*y = a && b;
-		break;
-	case VQ_OP_OR:
-		*y = a || b;
-		break;
-	case VQ_OP_NEG:
-		*y = wrap(0 - (uint64_t)a);
-		break;
-	case VQ_OP_ABS:
-		*y = a < 0 ? wrap(0 - (uint64_t)a) : a;
-		break;
-	case VQ_OP_RELU:
-		*y = a > 0 ? a : 0;
-		break;
-	default: /* VQ_OP_NOT */
-		*y = !a;
-		break;
+	case VQ_OP_MIN: *y = a < b ? a : b; break;
+	case VQ_OP_MAX: *y = a > b ? a : b; break;
+	case VQ_OP_EQUAL: *y = a == b; break;
+	case VQ_OP_LESS: *y = a < b; break;
+	case VQ_OP_AND: *y = a && b; break;
+	case VQ_OP_OR: *y = a || b; break;
+	case VQ_OP_NEG: *y = wrap(0 - (uint64_t)a); break;
+	case VQ_OP_ABS: *y = a < 0 ? wrap(0 - (uint64_t)a) : a; break;
+	case VQ_OP_RELU: *y = a > 0 ? a : 0; break;
+	default: /* VQ_OP_NOT */ *y = !a; break;
 	}
 	return true;
 }
@@ -295,17 +253,13 @@ static bool has_integer_form(vq_op op, vq_elem t)
 	case VQ_OP_MAX:
 	case VQ_OP_NEG:
 	case VQ_OP_ABS:
-	case VQ_OP_RELU:
-		return t != VQ_BOOL;
+	case VQ_OP_RELU: return t != VQ_BOOL;
 	case VQ_OP_EQUAL:
-	case VQ_OP_LESS:
-		return true;
+	case VQ_OP_LESS: return true;
 	case VQ_OP_AND:
 	case VQ_OP_OR:
-	case VQ_OP_NOT:
-		return t == VQ_BOOL;
-	default:
-		return false;
+	case VQ_OP_NOT: return t == VQ_BOOL;
+	default: return false;
 	}
 }
 
@@ -323,15 +277,12 @@ static const char *integers(vq_eval *e)
 	walk_begin(&w, e);
 	for (int64_t r = 0; r < w.rows; r++, walk_next(&w, e))
 		for (int64_t i = 0; i < w.row; i++, k++) {
-			int64_t a = vq_eval_load_int(t, e->in[0].data, w.offset[0] + i * w.step[0]),
-				b = 0, y;
+			int64_t a = vq_eval_load_int(t, e->in[0].data, w.offset[0] + i * w.step[0]), b = 0, y;
 
 			if (e->node->n_in > 1)
-				b = vq_eval_load_int(e->in[1].type.elem, e->in[1].data,
-					w.offset[1] + i * w.step[1]);
+				b = vq_eval_load_int(e->in[1].type.elem, e->in[1].data, w.offset[1] + i * w.step[1]);
 			if (!integer_op(e->node->op, a, b, &y))
-				return vq_arena_printf(
-					e->a, "division by zero at position %lld", (long long)k);
+				return vq_arena_printf(e->a, "division by zero at position %lld", (long long)k);
 			vq_eval_store_int(to, e->out->data, k, y);
 		}
 	return NULL;
@@ -355,8 +306,7 @@ static const char *where_integer(vq_eval *e)
 			const vq_tensor *x = &e->in[from];
 
 			vq_eval_store_int(t, e->out->data, k++,
-				vq_eval_load_int(
-					x->type.elem, x->data, w.offset[from] + i * w.step[from]));
+				vq_eval_load_int(x->type.elem, x->data, w.offset[from] + i * w.step[from]));
 		}
 	return NULL;
 }
@@ -366,14 +316,8 @@ static const char *where_integer(vq_eval *e)
 /* Toward 0; out of range: the nearest end; NaN: 0 */
 static int64_t truncated(float x, vq_elem to)
 {
-	int64_t lo = to == VQ_U8    ? 0
-		     : to == VQ_S8  ? INT8_MIN
-		     : to == VQ_I32 ? INT32_MIN
-				    : INT64_MIN;
-	int64_t hi = to == VQ_U8    ? UINT8_MAX
-		     : to == VQ_S8  ? INT8_MAX
-		     : to == VQ_I32 ? INT32_MAX
-				    : INT64_MAX;
+	int64_t lo = to == VQ_U8 ? 0 : to == VQ_S8 ? INT8_MIN : to == VQ_I32 ? INT32_MIN : INT64_MIN;
+	int64_t hi = to == VQ_U8 ? UINT8_MAX : to == VQ_S8 ? INT8_MAX : to == VQ_I32 ? INT32_MAX : INT64_MAX;
 
 	if (!(x == x))
 		return 0;
@@ -408,8 +352,7 @@ static const char *cast(vq_eval *e)
 	}
 	y = vq_eval_result(e);
 	for (int64_t i = 0; i < n; i++)
-		y[i] = from_float ? x[i]
-				  : (float)vq_eval_load_int(e->in[0].type.elem, e->in[0].data, i);
+		y[i] = from_float ? x[i] : (float)vq_eval_load_int(e->in[0].type.elem, e->in[0].data, i);
 	return vq_eval_finish(e, y);
 }
 
@@ -418,25 +361,20 @@ const char *vq_eval_elementwise(vq_eval *e)
 	bool f = vq_eval_is_float(e, 0);
 
 	switch (e->node->op) {
-	case VQ_OP_CAST:
-		return cast(e);
+	case VQ_OP_CAST: return cast(e);
 	case VQ_OP_WHERE:
 		if (e->in[0].type.elem != VQ_BOOL)
 			return vq_eval_refuse(e, e->in[0].type.elem);
-		return vq_eval_is_float(e, 1) && vq_eval_is_float(e, 2) ? where_float(e)
-									: where_integer(e);
+		return vq_eval_is_float(e, 1) && vq_eval_is_float(e, 2) ? where_float(e) : where_integer(e);
 	case VQ_OP_EQUAL:
-	case VQ_OP_LESS:
-		return f && vq_eval_is_float(e, 1) ? compare_float(e) : integers(e);
+	case VQ_OP_LESS: return f && vq_eval_is_float(e, 1) ? compare_float(e) : integers(e);
 	case VQ_OP_ADD:
 	case VQ_OP_SUB:
 	case VQ_OP_MUL:
 	case VQ_OP_DIV:
 	case VQ_OP_POW:
 	case VQ_OP_MIN:
-	case VQ_OP_MAX:
-		return f && vq_eval_is_float(e, 1) ? binary_float(e) : integers(e);
-	default:
-		return f && unary[e->node->op] ? unary_float(e) : integers(e);
+	case VQ_OP_MAX: return f && vq_eval_is_float(e, 1) ? binary_float(e) : integers(e);
+	default: return f && unary[e->node->op] ? unary_float(e) : integers(e);
 	}
 }

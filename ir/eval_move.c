@@ -16,9 +16,8 @@ typedef struct data {
 
 static void copy_strided(const data *d, const vq_type *to, int64_t offset, const int64_t *stride)
 {
-	int64_t at[VQ_MAX_RANK] = {0};
-	int64_t row = to->rank ? to->dim[to->rank - 1] : 1,
-		step = to->rank ? stride[to->rank - 1] : 0;
+	int64_t at[VQ_MAX_RANK] = { 0 };
+	int64_t row = to->rank ? to->dim[to->rank - 1] : 1, step = to->rank ? stride[to->rank - 1] : 0;
 	int64_t rows = vq_type_count(to) / row;
 	const char *from = d->from;
 	char *p = d->to;
@@ -46,7 +45,7 @@ static void window(const vq_eval *e, const data *d)
 {
 	const vq_type *x = &e->in[0].type, *y = &e->out->type;
 	const vq_attr *attr = &e->node->attr;
-	int64_t from[VQ_MAX_RANK] = {0}, stride[VQ_MAX_RANK] = {0}, offset = 0;
+	int64_t from[VQ_MAX_RANK] = { 0 }, stride[VQ_MAX_RANK] = { 0 }, offset = 0;
 
 	vq_eval_strides(x, from);
 	switch (e->node->op) {
@@ -68,9 +67,7 @@ static void window(const vq_eval *e, const data *d)
 		offset = attr->view.offset;
 		memcpy(stride, attr->view.stride, sizeof stride);
 		break;
-	default: /* VQ_OP_RESHAPE */
-		vq_eval_strides(y, stride);
-		break;
+	default: /* VQ_OP_RESHAPE */ vq_eval_strides(y, stride); break;
 	}
 	copy_strided(d, y, offset, stride);
 }
@@ -110,18 +107,15 @@ static const char *gather(const vq_eval *e, const data *d)
 	char *to = d->to;
 
 	if (index->elem != VQ_I64 && index->elem != VQ_I32)
-		return vq_arena_printf(e->a, "indices have type %s, expected i64 or i32",
-			vq_elem_name(index->elem));
+		return vq_arena_printf(e->a, "indices have type %s, expected i64 or i32", vq_elem_name(index->elem));
 	for (size_t o = 0; o < outer; o++)
 		for (int64_t i = 0; i < n; i++, to += inner) {
 			int64_t k = vq_eval_load_int(index->elem, e->in[1].data, i);
 
 			if (k < 0 || k >= rows)
-				return vq_arena_printf(e->a,
-					"index %lld at position %lld is outside [0, %lld)",
+				return vq_arena_printf(e->a, "index %lld at position %lld is outside [0, %lld)",
 					(long long)k, (long long)i, (long long)rows);
-			memcpy(to, (const char *)d->from + (o * (size_t)rows + (size_t)k) * inner,
-				inner);
+			memcpy(to, (const char *)d->from + (o * (size_t)rows + (size_t)k) * inner, inner);
 		}
 	return NULL;
 }
@@ -130,7 +124,7 @@ static void pad(const vq_eval *e, const data *d, const void *value)
 {
 	const vq_type *x = &e->in[0].type, *y = &e->out->type;
 	const vq_attr *attr = &e->node->attr;
-	int64_t n = vq_type_count(y), from[VQ_MAX_RANK] = {0}, to[VQ_MAX_RANK] = {0};
+	int64_t n = vq_type_count(y), from[VQ_MAX_RANK] = { 0 }, to[VQ_MAX_RANK] = { 0 };
 
 	vq_eval_strides(x, from);
 	vq_eval_strides(y, to);
@@ -159,13 +153,12 @@ static const char *pad_value(const vq_eval *e, bool raw, void *value)
 	if (raw && q) {
 		if (q->axis >= 0)
 			return "pad of a tensor with scales along an axis";
-		code = (int8_t)vq_c_quantize(
-			v * vq_c_inverse((double)q->scale[0]), q->lo, q->hi, q->zero[0]);
+		code = (int8_t)vq_c_quantize(v * vq_c_inverse((double)q->scale[0]), q->lo, q->hi, q->zero[0]);
 		memcpy(value, &code, sizeof code);
 	} else if (raw && e->out->type.elem != VQ_F32) {
 		if (!(v >= -0x1p62f && v <= 0x1p62f))
-			return vq_arena_printf(e->a, "pad value %g does not fit %s", (double)v,
-				vq_elem_name(e->out->type.elem));
+			return vq_arena_printf(
+				e->a, "pad value %g does not fit %s", (double)v, vq_elem_name(e->out->type.elem));
 		vq_eval_store_int(e->out->type.elem, value, 0, (int64_t)v);
 	} else {
 		memcpy(value, &v, sizeof v);
@@ -178,8 +171,7 @@ static bool keeps_codes(const vq_eval *e)
 	uint32_t n = e->node->op == VQ_OP_GATHER ? 1 : e->node->n_in;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (e->in[i].type.elem != e->out->type.elem ||
-			!e->in[i].type.quant != !e->out->type.quant)
+		if (e->in[i].type.elem != e->out->type.elem || !e->in[i].type.quant != !e->out->type.quant)
 			return false;
 	return true;
 }
@@ -189,7 +181,7 @@ const char *vq_eval_move(vq_eval *e)
 	bool raw = keeps_codes(e);
 	uint32_t n = e->node->op == VQ_OP_GATHER ? 1 : e->node->n_in;
 	const void **from = VQ_ARRAY(e->a, n, const void *);
-	data d = {.to = e->out->data, .size = vq_elem_bytes(e->out->type.elem)};
+	data d = { .to = e->out->data, .size = vq_elem_bytes(e->out->type.elem) };
 	uint64_t value = 0;
 	const char *wrong = NULL;
 
@@ -210,20 +202,14 @@ const char *vq_eval_move(vq_eval *e)
 	}
 	d.from = from[0];
 	switch (e->node->op) {
-	case VQ_OP_CONCAT:
-		concat(e, from, d.to, d.size);
-		break;
-	case VQ_OP_GATHER:
-		wrong = gather(e, &d);
-		break;
+	case VQ_OP_CONCAT: concat(e, from, d.to, d.size); break;
+	case VQ_OP_GATHER: wrong = gather(e, &d); break;
 	case VQ_OP_PAD:
 		wrong = pad_value(e, raw, &value);
 		if (!wrong)
 			pad(e, &d, &value);
 		break;
-	default:
-		window(e, &d);
-		break;
+	default: window(e, &d); break;
 	}
 	return wrong || raw ? wrong : vq_eval_finish(e, d.to);
 }

@@ -5,11 +5,11 @@
 #include "ir/eval.h"
 
 typedef struct vq_eval {
-	const vq_graph *g;          /* for the quantization table */
-	const vq_node_info *node;   /* op, attr and n_in */
-	const vq_tensor *in;        /* [node->n_in] */
-	vq_tensor *out;             /* [results] */
-	vq_arena *a;                /* scratch, and texts of errors */
+	const vq_graph *g;        /* for the quantization table */
+	const vq_node_info *node; /* op, attr and n_in */
+	const vq_tensor *in;      /* [node->n_in] */
+	vq_tensor *out;           /* [results] */
+	vq_arena *a;              /* scratch, and texts of errors */
 } vq_eval;
 
 /* Each returns NULL or what is wrong, in e->a. */

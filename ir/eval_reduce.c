@@ -32,9 +32,9 @@ typedef struct reach {
 
 static void reach_of(reach *r, const vq_type *x, uint32_t axes)
 {
-	int64_t stride[VQ_MAX_RANK] = {0};
+	int64_t stride[VQ_MAX_RANK] = { 0 };
 
-	*r = (reach){.results = 1, .each = 1};
+	*r = (reach){ .results = 1, .each = 1 };
 	vq_eval_strides(x, stride);
 	for (uint32_t d = 0; d < x->rank; d++) {
 		if (axes >> d & 1) {
@@ -64,9 +64,7 @@ static int64_t offset_of(int64_t i, const int64_t *dim, const int64_t *stride, u
 /* one result from the elements x[offset[0..n)] */
 static float reduce_float(vq_op op, const float *x, const int64_t *offset, int64_t n)
 {
-	float s[LANES] = {0}, v = op == VQ_OP_REDUCE_MAX   ? -INFINITY
-				  : op == VQ_OP_REDUCE_MIN ? INFINITY
-							   : 1.0f;
+	float s[LANES] = { 0 }, v = op == VQ_OP_REDUCE_MAX ? -INFINITY : op == VQ_OP_REDUCE_MIN ? INFINITY : 1.0f;
 
 	for (int64_t i = 0; i < n; i++) {
 		float u = x[offset[i]];
@@ -88,8 +86,7 @@ static float reduce_float(vq_op op, const float *x, const int64_t *offset, int64
 }
 
 /* modulo 2^64; the mean of integers truncates toward 0 */
-static int64_t reduce_integer(
-	vq_op op, const vq_tensor *x, int64_t first, const int64_t *offset, int64_t n)
+static int64_t reduce_integer(vq_op op, const vq_tensor *x, int64_t first, const int64_t *offset, int64_t n)
 {
 	int64_t least = 0, most = 0, v;
 	uint64_t sum = 0, product = 1;
@@ -116,8 +113,7 @@ const char *vq_eval_reduce(vq_eval *e)
 	float *y;
 	reach r;
 
-	if (!is_float && (e->in[0].type.elem == VQ_BOOL || e->out->type.elem == VQ_F32 ||
-				 e->out->type.quant))
+	if (!is_float && (e->in[0].type.elem == VQ_BOOL || e->out->type.elem == VQ_F32 || e->out->type.quant))
 		return vq_eval_refuse(e, e->in[0].type.elem);
 	if (is_float && e->out->type.elem != VQ_F32 && !e->out->type.quant)
 		return vq_eval_refuse(e, e->out->type.elem);
@@ -142,7 +138,7 @@ const char *vq_eval_reduce(vq_eval *e)
 
 void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step, bool masked)
 {
-	float m = largest(x, n, step), s[LANES] = {0}, total, inverse;
+	float m = largest(x, n, step), s[LANES] = { 0 }, total, inverse;
 
 	m = masked && m == -INFINITY ? 0.0f : m;
 	for (int64_t i = 0; i < n; i++) {
@@ -158,8 +154,7 @@ void vq_eval_softmax_row(const float *x, float *y, int64_t n, int64_t step, bool
 static const char *softmax(vq_eval *e)
 {
 	const vq_type *t = &e->in[0].type;
-	int64_t n = t->dim[e->node->attr.axis.axis], inner, rows = vq_type_count(t) / n,
-		stride[VQ_MAX_RANK] = {0};
+	int64_t n = t->dim[e->node->attr.axis.axis], inner, rows = vq_type_count(t) / n, stride[VQ_MAX_RANK] = { 0 };
 	const float *x = vq_eval_f32(e, 0);
 	float *y = vq_eval_result(e);
 
@@ -176,10 +171,9 @@ static const char *softmax(vq_eval *e)
 /* ---- layernorm ---- */
 
 /* v = ((x - mean) * r) * g + b */
-static void layernorm_row(
-	const float *x, float *v, int64_t n, const float *g, const float *b, float eps)
+static void layernorm_row(const float *x, float *v, int64_t n, const float *g, const float *b, float eps)
 {
-	float s[LANES] = {0}, inverse_n = vq_c_inverse((double)n), mean, var, r;
+	float s[LANES] = { 0 }, inverse_n = vq_c_inverse((double)n), mean, var, r;
 
 	for (int64_t i = 0; i < n; i++)
 		s[i % LANES] = s[i % LANES] + x[i];
@@ -211,9 +205,8 @@ static const char *layernorm(vq_eval *e)
 	float *v = vq_eval_result(e), *g, *b;
 
 	if (q && q->axis >= 0 && (uint32_t)q->axis + 1 != t->rank)
-		return vq_arena_printf(e->a,
-			"scales of the result lie along axis %d, expected none or the last axis",
-			q->axis);
+		return vq_arena_printf(
+			e->a, "scales of the result lie along axis %d, expected none or the last axis", q->axis);
 	g = VQ_ARRAY(e->a, (size_t)n, float);
 	b = VQ_ARRAY(e->a, (size_t)n, float);
 	for (int64_t i = 0; i < n; i++) {

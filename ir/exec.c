@@ -12,10 +12,10 @@ typedef struct block {
 
 struct vq_exec {
 	const vq_graph *g;
-	vq_arena arena;        /* of everything below but the blocks */
-	uint32_t *uses;        /* of each value by nodes, by value id */
-	bool *observed;        /* by value id */
-	block *block;          /* grows */
+	vq_arena arena; /* of everything below but the blocks */
+	uint32_t *uses; /* of each value by nodes, by value id */
+	bool *observed; /* by value id */
+	block *block;   /* grows */
 	uint32_t n_blocks, cap_blocks;
 };
 
@@ -42,15 +42,14 @@ static bool in_order(const vq_graph *g, vq_arena *a)
 
 		for (uint32_t k = 0; n->op && k < n->n_in; k++)
 			if (!known[n->in[k].id])
-				return vq_error(g->diag, vq_where(g, (vq_node){i}),
+				return vq_error(g->diag, vq_where(g, (vq_node){ i }),
 					"operand %u is not computed before it is used", k);
 		if (n->op)
 			known[n->out.id] = known[n->out2.id] = true; /* [0] is no value */
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (!known[g->output[i].value.id])
-			return vq_error(
-				g->diag, NULL, "output '%s' is not computed", g->output[i].name);
+			return vq_error(g->diag, NULL, "output '%s' is not computed", g->output[i].name);
 	return true;
 }
 
@@ -68,7 +67,7 @@ static void dispose(vq_exec *e)
 
 static vq_exec *prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
 {
-	vq_arena arena = {0};
+	vq_arena arena = { 0 };
 	vq_exec *e = VQ_NEW(&arena, vq_exec);
 
 	e->g = g;
@@ -101,9 +100,8 @@ static uint32_t take_block(vq_exec *e, size_t bytes)
 	}
 	if (best == UINT32_MAX) {
 		best = e->n_blocks;
-		e->block = vq_arena_grow(
-			&e->arena, e->block, &e->cap_blocks, best + 1, sizeof *e->block);
-		e->block[best] = (block){.data = vq_alloc(bytes), .bytes = bytes};
+		e->block = vq_arena_grow(&e->arena, e->block, &e->cap_blocks, best + 1, sizeof *e->block);
+		e->block[best] = (block){ .data = vq_alloc(bytes), .bytes = bytes };
 		e->n_blocks++;
 	}
 	e->block[best].busy = true;
@@ -144,18 +142,18 @@ static bool run_node(run *r, uint32_t id)
 {
 	const vq_graph *g = r->e->g;
 	const vq_node_info *n = &g->node[id];
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	vq_tensor *in = VQ_ARRAY(&scratch, n->n_in, vq_tensor),
-		  out[2] = {{.type = *vq_type_of(g, n->out)}, {.type = *vq_type_of(g, n->out2)}};
+		  out[2] = { { .type = *vq_type_of(g, n->out) }, { .type = *vq_type_of(g, n->out2) } };
 	const char *wrong;
 
 	for (uint32_t k = 0; k < n->n_in; k++)
-		in[k] = (vq_tensor){*vq_type_of(g, n->in[k]), r->data[n->in[k].id]};
+		in[k] = (vq_tensor){ *vq_type_of(g, n->in[k]), r->data[n->in[k].id] };
 	out[0].data = take(r, n->out);
 	out[1].data = n->out2.id ? take(r, n->out2) : NULL;
 	wrong = vq_eval_node(g, n, in, out, &scratch);
 	if (wrong)
-		vq_error(g->diag, vq_where(g, (vq_node){id}), "%s", wrong);
+		vq_error(g->diag, vq_where(g, (vq_node){ id }), "%s", wrong);
 	vq_arena_free(&scratch);
 	if (wrong)
 		return false;
@@ -175,12 +173,11 @@ static void bind(run *r, vq_value v, const void *data)
 	computed(r, v);
 }
 
-static bool run_graph(
-	vq_exec *e, const void *const *in, void *const *out, vq_observe *observe, void *user)
+static bool run_graph(vq_exec *e, const void *const *in, void *const *out, vq_observe *observe, void *user)
 {
 	const vq_graph *g = e->g;
-	vq_arena scratch = {0};
-	run r = {.e = e, .out = out, .observe = observe, .user = user};
+	vq_arena scratch = { 0 };
+	run r = { .e = e, .out = out, .observe = observe, .user = user };
 	bool ok = true;
 
 	r.data = VQ_ARRAY(&scratch, g->n_values, void *);
@@ -201,4 +198,4 @@ static bool run_graph(
 	return ok;
 }
 
-const vq_executor vq_evaluator = {"evaluator", prepare, run_graph, dispose};
+const vq_executor vq_evaluator = { "evaluator", prepare, run_graph, dispose };

@@ -8,12 +8,7 @@
 
 void vq_graph_init(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *name)
 {
-	*g = (vq_graph){.arena = arena,
-		.diag = diag,
-		.name = name,
-		.n_values = 1,
-		.n_nodes = 1,
-		.n_quants = 1};
+	*g = (vq_graph){ .arena = arena, .diag = diag, .name = name, .n_values = 1, .n_nodes = 1, .n_quants = 1 };
 	g->value = vq_arena_grow(arena, NULL, &g->cap_values, 1, sizeof *g->value);
 	g->node = vq_arena_grow(arena, NULL, &g->cap_nodes, 1, sizeof *g->node);
 	g->quant = vq_arena_grow(arena, NULL, &g->cap_quants, 1, sizeof *g->quant);
@@ -44,21 +39,17 @@ void vq_graph_copy(vq_graph *to, const vq_graph *from, vq_arena *arena, vq_diag 
 	to->cap_inputs = to->n_inputs;
 	to->cap_outputs = to->n_outputs;
 	for (uint32_t i = 1; i < to->n_nodes; i++)
-		to->node[i].in =
-			copy_of(arena, from->node[i].in, from->node[i].n_in, sizeof(vq_value));
+		to->node[i].in = copy_of(arena, from->node[i].in, from->node[i].n_in, sizeof(vq_value));
 }
 
 vq_node vq_def_of(const vq_graph *g, vq_value v)
 {
 	const vq_value_info *i = &g->value[v.id];
 
-	return (vq_node){i->def == VQ_DEF_NODE ? i->index : 0};
+	return (vq_node){ i->def == VQ_DEF_NODE ? i->index : 0 };
 }
 
-vq_op vq_def_op(const vq_graph *g, vq_value v)
-{
-	return g->node[vq_def_of(g, v).id].op;
-}
+vq_op vq_def_op(const vq_graph *g, vq_value v) { return g->node[vq_def_of(g, v).id].op; }
 
 vq_value vq_operand(const vq_graph *g, vq_node n, uint32_t i)
 {
@@ -69,17 +60,15 @@ vq_value vq_operand(const vq_graph *g, vq_node n, uint32_t i)
 
 static vq_value add_value(vq_graph *g, const vq_type *t, vq_def def, uint32_t index)
 {
-	g->value = vq_arena_grow(
-		g->arena, g->value, &g->cap_values, g->n_values + 1, sizeof *g->value);
-	g->value[g->n_values] = (vq_value_info){.type = *t, .def = def, .index = index};
-	return (vq_value){g->n_values++};
+	g->value = vq_arena_grow(g->arena, g->value, &g->cap_values, g->n_values + 1, sizeof *g->value);
+	g->value[g->n_values] = (vq_value_info){ .type = *t, .def = def, .index = index };
+	return (vq_value){ g->n_values++ };
 }
 
-static void add_port(
-	vq_graph *g, vq_port **port, uint32_t *n, uint32_t *cap, const char *name, vq_value v)
+static void add_port(vq_graph *g, vq_port **port, uint32_t *n, uint32_t *cap, const char *name, vq_value v)
 {
 	*port = vq_arena_grow(g->arena, *port, cap, *n + 1, sizeof **port);
-	(*port)[(*n)++] = (vq_port){name, v};
+	(*port)[(*n)++] = (vq_port){ name, v };
 }
 
 vq_value vq_add_input(vq_graph *g, const char *name, const vq_type *t)
@@ -123,13 +112,13 @@ vq_value vq_const_f32(vq_graph *g, float v)
 
 vq_value vq_const_i64s(vq_graph *g, const int64_t *v, uint32_t n)
 {
-	vq_type t = vq_type_make(VQ_I64, 1, &(int64_t){n});
+	vq_type t = vq_type_make(VQ_I64, 1, &(int64_t){ n });
 
 	return vq_add_const_copy(g, &t, v, NULL);
 }
 
-vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr,
-	const vq_type *result)
+vq_value vq_add_node(
+	vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr, const vq_type *result)
 {
 	uint32_t id = g->n_nodes;
 	vq_value out = add_value(g, result, VQ_DEF_NODE, id);
@@ -142,8 +131,7 @@ vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, c
 		.out = out,
 	};
 	/* set here, so that equal attributes compare equal whoever made them */
-	g->node[id].attr = vq_attr_normal(
-		vq_ops[op].attr, attr, n_in ? g->value[in[0].id].type.rank : 0, result->rank);
+	g->node[id].attr = vq_attr_normal(vq_ops[op].attr, attr, n_in ? g->value[in[0].id].type.rank : 0, result->rank);
 	g->n_nodes++;
 	if (vq_ops[op].results > 1) {
 		vq_type second = vq_second_type(result, &g->node[id].attr);
@@ -174,17 +162,13 @@ bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows)
 {
 	vq_node n = vq_def_of(g, codes);
 
-	return n.id && g->node[n.id].op == VQ_OP_QUANTIZE_DYNAMIC &&
-	       vq_same(g->node[n.id].out, codes) && vq_same(g->node[n.id].out2, rows);
+	return n.id && g->node[n.id].op == VQ_OP_QUANTIZE_DYNAMIC && vq_same(g->node[n.id].out, codes) &&
+		vq_same(g->node[n.id].out2, rows);
 }
 
-bool vq_is_dynamic(vq_op op)
-{
-	return op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_ATTENTION_DYNAMIC;
-}
+bool vq_is_dynamic(vq_op op) { return op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_ATTENTION_DYNAMIC; }
 
-const char *vq_dynamic_problem(
-	const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr)
+const char *vq_dynamic_problem(const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr)
 {
 	uint32_t pairs = op == VQ_OP_ATTENTION_DYNAMIC ? 3 : op == VQ_OP_LINEAR_DYNAMIC;
 
@@ -194,8 +178,7 @@ const char *vq_dynamic_problem(
 		if (!vq_same_dynamic(g, in[2 * i], in[2 * i + 1]))
 			return "codes and rows are not the results of one quantize_dynamic";
 		if (op == VQ_OP_ATTENTION_DYNAMIC &&
-			(!from->dynamic.symmetric ||
-				vq_dynamic_groups(from) != (uint32_t)attr->attention.heads))
+			(!from->dynamic.symmetric || vq_dynamic_groups(from) != (uint32_t)attr->attention.heads))
 			return "codes are not symmetric with a scale per head";
 	}
 	return NULL;
@@ -330,7 +313,7 @@ void vq_graph_release(const vq_graph *const *g, uint32_t n)
 
 void vq_graph_sweep(vq_graph *g)
 {
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	sweep s = {
 		.old = g,
 		.value = VQ_ARRAY(&scratch, g->n_values, uint32_t),
@@ -347,8 +330,7 @@ void vq_graph_sweep(vq_graph *g)
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		visit(&s, g->output[i].value);
-		vq_add_output(
-			&s.new_, g->output[i].name, (vq_value){s.value[g->output[i].value.id]});
+		vq_add_output(&s.new_, g->output[i].name, (vq_value){ s.value[g->output[i].value.id] });
 	}
 	*g = s.new_;
 	vq_arena_free(&scratch);
@@ -359,7 +341,7 @@ const char *vq_where(const vq_graph *g, vq_node n)
 	const vq_node_info *i = &g->node[n.id];
 
 	if (i->name && *i->name)
-		return vq_arena_printf(g->diag->arena, "node '%s' (%s)", i->name,
-			i->source ? i->source : vq_ops[i->op].text);
+		return vq_arena_printf(
+			g->diag->arena, "node '%s' (%s)", i->name, i->source ? i->source : vq_ops[i->op].text);
 	return vq_arena_printf(g->diag->arena, "%%%u (%s)", (unsigned)n.id, vq_ops[i->op].text);
 }

@@ -18,8 +18,12 @@
 
 enum { VQ_MAX_RANK = 8 };
 
-typedef struct vq_value { uint32_t id; } vq_value;
-typedef struct vq_node { uint32_t id; } vq_node;
+typedef struct vq_value {
+	uint32_t id;
+} vq_value;
+typedef struct vq_node {
+	uint32_t id;
+} vq_node;
 
 #define VQ_NO_VALUE ((vq_value){ 0 })
 #define VQ_NO_NODE ((vq_node){ 0 })
@@ -44,12 +48,12 @@ bool vq_elem_parse(const char *name, size_t length, vq_elem *e);
 
 typedef struct vq_type {
 	vq_elem elem;
-	uint32_t rank;               /* 0 = scalar */
-	int64_t dim[VQ_MAX_RANK];    /* all >= 1; unused ones 0 */
-	uint32_t quant;              /* entry of the graph's quantization table, 0 = none; then elem is VQ_S8 */
+	uint32_t rank;            /* 0 = scalar */
+	int64_t dim[VQ_MAX_RANK]; /* all >= 1; unused ones 0 */
+	uint32_t quant;           /* entry of the graph's quantization table, 0 = none; then elem is VQ_S8 */
 } vq_type;
 
-int64_t vq_type_count(const vq_type *t);              /* elements; shapes in a graph never overflow it */
+int64_t vq_type_count(const vq_type *t); /* elements; shapes in a graph never overflow it */
 size_t vq_type_bytes(const vq_type *t);
 bool vq_same_shape(const vq_type *a, const vq_type *b);
 bool vq_same_type(const vq_type *a, const vq_type *b); /* quantization entries by id */
@@ -68,10 +72,10 @@ typedef enum vq_encoding { VQ_UNIFORM } vq_encoding;
  */
 typedef struct vq_quant {
 	vq_encoding encoding;
-	uint32_t bits;        /* 8 */
-	int32_t lo, hi;       /* codes; -127..127 for what vitqc makes symmetric, -128..127 otherwise */
-	int32_t axis;         /* -1: per tensor */
-	uint32_t n;           /* of scale and zero; 1 per tensor */
+	uint32_t bits;  /* 8 */
+	int32_t lo, hi; /* codes; -127..127 for what vitqc makes symmetric, -128..127 otherwise */
+	int32_t axis;   /* -1: per tensor */
+	uint32_t n;     /* of scale and zero; 1 per tensor */
 	const float *scale;
 	const int32_t *zero;
 } vq_quant;
@@ -85,14 +89,21 @@ typedef enum vq_op {
 	VQ_OP_COUNT
 } vq_op;
 
+/* clang-format off */
 typedef enum vq_attr_kind {
 	VQ_ATTR_NONE, VQ_ATTR_AXIS, VQ_ATTR_CAST, VQ_ATTR_SHAPE, VQ_ATTR_PERM, VQ_ATTR_SLICE, VQ_ATTR_VIEW, VQ_ATTR_PAD,
 	VQ_ATTR_REDUCE, VQ_ATTR_NORM, VQ_ATTR_MATMUL, VQ_ATTR_CONV, VQ_ATTR_ATTENTION, VQ_ATTR_DYNAMIC,
 	VQ_ATTR_QUANT,
 } vq_attr_kind;
+/* clang-format on */
 
 typedef enum vq_op_class {
-	VQ_CLASS_ELT, VQ_CLASS_MOVE, VQ_CLASS_REDUCE, VQ_CLASS_NORM, VQ_CLASS_DOT, VQ_CLASS_QUANT,
+	VQ_CLASS_ELT,
+	VQ_CLASS_MOVE,
+	VQ_CLASS_REDUCE,
+	VQ_CLASS_NORM,
+	VQ_CLASS_DOT,
+	VQ_CLASS_QUANT,
 } vq_op_class;
 
 typedef struct vq_op_info {
@@ -105,6 +116,7 @@ typedef struct vq_op_info {
 extern const vq_op_info vq_ops[VQ_OP_COUNT];
 vq_op vq_op_parse(const char *text, size_t length); /* VQ_OP_NONE if unknown */
 
+/* clang-format off */
 /* fields are described in ir/attrs.def */
 typedef union vq_attr {
 	struct { int32_t axis; } axis;
@@ -122,6 +134,7 @@ typedef union vq_attr {
 	struct { int32_t groups, span; bool symmetric; } dynamic;
 	struct { uint32_t id; } quant;
 } vq_attr;
+/* clang-format on */
 
 /* ---- the graph ---- */
 
@@ -136,27 +149,35 @@ typedef struct vq_value_info {
 } vq_value_info;
 
 typedef struct vq_node_info {
-	vq_op op;             /* VQ_OP_NONE: deleted */
+	vq_op op; /* VQ_OP_NONE: deleted */
 	uint32_t n_in;
-	vq_value *in;         /* in the arena */
-	vq_value out;         /* the first result */
-	vq_value out2;        /* the second one of the ops that have two, else VQ_NO_VALUE */
-	vq_attr attr;         /* unused bytes zero, so that memcmp compares */
-	const char *name;     /* of the source node, for messages; NULL if made by us */
-	const char *source;   /* its operator there ("MatMul"), NULL if made by us */
+	vq_value *in;       /* in the arena */
+	vq_value out;       /* the first result */
+	vq_value out2;      /* the second one of the ops that have two, else VQ_NO_VALUE */
+	vq_attr attr;       /* unused bytes zero, so that memcmp compares */
+	const char *name;   /* of the source node, for messages; NULL if made by us */
+	const char *source; /* its operator there ("MatMul"), NULL if made by us */
 } vq_node_info;
 
-typedef struct vq_port { const char *name; vq_value value; } vq_port;
+typedef struct vq_port {
+	const char *name;
+	vq_value value;
+} vq_port;
 
 typedef struct vq_graph {
 	vq_arena *arena;
 	vq_diag *diag;
 	const char *name;
-	vq_value_info *value; uint32_t n_values, cap_values;  /* [0] unused */
-	vq_node_info *node;   uint32_t n_nodes, cap_nodes;    /* [0] unused; after vq_graph_sweep in execution order */
-	vq_quant *quant;      uint32_t n_quants, cap_quants;  /* [0] unused */
-	vq_port *input;       uint32_t n_inputs, cap_inputs;
-	vq_port *output;      uint32_t n_outputs, cap_outputs;
+	vq_value_info *value;
+	uint32_t n_values, cap_values; /* [0] unused */
+	vq_node_info *node;
+	uint32_t n_nodes, cap_nodes; /* [0] unused; after vq_graph_sweep in execution order */
+	vq_quant *quant;
+	uint32_t n_quants, cap_quants; /* [0] unused */
+	vq_port *input;
+	uint32_t n_inputs, cap_inputs;
+	vq_port *output;
+	uint32_t n_outputs, cap_outputs;
 } vq_graph;
 
 void vq_graph_init(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *name);
@@ -187,14 +208,15 @@ void vq_add_output(vq_graph *g, const char *name, vq_value v);
 vq_value vq_add_const(vq_graph *g, const vq_type *t, const void *data, const char *name);
 /* copies */
 vq_value vq_add_const_copy(vq_graph *g, const vq_type *t, const void *data, const char *name);
-vq_value vq_const_f32(vq_graph *g, float v);                                   /* rank 0 */
-vq_value vq_const_i64s(vq_graph *g, const int64_t *v, uint32_t n);             /* rank 1 */
+vq_value vq_const_f32(vq_graph *g, float v);                       /* rank 0 */
+vq_value vq_const_i64s(vq_graph *g, const int64_t *v, uint32_t n); /* rank 1 */
 
 /*
  * Appends a node with the given type of its (first) result, without checks or folding (ir/build.h has the checking builder).
  * attr may be NULL. The order of nodes is restored by vq_graph_sweep.
  */
-vq_value vq_add_node(vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr, const vq_type *result);
+vq_value vq_add_node(
+	vq_graph *g, vq_op op, const vq_value *in, uint32_t n_in, const vq_attr *attr, const vq_type *result);
 
 /* The type of the second result of an op that has two, whose first is of type t. */
 vq_type vq_second_type(const vq_type *t, const vq_attr *attr);

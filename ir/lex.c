@@ -5,7 +5,7 @@
 
 void vq_lex_init(vq_lexer *l, vq_arena *arena, const char *text, size_t length)
 {
-	*l = (vq_lexer){.arena = arena, .text = text, .length = length, .line = 1};
+	*l = (vq_lexer){ .arena = arena, .text = text, .length = length, .line = 1 };
 }
 
 /* character i places ahead, 0 past the end */
@@ -15,15 +15,9 @@ static unsigned char peek(const vq_lexer *l, size_t i)
 }
 
 /* isalnum() depends on the locale */
-static bool in_word(unsigned char c)
-{
-	return c && c < 0x80 && (isalnum(c) || c == '_' || c == '.');
-}
+static bool in_word(unsigned char c) { return c && c < 0x80 && (isalnum(c) || c == '_' || c == '.'); }
 
-static bool is_digit(unsigned char c)
-{
-	return c >= '0' && c <= '9';
-}
+static bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
 static void skip_space(vq_lexer *l)
 {
@@ -62,10 +56,7 @@ static vq_token finish(vq_lexer *l, vq_token t, size_t length)
 
 static int hex_digit(unsigned char c)
 {
-	return is_digit(c)            ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
+	return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static vq_token lex_string(vq_lexer *l, vq_token t)
@@ -88,8 +79,7 @@ static vq_token lex_string(vq_lexer *l, vq_token t)
 			c = peek(l, 0);
 			l->at++;
 			if (c == 'x') {
-				int high = hex_digit(peek(l, 0)),
-				    low = high < 0 ? -1 : hex_digit(peek(l, 1));
+				int high = hex_digit(peek(l, 0)), low = high < 0 ? -1 : hex_digit(peek(l, 1));
 
 				if (low < 0 || high * 16 + low == 0)
 					return wrong(t, "\\x needs two hexadecimal digits, not 00");
@@ -146,7 +136,7 @@ static vq_token lex_named(vq_lexer *l, vq_token t, vq_token_kind kind)
 
 vq_token vq_lex(vq_lexer *l)
 {
-	vq_token t = {.kind = VQ_TOKEN_END, .text = "end of file", .length = 11};
+	vq_token t = { .kind = VQ_TOKEN_END, .text = "end of file", .length = 11 };
 	unsigned char c;
 
 	skip_space(l);

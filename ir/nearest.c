@@ -23,8 +23,7 @@ static uint32_t edits(const char *a, size_t na, const char *b, size_t nb)
 
 			d = last[j] + 1 < d ? last[j] + 1 : d;
 			d = now[j - 1] + 1 < d ? now[j - 1] + 1 : d;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-				back[j - 2] + 1 < d)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && back[j - 2] + 1 < d)
 				d = back[j - 2] + 1;
 			now[j] = d;
 		}
@@ -38,9 +37,9 @@ static uint32_t edits(const char *a, size_t na, const char *b, size_t nb)
 void vq_nearest_start(vq_nearest *n, const char *word, size_t length)
 {
 	/* a third of the letters wrong is a typo, more is another word */
-	*n = (vq_nearest){.word = word,
-		.length = length,
-		.distance = (uint32_t)(length > LONGEST ? 0 : 2 + length / 3)};
+	*n = (vq_nearest){
+		.word = word, .length = length, .distance = (uint32_t)(length > LONGEST ? 0 : 2 + length / 3)
+	};
 }
 
 void vq_nearest_offer(vq_nearest *n, const char *candidate)

@@ -19,19 +19,13 @@ bool vq_parse_error(vq_parser *p, const vq_token *t, const char *format, ...)
 		return false;
 	p->failed = true;
 	va_start(args, format);
-	vq_error(p->g->diag,
-		vq_arena_printf(
-			&p->scratch, "line %u, column %u", (unsigned)t->line, (unsigned)t->column),
-		"%s",
-		t->kind == VQ_TOKEN_WRONG ? t->text : vq_arena_vprintf(&p->scratch, format, args));
+	vq_error(p->g->diag, vq_arena_printf(&p->scratch, "line %u, column %u", (unsigned)t->line, (unsigned)t->column),
+		"%s", t->kind == VQ_TOKEN_WRONG ? t->text : vq_arena_vprintf(&p->scratch, format, args));
 	va_end(args);
 	return false;
 }
 
-void vq_next(vq_parser *p)
-{
-	p->token = vq_lex(&p->lexer);
-}
+void vq_next(vq_parser *p) { p->token = vq_lex(&p->lexer); }
 
 static bool at_mark(const vq_parser *p, char mark)
 {
@@ -61,14 +55,10 @@ bool vq_accept_word(vq_parser *p, const char *word)
 
 bool vq_expect(vq_parser *p, char mark)
 {
-	return vq_accept(p, mark) ||
-	       vq_parse_error(p, &p->token, "expected '%c', got '%s'", mark, p->token.text);
+	return vq_accept(p, mark) || vq_parse_error(p, &p->token, "expected '%c', got '%s'", mark, p->token.text);
 }
 
-static bool at_name(const vq_parser *p)
-{
-	return p->token.kind == VQ_TOKEN_WORD || p->token.kind == VQ_TOKEN_STRING;
-}
+static bool at_name(const vq_parser *p) { return p->token.kind == VQ_TOKEN_WORD || p->token.kind == VQ_TOKEN_STRING; }
 
 /* copy of the current name in the graph's arena, then the next token */
 static const char *take_name(vq_parser *p)
@@ -105,23 +95,19 @@ bool vq_add_symbol(vq_parser *p, const vq_token *t, char space, const char *name
 
 		for (uint32_t i = 0; i < p->cap_symbols; i++)
 			if (p->symbol[i].name)
-				*slot_of(table, cap, p->symbol[i].space, p->symbol[i].name) =
-					p->symbol[i];
+				*slot_of(table, cap, p->symbol[i].space, p->symbol[i].name) = p->symbol[i];
 		p->symbol = table;
 		p->cap_symbols = cap;
 	}
 	if (find_symbol(p, space, name))
 		return vq_parse_error(p, t, "'%s' is defined twice", name);
-	*slot_of(p->symbol, p->cap_symbols, space, name) = (vq_symbol){name, space, id};
+	*slot_of(p->symbol, p->cap_symbols, space, name) = (vq_symbol){ name, space, id };
 	p->n_symbols++;
 	return true;
 }
 
 /* %x and %"x" are one name, %1 and %"1" are not */
-static char value_space(const vq_token *t)
-{
-	return !t->quoted && t->text[0] >= '0' && t->text[0] <= '9' ? '1' : '%';
-}
+static char value_space(const vq_token *t) { return !t->quoted && t->text[0] >= '0' && t->text[0] <= '9' ? '1' : '%'; }
 
 /* ---- types ---- */
 
@@ -137,8 +123,7 @@ static bool parse_quant(vq_parser *p, uint32_t *id)
 		vq_symbol *s = find_symbol(p, '#', t.text);
 
 		if (!s)
-			return vq_parse_error(
-				p, &t, "quantization entry #%s is not declared", t.text);
+			return vq_parse_error(p, &t, "quantization entry #%s is not declared", t.text);
 		*id = s->id;
 		vq_next(p);
 		return vq_expect(p, '>');
@@ -150,13 +135,13 @@ static bool parse_quant(vq_parser *p, uint32_t *id)
 		(!vq_parse_int(p, "the lowest code", -128, 127, &lo) || !vq_expect(p, ':') ||
 			!vq_parse_int(p, "the highest code", -128, 127, &hi)))
 		return false;
-	q = (vq_quant){.bits = 8,
+	q = (vq_quant){ .bits = 8,
 		.lo = (int32_t)lo,
 		.hi = (int32_t)hi,
 		.axis = -1,
 		.n = 1,
 		.scale = &scale,
-		.zero = &(int32_t){(int32_t)zero}};
+		.zero = &(int32_t){ (int32_t)zero } };
 	wrong = vq_quant_problem(&p->scratch, &q);
 	if (wrong)
 		return vq_parse_error(p, &t, "%s", wrong);
@@ -169,10 +154,9 @@ bool vq_parse_type(vq_parser *p, vq_type *type)
 	vq_token t = p->token;
 	const char *wrong;
 
-	*type = (vq_type){.elem = VQ_F32};
+	*type = (vq_type){ .elem = VQ_F32 };
 	if (t.kind != VQ_TOKEN_WORD || !vq_elem_parse(t.text, t.length, &type->elem))
-		return vq_parse_error(
-			p, &t, "expected an element type such as f32, got '%s'", t.text);
+		return vq_parse_error(p, &t, "expected an element type such as f32, got '%s'", t.text);
 	vq_next(p);
 	if (vq_accept(p, '<') && !parse_quant(p, &type->quant))
 		return false;
@@ -215,12 +199,10 @@ static bool parse_use(vq_parser *p, vq_value *v)
 	vq_symbol *s;
 
 	if (t.kind != VQ_TOKEN_VALUE && t.kind != VQ_TOKEN_CONSTANT)
-		return vq_parse_error(
-			p, &t, "expected a value such as %%1 or @0, got '%s'", t.text);
+		return vq_parse_error(p, &t, "expected a value such as %%1 or @0, got '%s'", t.text);
 	s = find_symbol(p, t.kind == VQ_TOKEN_CONSTANT ? '@' : value_space(&t), t.text);
 	if (!s)
-		return vq_parse_error(p, &t, "%c%s is not defined",
-			t.kind == VQ_TOKEN_CONSTANT ? '@' : '%', t.text);
+		return vq_parse_error(p, &t, "%c%s is not defined", t.kind == VQ_TOKEN_CONSTANT ? '@' : '%', t.text);
 	v->id = s->id;
 	vq_next(p);
 	return true;
@@ -243,7 +225,7 @@ static bool parse_list(vq_parser *p, vq_field_kind kind, char *to, uint32_t *n)
 		if (kind == VQ_FIELD_SPATIAL) {
 			if (!vq_parse_int(p, "the item", INT32_MIN, INT32_MAX, &v))
 				return false;
-			memcpy(to + *n * sizeof(int32_t), &(int32_t){(int32_t)v}, sizeof(int32_t));
+			memcpy(to + *n * sizeof(int32_t), &(int32_t){ (int32_t)v }, sizeof(int32_t));
 		} else {
 			if (!vq_parse_int(p, "the item", INT64_MIN, INT64_MAX, &v))
 				return false;
@@ -276,7 +258,7 @@ static bool parse_field(vq_parser *p, const vq_attr_field *f, vq_attr *attr, uin
 	int64_t v;
 
 	if (f->kind == VQ_FIELD_BOOL) {
-		memcpy(at, &(bool){true}, sizeof(bool));
+		memcpy(at, &(bool){ true }, sizeof(bool));
 		return true;
 	}
 	if (!vq_expect(p, '='))
@@ -284,29 +266,24 @@ static bool parse_field(vq_parser *p, const vq_attr_field *f, vq_attr *attr, uin
 	switch (f->kind) {
 	case VQ_FIELD_I32:
 	case VQ_FIELD_COUNT:
-		if (!vq_parse_int(p, vq_field_name(f), f->kind == VQ_FIELD_COUNT ? 0 : INT32_MIN,
-			    INT32_MAX, &v))
+		if (!vq_parse_int(p, vq_field_name(f), f->kind == VQ_FIELD_COUNT ? 0 : INT32_MIN, INT32_MAX, &v))
 			return false;
-		memcpy(at, &(int32_t){(int32_t)v}, sizeof(int32_t));
+		memcpy(at, &(int32_t){ (int32_t)v }, sizeof(int32_t));
 		return true;
 	case VQ_FIELD_I64:
 		if (!vq_parse_int(p, vq_field_name(f), INT64_MIN, INT64_MAX, &v))
 			return false;
 		memcpy(at, &v, sizeof v);
 		return true;
-	case VQ_FIELD_F32:
-		return vq_parse_f32(p, (float *)at);
+	case VQ_FIELD_F32: return vq_parse_f32(p, (float *)at);
 	case VQ_FIELD_ELEM:
-		if (p->token.kind != VQ_TOKEN_WORD ||
-			!vq_elem_parse(p->token.text, p->token.length, (vq_elem *)at))
-			return vq_parse_error(p, &p->token,
-				"expected an element type such as f32, got '%s'", p->token.text);
+		if (p->token.kind != VQ_TOKEN_WORD || !vq_elem_parse(p->token.text, p->token.length, (vq_elem *)at))
+			return vq_parse_error(
+				p, &p->token, "expected an element type such as f32, got '%s'", p->token.text);
 		vq_next(p);
 		return true;
-	case VQ_FIELD_AXES:
-		return parse_axes(p, (uint32_t *)at);
-	default:
-		return parse_list(p, f->kind, at, items);
+	case VQ_FIELD_AXES: return parse_axes(p, (uint32_t *)at);
+	default: return parse_list(p, f->kind, at, items);
 	}
 }
 
@@ -314,16 +291,16 @@ static bool parse_field(vq_parser *p, const vq_attr_field *f, vq_attr *attr, uin
 static const vq_attr_field *field_of(vq_op op, uint32_t index)
 {
 	for (uint32_t i = 0; i < vq_n_attr_fields; i++)
-		if (vq_attr_fields[i].attr == vq_ops[op].attr &&
-			!vq_field_from_type(&vq_attr_fields[i]) && index-- == 0)
+		if (vq_attr_fields[i].attr == vq_ops[op].attr && !vq_field_from_type(&vq_attr_fields[i]) &&
+			index-- == 0)
 			return &vq_attr_fields[i];
 	return NULL;
 }
 
 static bool parse_attributes(vq_parser *p, node *n)
 {
-	while (p->token.kind == VQ_TOKEN_WORD && !vq_at_word(p, "return") &&
-		!vq_at_word(p, "const") && !vq_at_word(p, "quant")) {
+	while (p->token.kind == VQ_TOKEN_WORD && !vq_at_word(p, "return") && !vq_at_word(p, "const") &&
+		!vq_at_word(p, "quant")) {
 		const vq_attr_field *f;
 		vq_token t = p->token;
 		uint32_t i = 0;
@@ -331,8 +308,7 @@ static bool parse_attributes(vq_parser *p, node *n)
 		while ((f = field_of(n->op, i)) && strcmp(vq_field_name(f), t.text) != 0)
 			i++;
 		if (!f || i >= MOST_FIELDS)
-			return vq_parse_error(
-				p, &t, "%s has no attribute '%s'", vq_ops[n->op].text, t.text);
+			return vq_parse_error(p, &t, "%s has no attribute '%s'", vq_ops[n->op].text, t.text);
 		if (n->given[i])
 			return vq_parse_error(p, &t, "attribute '%s' is given twice", t.text);
 		n->given[i] = true;
@@ -349,17 +325,15 @@ static bool check_attributes(vq_parser *p, const node *n, uint32_t in_rank, uint
 	const vq_attr_field *f;
 
 	for (uint32_t i = 0; (f = field_of(n->op, i)); i++) {
-		bool list = f->kind == VQ_FIELD_DIMS || f->kind == VQ_FIELD_OUTDIMS ||
-			    f->kind == VQ_FIELD_SPATIAL;
+		bool list = f->kind == VQ_FIELD_DIMS || f->kind == VQ_FIELD_OUTDIMS || f->kind == VQ_FIELD_SPATIAL;
 		uint32_t want = vq_field_items(f->kind, in_rank, out_rank);
 
 		if (!n->given[i] && f->kind != VQ_FIELD_BOOL && f->kind != VQ_FIELD_COUNT)
-			return vq_parse_error(p, &n->op_token, "%s needs the attribute '%s'",
-				vq_ops[n->op].text, vq_field_name(f));
+			return vq_parse_error(
+				p, &n->op_token, "%s needs the attribute '%s'", vq_ops[n->op].text, vq_field_name(f));
 		if (list && n->items[i] != want)
-			return vq_parse_error(p, &n->op_token,
-				"attribute '%s' has %u items, expected %u", vq_field_name(f),
-				(unsigned)n->items[i], (unsigned)want);
+			return vq_parse_error(p, &n->op_token, "attribute '%s' has %u items, expected %u",
+				vq_field_name(f), (unsigned)n->items[i], (unsigned)want);
 	}
 	return true;
 }
@@ -372,8 +346,7 @@ static bool take_from_type(vq_parser *p, node *n, bool typed, const vq_type *typ
 	if (kind != VQ_ATTR_SHAPE && kind != VQ_ATTR_VIEW && kind != VQ_ATTR_QUANT)
 		return true;
 	if (!typed)
-		return vq_parse_error(
-			p, &n->op_token, "%s needs a result type", vq_ops[n->op].text);
+		return vq_parse_error(p, &n->op_token, "%s needs a result type", vq_ops[n->op].text);
 	if (kind == VQ_ATTR_SHAPE) {
 		memcpy(n->attr.shape.dim, type->dim, sizeof type->dim);
 		n->attr.shape.rank = type->rank;
@@ -383,8 +356,8 @@ static bool take_from_type(vq_parser *p, node *n, bool typed, const vq_type *typ
 	} else if (type->quant) {
 		n->attr.quant.id = type->quant;
 	} else {
-		return vq_parse_error(p, &n->op_token,
-			"the result of quantize needs a quantized type such as s8<0x1p-4,0>[2,3]");
+		return vq_parse_error(
+			p, &n->op_token, "the result of quantize needs a quantized type such as s8<0x1p-4,0>[2,3]");
 	}
 	return true;
 }
@@ -397,8 +370,7 @@ static bool finish_node(vq_parser *p, node *n, bool typed, vq_type type)
 
 	for (uint32_t i = 0; i < n->n_in; i++)
 		in[i] = *vq_type_of(p->g, n->in[i]);
-	if (!take_from_type(p, n, typed, &type) ||
-		!check_attributes(p, n, n->n_in ? in[0].rank : 0, type.rank))
+	if (!take_from_type(p, n, typed, &type) || !check_attributes(p, n, n->n_in ? in[0].rank : 0, type.rank))
 		return false;
 	wrong = vq_infer_add(p->g, n->op, in, n->n_in, &n->attr, &inferred);
 	if (!wrong && typed)
@@ -410,11 +382,11 @@ static bool finish_node(vq_parser *p, node *n, bool typed, vq_type type)
 		return vq_parse_error(p, &n->op_token, "%s: %s", vq_ops[n->op].text, wrong);
 	out = vq_add_node(p->g, n->op, n->in, n->n_in, &n->attr, typed ? &type : &inferred);
 	if (value_space(&n->name) == '%')
-		p->g->node[p->g->n_nodes - 1].name =
-			vq_arena_strndup(p->g->arena, n->name.text, n->name.length);
+		p->g->node[p->g->n_nodes - 1].name = vq_arena_strndup(p->g->arena, n->name.text, n->name.length);
 	return vq_add_symbol(p, &n->name, value_space(&n->name), n->name.text, out.id) &&
-	       (!n->pair || vq_add_symbol(p, &n->second, value_space(&n->second), n->second.text,
-				    p->g->node[p->g->n_nodes - 1].out2.id));
+		(!n->pair ||
+			vq_add_symbol(p, &n->second, value_space(&n->second), n->second.text,
+				p->g->node[p->g->n_nodes - 1].out2.id));
 }
 
 /* the type of the second result, which the first one's says already */
@@ -431,36 +403,33 @@ static bool parse_second_type(vq_parser *p, const vq_type *first, const vq_attr 
 	if (!vq_parse_type(p, &t))
 		return false;
 	return vq_same_type(&t, &want) ||
-	       vq_parse_error(p, &at, "the second result is %s, expected %s",
-		       vq_type_text(p->g->arena, &t), vq_type_text(p->g->arena, &want));
+		vq_parse_error(p, &at, "the second result is %s, expected %s", vq_type_text(p->g->arena, &t),
+			vq_type_text(p->g->arena, &want));
 }
 
 static bool parse_node(vq_parser *p)
 {
-	node n = {.name = p->token};
+	node n = { .name = p->token };
 	bool typed;
-	vq_type type = {0};
+	vq_type type = { 0 };
 
 	vq_next(p);
 	n.pair = vq_accept(p, ',');
 	if (n.pair) {
 		n.second = p->token;
 		if (n.second.kind != VQ_TOKEN_VALUE)
-			return vq_parse_error(p, &n.second, "expected the second result, got '%s'",
-				n.second.text);
+			return vq_parse_error(p, &n.second, "expected the second result, got '%s'", n.second.text);
 		vq_next(p);
 	}
 	if (!vq_expect(p, '='))
 		return false;
 	n.op_token = p->token;
-	n.op = n.op_token.kind == VQ_TOKEN_WORD ? vq_op_parse(n.op_token.text, n.op_token.length)
-						: VQ_OP_NONE;
+	n.op = n.op_token.kind == VQ_TOKEN_WORD ? vq_op_parse(n.op_token.text, n.op_token.length) : VQ_OP_NONE;
 	if (!n.op)
-		return vq_parse_error(
-			p, &n.op_token, "expected an operator, got '%s'", n.op_token.text);
+		return vq_parse_error(p, &n.op_token, "expected an operator, got '%s'", n.op_token.text);
 	if (n.pair != (vq_ops[n.op].results > 1))
-		return vq_parse_error(p, &n.op_token, "%s has %u results", vq_ops[n.op].text,
-			(unsigned)vq_ops[n.op].results);
+		return vq_parse_error(
+			p, &n.op_token, "%s has %u results", vq_ops[n.op].text, (unsigned)vq_ops[n.op].results);
 	vq_next(p);
 	do {
 		if (n.n_in == MOST_OPERANDS)
@@ -513,15 +482,13 @@ static bool parse_return(vq_parser *p)
 		if (vq_accept_word(p, "as")) {
 			t = p->token;
 			if (!at_name(p))
-				return vq_parse_error(
-					p, &t, "expected the output's name, got '%s'", t.text);
+				return vq_parse_error(p, &t, "expected the output's name, got '%s'", t.text);
 			name = take_name(p);
 		} else {
 			/* what a reader of "return %y" expects */
 			name = t.kind == VQ_TOKEN_VALUE && value_space(&t) == '%'
-				       ? vq_arena_strndup(p->g->arena, t.text, t.length)
-				       : vq_arena_printf(p->g->arena, "output%u",
-						 (unsigned)p->g->n_outputs);
+				? vq_arena_strndup(p->g->arena, t.text, t.length)
+				: vq_arena_printf(p->g->arena, "output%u", (unsigned)p->g->n_outputs);
 		}
 		for (uint32_t i = 0; i < p->g->n_outputs; i++)
 			if (!strcmp(p->g->output[i].name, name))
@@ -539,8 +506,7 @@ static bool parse_text(vq_parser *p)
 	if (!vq_accept_word(p, "graph"))
 		return vq_parse_error(p, &p->token, "expected 'graph', got '%s'", p->token.text);
 	if (!at_name(p))
-		return vq_parse_error(
-			p, &p->token, "expected the graph's name, got '%s'", p->token.text);
+		return vq_parse_error(p, &p->token, "expected the graph's name, got '%s'", p->token.text);
 	p->g->name = take_name(p);
 	if (!parse_inputs(p) || !vq_expect(p, '{'))
 		return false;
@@ -564,15 +530,14 @@ static bool parse_text(vq_parser *p)
 	if (!parse_return(p) || !vq_expect(p, '}'))
 		return false;
 	if (p->token.kind != VQ_TOKEN_END)
-		return vq_parse_error(p, &p->token,
-			"expected the end of the file after the graph, got '%s'", p->token.text);
+		return vq_parse_error(
+			p, &p->token, "expected the end of the file after the graph, got '%s'", p->token.text);
 	return true;
 }
 
-bool vq_parse_graph(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *text, size_t length,
-	const char *folder)
+bool vq_parse_graph(vq_graph *g, vq_arena *arena, vq_diag *diag, const char *text, size_t length, const char *folder)
 {
-	vq_parser p = {.g = g, .folder = folder ? folder : "."};
+	vq_parser p = { .g = g, .folder = folder ? folder : "." };
 	bool ok;
 
 	vq_graph_init(g, arena, diag, "");

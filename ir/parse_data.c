@@ -25,8 +25,8 @@ bool vq_parse_int(vq_parser *p, const char *what, int64_t least, int64_t most, i
 	errno = 0;
 	n = strtoll(t.text, &end, 10);
 	if (*end || errno || n < least || n > most)
-		return vq_parse_error(p, &t, "%s is %s, expected an integer from %lld to %lld",
-			what, t.text, (long long)least, (long long)most);
+		return vq_parse_error(p, &t, "%s is %s, expected an integer from %lld to %lld", what, t.text,
+			(long long)least, (long long)most);
 	*v = n;
 	vq_next(p);
 	return true;
@@ -42,8 +42,7 @@ static bool parse_hash(vq_parser *p, uint64_t *v)
 	if (t.kind == VQ_TOKEN_NUMBER && t.length > 2 && t.text[0] == '0' && t.text[1] == 'x')
 		n = strtoull(t.text + 2, &end, 16);
 	if (!end || *end || errno)
-		return vq_parse_error(
-			p, &t, "expected a hexadecimal number such as 0x1f, got '%s'", t.text);
+		return vq_parse_error(p, &t, "expected a hexadecimal number such as 0x1f, got '%s'", t.text);
 	*v = n;
 	vq_next(p);
 	return true;
@@ -67,9 +66,8 @@ bool vq_parse_f32(vq_parser *p, float *v)
 			return vq_parse_error(p, &t, "these bits are no nan");
 		return true;
 	}
-	if (t.kind == VQ_TOKEN_NUMBER
-			? (digits[0] < '0' || digits[0] > '9') && strcmp(digits, "inf")
-			: !vq_at_word(p, "inf"))
+	if (t.kind == VQ_TOKEN_NUMBER ? (digits[0] < '0' || digits[0] > '9') && strcmp(digits, "inf")
+				      : !vq_at_word(p, "inf"))
 		return vq_parse_error(p, &t, "expected a number, got '%s'", t.text);
 	errno = 0;
 	/* the program never sets a locale, so the decimal point is a point */
@@ -113,15 +111,14 @@ static uint32_t parse_numbers(vq_parser *p, bool real, void **items, uint32_t mo
 bool vq_parse_entry(vq_parser *p)
 {
 	vq_token name = p->token;
-	vq_quant q = {.bits = 8};
+	vq_quant q = { .bits = 8 };
 	int64_t axis, lo, hi;
 	void *scale, *zero;
 	uint32_t zeros;
 	const char *wrong;
 
 	if (name.kind != VQ_TOKEN_ENTRY)
-		return vq_parse_error(
-			p, &name, "expected the entry's number, such as #1, got '%s'", name.text);
+		return vq_parse_error(p, &name, "expected the entry's number, such as #1, got '%s'", name.text);
 	vq_next(p);
 	if (!vq_expect(p, '='))
 		return false;
@@ -134,8 +131,8 @@ bool vq_parse_entry(vq_parser *p)
 	if (!zeros)
 		return false;
 	if (zeros != q.n)
-		return vq_parse_error(p, &name, "entry #%s has %u scales and %u zero points",
-			name.text, (unsigned)q.n, (unsigned)zeros);
+		return vq_parse_error(p, &name, "entry #%s has %u scales and %u zero points", name.text, (unsigned)q.n,
+			(unsigned)zeros);
 	if (!vq_parse_int(p, "the lowest code", -128, 127, &lo) || !vq_expect(p, ':') ||
 		!vq_parse_int(p, "the highest code", -128, 127, &hi))
 		return false;
@@ -157,11 +154,11 @@ static bool parse_element(vq_parser *p, vq_elem e, void *to)
 	static const struct {
 		int64_t least, most;
 	} range[] = {
-		[VQ_I64] = {INT64_MIN, INT64_MAX},
-		[VQ_I32] = {INT32_MIN, INT32_MAX},
-		[VQ_BOOL] = {0, 1},
-		[VQ_U8] = {0, 255},
-		[VQ_S8] = {-128, 127},
+		[VQ_I64] = { INT64_MIN, INT64_MAX },
+		[VQ_I32] = { INT32_MIN, INT32_MAX },
+		[VQ_BOOL] = { 0, 1 },
+		[VQ_U8] = { 0, 255 },
+		[VQ_S8] = { -128, 127 },
 	};
 	int64_t v;
 
@@ -186,16 +183,14 @@ static const void *parse_inline(vq_parser *p, const vq_type *t)
 	char *data;
 
 	if (n > MOST_INLINE) {
-		vq_parse_error(p, &p->token, "%lld elements inline, expected at most %d",
-			(long long)n, MOST_INLINE);
+		vq_parse_error(p, &p->token, "%lld elements inline, expected at most %d", (long long)n, MOST_INLINE);
 		return NULL;
 	}
 	if (!vq_expect(p, '['))
 		return NULL;
 	data = vq_arena_alloc(p->g->arena, vq_type_bytes(t));
 	for (int64_t i = 0; i < n; i++)
-		if ((i && !vq_expect(p, ',')) ||
-			!parse_element(p, t->elem, data + (size_t)i * vq_elem_bytes(t->elem)))
+		if ((i && !vq_expect(p, ',')) || !parse_element(p, t->elem, data + (size_t)i * vq_elem_bytes(t->elem)))
 			return NULL;
 	return vq_expect(p, ']') ? data : NULL;
 }
@@ -211,16 +206,13 @@ static bool open_sidecar(vq_parser *p, const vq_token *name)
 		fclose(p->sidecar);
 	p->sidecar = NULL;
 	if (strpbrk(name->text, "/\\") || !*name->text)
-		return vq_parse_error(
-			p, name, "'%s' is no file in the folder of this text", name->text);
+		return vq_parse_error(p, name, "'%s' is no file in the folder of this text", name->text);
 	p->sidecar_name = name->text;
 	p->sidecar = fopen(vq_arena_printf(&p->scratch, "%s/%s", p->folder, name->text), "rb");
 	if (!p->sidecar)
-		return vq_parse_error(p, name, "cannot open '%s' in '%s': %s", name->text,
-			p->folder, strerror(errno));
+		return vq_parse_error(p, name, "cannot open '%s' in '%s': %s", name->text, p->folder, strerror(errno));
 	if (fseeko(p->sidecar, 0, SEEK_END) || (end = ftello(p->sidecar)) < 0)
-		return vq_parse_error(
-			p, name, "cannot find the size of '%s': %s", name->text, strerror(errno));
+		return vq_parse_error(p, name, "cannot find the size of '%s': %s", name->text, strerror(errno));
 	p->sidecar_bytes = (uint64_t)end;
 	return true;
 }
@@ -263,13 +255,12 @@ static const void *parse_file(vq_parser *p, const vq_type *t)
 	if (!parse_hash(p, &hash) || !open_sidecar(p, &name))
 		return NULL;
 	if ((uint64_t)offset > p->sidecar_bytes || bytes > p->sidecar_bytes - (uint64_t)offset) {
-		vq_parse_error(p, &name, "'%s' has %llu bytes, the constant takes %zu at %lld",
-			name.text, (unsigned long long)p->sidecar_bytes, bytes, (long long)offset);
+		vq_parse_error(p, &name, "'%s' has %llu bytes, the constant takes %zu at %lld", name.text,
+			(unsigned long long)p->sidecar_bytes, bytes, (long long)offset);
 		return NULL;
 	}
 	data = vq_arena_alloc(p->g->arena, bytes);
-	if (fseeko(p->sidecar, (off_t)offset, SEEK_SET) ||
-		fread(data, 1, bytes, p->sidecar) != bytes) {
+	if (fseeko(p->sidecar, (off_t)offset, SEEK_SET) || fread(data, 1, bytes, p->sidecar) != bytes) {
 		vq_parse_error(p, &name, "cannot read '%s'", name.text);
 		return NULL;
 	}
@@ -282,8 +273,7 @@ static const void *parse_file(vq_parser *p, const vq_type *t)
 	}
 	for (size_t i = 0; t->elem == VQ_BOOL && i < bytes; i++)
 		if (data[i] > 1) {
-			vq_parse_error(p, &name,
-				"element %zu of a bool constant is %u, expected 0 or 1", i,
+			vq_parse_error(p, &name, "element %zu of a bool constant is %u, expected 0 or 1", i,
 				(unsigned)data[i]);
 			return NULL;
 		}
@@ -299,8 +289,7 @@ bool vq_parse_constant(vq_parser *p)
 	bool numbered;
 
 	if (name.kind != VQ_TOKEN_CONSTANT)
-		return vq_parse_error(
-			p, &name, "expected the constant's name, such as @0, got '%s'", name.text);
+		return vq_parse_error(p, &name, "expected the constant's name, such as @0, got '%s'", name.text);
 	vq_next(p);
 	if (!vq_expect(p, ':') || !vq_parse_type(p, &t) || !vq_expect(p, '='))
 		return false;
@@ -314,14 +303,12 @@ bool vq_parse_constant(vq_parser *p)
 			"sidecar file",
 			name.text);
 	} else {
-		return vq_parse_error(
-			p, &p->token, "expected 'inline' or 'file', got '%s'", p->token.text);
+		return vq_parse_error(p, &p->token, "expected 'inline' or 'file', got '%s'", p->token.text);
 	}
 	if (!data)
 		return false;
 	numbered = *name.text >= '0' && *name.text <= '9';
 	return vq_add_symbol(p, &name, '@', name.text,
-		vq_add_const(p->g, &t, data,
-			numbered ? NULL : vq_arena_strndup(p->g->arena, name.text, name.length))
+		vq_add_const(p->g, &t, data, numbered ? NULL : vq_arena_strndup(p->g->arena, name.text, name.length))
 			.id);
 }

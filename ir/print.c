@@ -136,9 +136,7 @@ static void put_value(printer *p, vq_value v)
 		fputc('%', p->text);
 		put_name(p, p->g->input[i->index].name);
 		break;
-	case VQ_DEF_CONST:
-		fprintf(p->text, "@%" PRIu32, p->constant[v.id] - 1);
-		break;
+	case VQ_DEF_CONST: fprintf(p->text, "@%" PRIu32, p->constant[v.id] - 1); break;
 	default:
 		fprintf(p->text, "%%%" PRIu32, i->index);
 		if (vq_same(v, p->g->node[i->index].out2))
@@ -159,8 +157,7 @@ static void put_list(printer *p, const char *item, vq_field_kind kind, uint32_t 
 			memcpy(&narrow, item + i * sizeof narrow, sizeof narrow);
 		else
 			memcpy(&wide, item + i * sizeof wide, sizeof wide);
-		fprintf(p->text, "%s%" PRId64, i ? "," : "",
-			kind == VQ_FIELD_SPATIAL ? narrow : wide);
+		fprintf(p->text, "%s%" PRId64, i ? "," : "", kind == VQ_FIELD_SPATIAL ? narrow : wide);
 	}
 	fputc(']', p->text);
 }
@@ -178,8 +175,7 @@ static void put_axes(printer *p, uint32_t axes)
 	fputc(']', p->text);
 }
 
-static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, uint32_t in_rank,
-	uint32_t out_rank)
+static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, uint32_t in_rank, uint32_t out_rank)
 {
 	const char *at = (const char *)attr + f->at;
 	int64_t wide;
@@ -208,18 +204,11 @@ static void put_field(printer *p, const vq_attr_field *f, const vq_attr *attr, u
 		memcpy(&real, at, sizeof real);
 		put_f32(p, real);
 		break;
-	case VQ_FIELD_ELEM:
-		fputs(vq_elem_name(attr->cast.to), p->text);
-		break;
-	case VQ_FIELD_AXES:
-		put_axes(p, attr->reduce.axes);
-		break;
+	case VQ_FIELD_ELEM: fputs(vq_elem_name(attr->cast.to), p->text); break;
+	case VQ_FIELD_AXES: put_axes(p, attr->reduce.axes); break;
 	case VQ_FIELD_I32:
-	case VQ_FIELD_COUNT:
-		fprintf(p->text, "%" PRId32, narrow);
-		break;
-	default:
-		put_list(p, at, f->kind, vq_field_items(f->kind, in_rank, out_rank));
+	case VQ_FIELD_COUNT: fprintf(p->text, "%" PRId32, narrow); break;
+	default: put_list(p, at, f->kind, vq_field_items(f->kind, in_rank, out_rank));
 	}
 }
 
@@ -258,20 +247,11 @@ static void put_elements(printer *p, const vq_value_info *v)
 		if (i)
 			fputs(", ", p->text);
 		switch (v->type.elem) {
-		case VQ_F32:
-			put_f32(p, ((const float *)v->data)[i]);
-			break;
-		case VQ_I64:
-			fprintf(p->text, "%" PRId64, ((const int64_t *)v->data)[i]);
-			break;
-		case VQ_I32:
-			fprintf(p->text, "%" PRId32, ((const int32_t *)v->data)[i]);
-			break;
-		case VQ_S8:
-			fprintf(p->text, "%d", ((const int8_t *)v->data)[i]);
-			break;
-		default:
-			fprintf(p->text, "%d", ((const uint8_t *)v->data)[i]);
+		case VQ_F32: put_f32(p, ((const float *)v->data)[i]); break;
+		case VQ_I64: fprintf(p->text, "%" PRId64, ((const int64_t *)v->data)[i]); break;
+		case VQ_I32: fprintf(p->text, "%" PRId32, ((const int32_t *)v->data)[i]); break;
+		case VQ_S8: fprintf(p->text, "%d", ((const int8_t *)v->data)[i]); break;
+		default: fprintf(p->text, "%d", ((const uint8_t *)v->data)[i]);
 		}
 	}
 	fputc(']', p->text);
@@ -396,10 +376,7 @@ static void put_graph(printer *p)
 
 bool vq_print_graph(const vq_graph *g, FILE *text, FILE *sidecar, const char *sidecar_name)
 {
-	printer p = {.g = g,
-		.text = text,
-		.sidecar = sidecar,
-		.sidecar_name = sidecar_name ? sidecar_name : ""};
+	printer p = { .g = g, .text = text, .sidecar = sidecar, .sidecar_name = sidecar_name ? sidecar_name : "" };
 	const char *slash = strrchr(p.sidecar_name, '/');
 
 	if (slash)
@@ -417,7 +394,7 @@ bool vq_print_graph(const vq_graph *g, FILE *text, FILE *sidecar, const char *si
 	if (fflush(text) || ferror(text))
 		return vq_error(g->diag, NULL, "cannot write the text of graph '%s'", g->name);
 	if (sidecar && (fflush(sidecar) || ferror(sidecar)))
-		return vq_error(g->diag, NULL, "cannot write the constants of graph '%s' to '%s'",
-			g->name, sidecar_name);
+		return vq_error(
+			g->diag, NULL, "cannot write the constants of graph '%s' to '%s'", g->name, sidecar_name);
 	return true;
 }

@@ -11,8 +11,8 @@
  * The entry of the result of a MOVE op whose first operand has a per-axis entry q. Fills to (arrays in a). Returns
  * NULL or why the scales do not survive. out has its shape already.
  */
-const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_attr *attr,
-	const vq_type *out, const vq_quant *q, vq_quant *to);
+const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_attr *attr, const vq_type *out,
+	const vq_quant *q, vq_quant *to);
 
 /*
  * What is wrong with the size of t (rank, an empty dimension, more than VQ_MAX_ELEMENTS), NULL if nothing; what names
@@ -37,8 +37,7 @@ typedef struct vq_rule {
 /* The shape of an operand as in messages. */
 const char *vq_rule_shape_text(const vq_rule *r, uint32_t operand);
 /* Is the operand's element, as arithmetic sees it, in the set (bit 1 << elem)? NULL or the problem. */
-const char *vq_rule_need_elem(
-	const vq_rule *r, uint32_t operand, int allowed, const char *expected);
+const char *vq_rule_need_elem(const vq_rule *r, uint32_t operand, int allowed, const char *expected);
 /* Is the axis attribute a dimension of the first operand? NULL or the problem. */
 const char *vq_rule_check_axis(const vq_rule *r);
 void vq_rule_set_shape(const vq_rule *r, const vq_type *from);

@@ -14,10 +14,9 @@ const char *vq_shape_reshape(vq_rule *r)
 	const char *wrong = set_dims(r, r->attr->shape.rank, r->attr->shape.dim);
 
 	if (!wrong && vq_type_count(r->out) != vq_type_count(&r->in[0]))
-		wrong = vq_arena_printf(r->a,
-			"cannot reshape %s (%lld elements) to %s (%lld elements)",
-			vq_rule_shape_text(r, 0), (long long)vq_type_count(&r->in[0]),
-			vq_shape_text(r->a, r->out), (long long)vq_type_count(r->out));
+		wrong = vq_arena_printf(r->a, "cannot reshape %s (%lld elements) to %s (%lld elements)",
+			vq_rule_shape_text(r, 0), (long long)vq_type_count(&r->in[0]), vq_shape_text(r->a, r->out),
+			(long long)vq_type_count(r->out));
 	return wrong;
 }
 
@@ -29,8 +28,8 @@ const char *vq_shape_expand(vq_rule *r)
 	if (wrong)
 		return wrong;
 	if (vq_rule_broadcast(r, &r->in[0], r->out, &wide) || !vq_same_shape(&wide, r->out))
-		return vq_arena_printf(r->a, "cannot expand %s to %s", vq_rule_shape_text(r, 0),
-			vq_shape_text(r->a, r->out));
+		return vq_arena_printf(
+			r->a, "cannot expand %s to %s", vq_rule_shape_text(r, 0), vq_shape_text(r->a, r->out));
 	return NULL;
 }
 
@@ -44,8 +43,7 @@ const char *vq_shape_transpose(vq_rule *r)
 		int64_t p = r->attr->perm.perm[i];
 
 		if (p < 0 || p >= in->rank || had & 1u << p)
-			return vq_arena_printf(r->a,
-				"the permutation's entry %u is %lld, expected each of 0..%u once",
+			return vq_arena_printf(r->a, "the permutation's entry %u is %lld, expected each of 0..%u once",
 				(unsigned)i, (long long)p, (unsigned)in->rank - 1);
 		had |= 1u << p;
 		r->out->dim[i] = in->dim[p];
@@ -59,26 +57,22 @@ const char *vq_shape_slice(vq_rule *r)
 
 	r->out->rank = in->rank;
 	for (uint32_t i = 0; i < in->rank; i++) {
-		int64_t start = r->attr->slice.start[i], step = r->attr->slice.step[i],
-			count = r->attr->slice.count[i];
+		int64_t start = r->attr->slice.start[i], step = r->attr->slice.step[i], count = r->attr->slice.count[i];
 		int64_t dim = in->dim[i];
 		bool inside = start >= 0 && start < dim && step != 0;
 
 		if (count < 1)
-			return vq_arena_printf(r->a,
-				"slice of dimension %u takes %lld elements, expected at least 1",
+			return vq_arena_printf(r->a, "slice of dimension %u takes %lld elements, expected at least 1",
 				(unsigned)i, (long long)count);
 		if (inside && count > 1) {
 			int64_t room = step < 0 ? start : dim - 1 - start;
 
-			inside = step < dim && step > -dim &&
-				 count - 1 <= room / (step < 0 ? -step : step);
+			inside = step < dim && step > -dim && count - 1 <= room / (step < 0 ? -step : step);
 		}
 		if (!inside)
 			return vq_arena_printf(r->a,
-				"slice start %lld, step %lld, count %lld leaves dimension %u of %s",
-				(long long)start, (long long)step, (long long)count, (unsigned)i,
-				vq_rule_shape_text(r, 0));
+				"slice start %lld, step %lld, count %lld leaves dimension %u of %s", (long long)start,
+				(long long)step, (long long)count, (unsigned)i, vq_rule_shape_text(r, 0));
 		r->out->dim[i] = count;
 	}
 	return NULL;
@@ -93,8 +87,7 @@ const char *vq_shape_view(vq_rule *r)
 	if (wrong)
 		return wrong;
 	if (low < 0 || low >= n)
-		return vq_arena_printf(
-			r->a, outside, vq_rule_shape_text(r, 0), (long long)n, (long long)low);
+		return vq_arena_printf(r->a, outside, vq_rule_shape_text(r, 0), (long long)n, (long long)low);
 	for (uint32_t i = 0; i < r->out->rank; i++) {
 		int64_t s = r->attr->view.stride[i], last = r->out->dim[i] - 1;
 
@@ -104,14 +97,13 @@ const char *vq_shape_view(vq_rule *r)
 			return vq_arena_printf(r->a,
 				"view of %s (%lld elements) reads outside of it: %lld steps of "
 				"%lld in dimension %u",
-				vq_rule_shape_text(r, 0), (long long)n, (long long)last,
-				(long long)s, (unsigned)i);
+				vq_rule_shape_text(r, 0), (long long)n, (long long)last, (long long)s, (unsigned)i);
 		low += s < 0 ? s * last : 0;
 		high += s > 0 ? s * last : 0;
 	}
 	if (low < 0 || high >= n)
-		return vq_arena_printf(r->a, outside, vq_rule_shape_text(r, 0), (long long)n,
-			(long long)(low < 0 ? low : high));
+		return vq_arena_printf(
+			r->a, outside, vq_rule_shape_text(r, 0), (long long)n, (long long)(low < 0 ? low : high));
 	return NULL;
 }
 
@@ -127,14 +119,11 @@ const char *vq_shape_concat(vq_rule *r)
 		vq_type t = r->in[i];
 
 		if (t.elem != r->in[0].elem)
-			return vq_arena_printf(r->a,
-				"element types differ: operand 1 is %s, operand %u is %s",
-				vq_type_text(r->a, &r->in[0]), (unsigned)i + 1,
-				vq_type_text(r->a, &t));
+			return vq_arena_printf(r->a, "element types differ: operand 1 is %s, operand %u is %s",
+				vq_type_text(r->a, &r->in[0]), (unsigned)i + 1, vq_type_text(r->a, &t));
 		if (t.quant != r->in[0].quant)
-			return vq_arena_printf(r->a,
-				"operands 1 and %u of concat are quantized differently",
-				(unsigned)i + 1);
+			return vq_arena_printf(
+				r->a, "operands 1 and %u of concat are quantized differently", (unsigned)i + 1);
 		sum += t.rank == r->in[0].rank ? t.dim[r->attr->axis.axis] : 0;
 		t.dim[r->attr->axis.axis] = r->in[0].dim[r->attr->axis.axis];
 		if (!vq_same_shape(&t, &r->in[0]))
@@ -163,8 +152,8 @@ const char *vq_shape_gather(vq_rule *r)
 		return vq_arena_printf(r->a,
 			"the result of gathering %s by %s has %u dimensions, at most %d are "
 			"supported",
-			vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 1),
-			(unsigned)(data->rank + index->rank - 1), VQ_MAX_RANK);
+			vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 1), (unsigned)(data->rank + index->rank - 1),
+			VQ_MAX_RANK);
 	for (uint32_t i = 0; i < axis; i++)
 		r->out->dim[rank++] = data->dim[i];
 	for (uint32_t i = 0; i < index->rank; i++)

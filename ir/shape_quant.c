@@ -24,12 +24,10 @@ static void as_view(vq_op op, const vq_type *in, const vq_attr *attr, const vq_t
 {
 	int64_t old[VQ_MAX_RANK];
 
-	*m = (moved){0};
+	*m = (moved){ 0 };
 	row_major(in, old);
 	switch (op) {
-	case VQ_OP_RESHAPE:
-		row_major(out, m->stride);
-		break;
+	case VQ_OP_RESHAPE: row_major(out, m->stride); break;
 	case VQ_OP_EXPAND:
 		for (uint32_t i = 0; i < in->rank; i++)
 			m->stride[out->rank - in->rank + i] = in->dim[i] == 1 ? 0 : old[i];
@@ -51,8 +49,8 @@ static void as_view(vq_op op, const vq_type *in, const vq_attr *attr, const vq_t
 	}
 }
 
-static void use_entries(vq_arena *a, const vq_quant *q, int32_t axis, int64_t first, int64_t step,
-	int64_t n, vq_quant *to)
+static void use_entries(
+	vq_arena *a, const vq_quant *q, int32_t axis, int64_t first, int64_t step, int64_t n, vq_quant *to)
 {
 	float *scale = VQ_ARRAY(a, (size_t)n, float);
 	int32_t *zero = VQ_ARRAY(a, (size_t)n, int32_t);
@@ -73,8 +71,8 @@ static void use_entries(vq_arena *a, const vq_quant *q, int32_t axis, int64_t fi
  * of the result is outside (steps over all n), along (steps from block to block, or walks through blocks in
  * pieces that divide one) or inside (stays in a block). One dimension at most may be along.
  */
-static const char *through_view(vq_arena *a, const vq_type *in, const moved *m, const vq_type *out,
-	const vq_quant *q, vq_quant *to)
+static const char *through_view(
+	vq_arena *a, const vq_type *in, const moved *m, const vq_type *out, const vq_quant *q, vq_quant *to)
 {
 	const char *lost = "the scales along dimension %d would end up in more than one dimension";
 	int64_t block = in->dim[q->axis] / q->n, low, high, piece, first;
@@ -111,8 +109,7 @@ static const char *through_view(vq_arena *a, const vq_type *in, const moved *m, 
 			return vq_arena_printf(a, lost, (int)q->axis);
 		use_entries(a, q, along, first, 1, n, to);
 	} else {
-		int64_t step = m->stride[along] / block,
-			last = first + step * (out->dim[along] - 1);
+		int64_t step = m->stride[along] / block, last = first + step * (out->dim[along] - 1);
 
 		if (last < 0 || last >= q->n)
 			return vq_arena_printf(a, lost, (int)q->axis);
@@ -121,8 +118,8 @@ static const char *through_view(vq_arena *a, const vq_type *in, const moved *m, 
 	return NULL;
 }
 
-const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_attr *attr,
-	const vq_type *out, const vq_quant *q, vq_quant *to)
+const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_attr *attr, const vq_type *out,
+	const vq_quant *q, vq_quant *to)
 {
 	int32_t axis = q->axis;
 	moved m;
@@ -131,24 +128,19 @@ const char *vq_moved_quant(vq_arena *a, vq_op op, const vq_type *in, const vq_at
 	switch (op) {
 	case VQ_OP_GATHER:
 		if (attr->axis.axis == axis)
-			return vq_arena_printf(a,
-				"gather along dimension %d, which has a scale per channel",
-				(int)axis);
+			return vq_arena_printf(
+				a, "gather along dimension %d, which has a scale per channel", (int)axis);
 		if (attr->axis.axis < axis)
 			to->axis = axis + (int32_t)out->rank - (int32_t)in->rank;
 		return NULL;
 	case VQ_OP_PAD:
 		/* the padding is one value, whose code would differ from channel to channel */
-		return vq_arena_printf(
-			a, "pad of a value with scales along dimension %d", (int)axis);
+		return vq_arena_printf(a, "pad of a value with scales along dimension %d", (int)axis);
 	case VQ_OP_CONCAT:
 		if (attr->axis.axis == axis)
-			return vq_arena_printf(a,
-				"concat along dimension %d, which has a scale per channel",
-				(int)axis);
+			return vq_arena_printf(
+				a, "concat along dimension %d, which has a scale per channel", (int)axis);
 		return NULL;
-	default:
-		as_view(op, in, attr, out, &m);
-		return through_view(a, in, &m, out, q, to);
+	default: as_view(op, in, attr, out, &m); return through_view(a, in, &m, out, q, to);
 	}
 }

@@ -11,21 +11,17 @@ const vq_op_info vq_ops[VQ_OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* clang-format off */
 static const struct { const char *name; size_t bytes; } elems[] = {
 	[VQ_F32] = { "f32", 4 }, [VQ_I64] = { "i64", 8 }, [VQ_I32] = { "i32", 4 },
 	[VQ_BOOL] = { "bool", 1 }, [VQ_U8] = { "u8", 1 }, [VQ_S8] = { "s8", 1 },
 };
 _Static_assert(sizeof elems / sizeof *elems == VQ_ELEM_COUNT, "one row per element type");
+/* clang-format on */
 
-size_t vq_elem_bytes(vq_elem e)
-{
-	return elems[e].bytes;
-}
+size_t vq_elem_bytes(vq_elem e) { return elems[e].bytes; }
 
-const char *vq_elem_name(vq_elem e)
-{
-	return elems[e].name;
-}
+const char *vq_elem_name(vq_elem e) { return elems[e].name; }
 
 bool vq_elem_parse(const char *name, size_t length, vq_elem *e)
 {
@@ -54,10 +50,7 @@ int64_t vq_type_count(const vq_type *t)
 	return n;
 }
 
-size_t vq_type_bytes(const vq_type *t)
-{
-	return (size_t)vq_type_count(t) * vq_elem_bytes(t->elem);
-}
+size_t vq_type_bytes(const vq_type *t) { return (size_t)vq_type_count(t) * vq_elem_bytes(t->elem); }
 
 bool vq_same_shape(const vq_type *a, const vq_type *b)
 {
@@ -88,10 +81,7 @@ const char *vq_type_text(vq_arena *a, const vq_type *t)
 	return vq_arena_printf(a, "%s[%s]", vq_elem_name(t->elem), dims);
 }
 
-const vq_quant *vq_quant_of(const vq_graph *g, const vq_type *t)
-{
-	return t->quant ? &g->quant[t->quant] : NULL;
-}
+const vq_quant *vq_quant_of(const vq_graph *g, const vq_type *t) { return t->quant ? &g->quant[t->quant] : NULL; }
 
 static bool same_quant(const vq_quant *a, const vq_quant *b)
 {
@@ -129,7 +119,14 @@ uint32_t vq_quant_add(vq_graph *g, const vq_quant *q)
 
 uint32_t vq_quant_per_tensor(vq_graph *g, float scale, int32_t zero, int32_t lo, int32_t hi)
 {
-	return vq_quant_add(g, &(vq_quant){
-		.bits = 8, .lo = lo, .hi = hi, .axis = -1, .n = 1, .scale = &scale, .zero = &zero,
-	});
+	return vq_quant_add(g,
+		&(vq_quant){
+			.bits = 8,
+			.lo = lo,
+			.hi = hi,
+			.axis = -1,
+			.n = 1,
+			.scale = &scale,
+			.zero = &zero,
+		});
 }

@@ -13,22 +13,20 @@ const char *vq_quant_problem(vq_arena *a, const vq_quant *q)
 	const int32_t zero_limit = (1 << 22) - 256;
 
 	if (q->encoding != VQ_UNIFORM || q->bits != 8)
-		return vq_arena_printf(a, "encoding %d with %u bits, expected uniform with 8",
-			(int)q->encoding, (unsigned)q->bits);
+		return vq_arena_printf(
+			a, "encoding %d with %u bits, expected uniform with 8", (int)q->encoding, (unsigned)q->bits);
 	if (q->lo > q->hi || q->lo < -128 || q->hi > 127)
-		return vq_arena_printf(
-			a, "code range %d:%d, expected inside -128:127", (int)q->lo, (int)q->hi);
+		return vq_arena_printf(a, "code range %d:%d, expected inside -128:127", (int)q->lo, (int)q->hi);
 	if (q->axis < -1 || q->axis >= VQ_MAX_RANK || q->n < 1 || (q->axis < 0 && q->n != 1))
-		return vq_arena_printf(
-			a, "%u scales along dimension %d", (unsigned)q->n, (int)q->axis);
+		return vq_arena_printf(a, "%u scales along dimension %d", (unsigned)q->n, (int)q->axis);
 	for (uint32_t i = 0; i < q->n; i++) {
 		/* written so that NaN fails */
 		if (!(q->scale[i] >= least && q->scale[i] <= most))
-			return vq_arena_printf(a, "scale %u is %g, expected 2^-100 to 2^100",
-				(unsigned)i, (double)q->scale[i]);
+			return vq_arena_printf(
+				a, "scale %u is %g, expected 2^-100 to 2^100", (unsigned)i, (double)q->scale[i]);
 		if (q->zero[i] > zero_limit || q->zero[i] < -zero_limit)
-			return vq_arena_printf(a, "zero point %u is %d, expected -%d to %d",
-				(unsigned)i, (int)q->zero[i], (int)zero_limit, (int)zero_limit);
+			return vq_arena_printf(a, "zero point %u is %d, expected -%d to %d", (unsigned)i,
+				(int)q->zero[i], (int)zero_limit, (int)zero_limit);
 	}
 	return NULL;
 }
@@ -45,29 +43,26 @@ const char *vq_type_problem(const vq_graph *g, const vq_type *t)
 	if (!t->quant)
 		return NULL;
 	if (t->quant >= g->n_quants || t->elem != VQ_S8)
-		return vq_arena_printf(g->arena,
-			"%s has quantization #%u of %u, expected s8 and an entry of the table",
+		return vq_arena_printf(g->arena, "%s has quantization #%u of %u, expected s8 and an entry of the table",
 			vq_type_text(g->arena, t), (unsigned)t->quant, (unsigned)g->n_quants - 1);
 	q = &g->quant[t->quant];
 	if (q->axis >= 0 && ((uint32_t)q->axis >= t->rank || t->dim[q->axis] % q->n))
-		return vq_arena_printf(g->arena, "%u scales along dimension %d do not divide %s",
-			(unsigned)q->n, (int)q->axis, vq_type_text(g->arena, t));
+		return vq_arena_printf(g->arena, "%u scales along dimension %d do not divide %s", (unsigned)q->n,
+			(int)q->axis, vq_type_text(g->arena, t));
 	return NULL;
 }
 
-const char *vq_result_problem(
-	const vq_graph *g, vq_op op, const vq_type *inferred, const vq_type *actual)
+const char *vq_result_problem(const vq_graph *g, vq_op op, const vq_type *inferred, const vq_type *actual)
 {
 	if (vq_same_type(inferred, actual))
 		return NULL;
-	if (vq_same_shape(inferred, actual) && inferred->elem == VQ_F32 && actual->quant &&
-		op != VQ_OP_DEQUANTIZE)
+	if (vq_same_shape(inferred, actual) && inferred->elem == VQ_F32 && actual->quant && op != VQ_OP_DEQUANTIZE)
 		return NULL;
 	if (vq_same_shape(inferred, actual) && inferred->elem == actual->elem)
 		return vq_arena_printf(g->arena, "the result's quantization is #%u, expected #%u",
 			(unsigned)actual->quant, (unsigned)inferred->quant);
-	return vq_arena_printf(g->arena, "the result is %s, expected %s",
-		vq_type_text(g->arena, actual), vq_type_text(g->arena, inferred));
+	return vq_arena_printf(g->arena, "the result is %s, expected %s", vq_type_text(g->arena, actual),
+		vq_type_text(g->arena, inferred));
 }
 
 /* ---- the graph ---- */
@@ -110,11 +105,9 @@ static void check_value(verifier *v, uint32_t id)
 		/* a deleted node's value may linger until the next sweep; uses of it are found at the user */
 		if (i->index == 0 || i->index >= g->n_nodes ||
 			(g->node[i->index].out.id != id && g->node[i->index].out2.id != id))
-			violated_at(v, "value", id,
-				"says it is the result of a node that gives another value");
+			violated_at(v, "value", id, "says it is the result of a node that gives another value");
 		break;
-	default:
-		violated_at(v, "value", id, "is defined by nothing");
+	default: violated_at(v, "value", id, "is defined by nothing");
 	}
 }
 
@@ -123,24 +116,22 @@ static const char *use_problem(const vq_graph *g, vq_value used, uint32_t before
 	const vq_value_info *i;
 
 	if (used.id == 0 || used.id >= g->n_values)
-		return vq_arena_printf(g->arena, "uses value %u of %u", (unsigned)used.id,
-			(unsigned)g->n_values - 1);
+		return vq_arena_printf(g->arena, "uses value %u of %u", (unsigned)used.id, (unsigned)g->n_values - 1);
 	i = &g->value[used.id];
 	if (i->def == VQ_DEF_NODE && (i->index >= before_node || !g->node[i->index].op))
-		return vq_arena_printf(
-			g->arena, "uses value %u before it is computed", (unsigned)used.id);
+		return vq_arena_printf(g->arena, "uses value %u before it is computed", (unsigned)used.id);
 	return NULL;
 }
 
 /* the results are values that say so */
 static bool defines_its_results(const vq_graph *g, uint32_t id)
 {
-	const vq_value v[2] = {g->node[id].out, g->node[id].out2};
+	const vq_value v[2] = { g->node[id].out, g->node[id].out2 };
 	uint32_t results = vq_ops[g->node[id].op].results;
 
 	for (uint32_t i = 0; i < results; i++)
-		if (v[i].id == 0 || v[i].id >= g->n_values ||
-			g->value[v[i].id].def != VQ_DEF_NODE || g->value[v[i].id].index != id)
+		if (v[i].id == 0 || v[i].id >= g->n_values || g->value[v[i].id].def != VQ_DEF_NODE ||
+			g->value[v[i].id].index != id)
 			return false;
 	return results > 1 || !v[1].id;
 }
@@ -191,7 +182,7 @@ static void check_node(verifier *v, uint32_t id)
 	if (!wrong)
 		wrong = pair_problem(g, n);
 	if (wrong)
-		violated(v, vq_where(g, (vq_node){id}), wrong);
+		violated(v, vq_where(g, (vq_node){ id }), wrong);
 }
 
 /* the names of inputs, and those of outputs, must tell them apart */
@@ -207,14 +198,13 @@ static void check_ports(verifier *v, const char *what, const vq_port *port, uint
 		for (uint32_t j = 0; j < i && port[i].name; j++)
 			if (port[j].name && !strcmp(port[i].name, port[j].name))
 				violated_at(v, what, i,
-					vq_arena_printf(v->g->arena, "its name '%s' is taken",
-						port[i].name));
+					vq_arena_printf(v->g->arena, "its name '%s' is taken", port[i].name));
 	}
 }
 
 bool vq_verify(const vq_graph *g, const char *after)
 {
-	verifier v = {.g = g, .after = after, .ok = true};
+	verifier v = { .g = g, .after = after, .ok = true };
 
 	for (uint32_t i = 1; i < g->n_quants; i++) {
 		const char *wrong = vq_quant_problem(g->arena, &g->quant[i]);

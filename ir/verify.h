@@ -14,7 +14,6 @@ const char *vq_type_problem(const vq_graph *g, const vq_type *t);
  * Whether an op whose inferred result is inferred may have the result actual: the same, or an f32 result that is
  * quantized after being computed. NULL, or the problem in g's arena.
  */
-const char *vq_result_problem(
-	const vq_graph *g, vq_op op, const vq_type *inferred, const vq_type *actual);
+const char *vq_result_problem(const vq_graph *g, vq_op op, const vq_type *inferred, const vq_type *actual);
 
 #endif

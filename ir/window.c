@@ -142,11 +142,8 @@ static bool through(const vq_graph *g, vq_node id, vq_window *w)
 	vq_window r = *w;
 
 	switch (n->op) {
-	case VQ_OP_RESHAPE:
-		return vq_window_reshape(w, to->rank, to->dim);
-	case VQ_OP_EXPAND:
-		expand(w, to);
-		return true;
+	case VQ_OP_RESHAPE: return vq_window_reshape(w, to->rank, to->dim);
+	case VQ_OP_EXPAND: expand(w, to); return true;
 	case VQ_OP_TRANSPOSE:
 		for (uint32_t i = 0; i < w->rank; i++) {
 			r.dim[i] = w->dim[n->attr.perm.perm[i]];
@@ -161,10 +158,8 @@ static bool through(const vq_graph *g, vq_node id, vq_window *w)
 			w->dim[i] = n->attr.slice.count[i];
 		}
 		return true;
-	case VQ_OP_VIEW:
-		return view(w, &n->attr);
-	default:
-		return false;
+	case VQ_OP_VIEW: return view(w, &n->attr);
+	default: return false;
 	}
 }
 
@@ -178,8 +173,9 @@ vq_window vq_window_find(const vq_graph *g, vq_value v, bool (*stop)(void *user,
 		vq_node d = vq_def_of(g, at);
 		vq_op op = vq_op_of(g, d);
 
-		if ((stop && stop(user, at)) || (op != VQ_OP_RESHAPE && op != VQ_OP_EXPAND && op != VQ_OP_TRANSPOSE &&
-			op != VQ_OP_SLICE && op != VQ_OP_VIEW))
+		if ((stop && stop(user, at)) ||
+			(op != VQ_OP_RESHAPE && op != VQ_OP_EXPAND && op != VQ_OP_TRANSPOSE && op != VQ_OP_SLICE &&
+				op != VQ_OP_VIEW))
 			break;
 		chain[n] = d;
 		at = vq_operand(g, d, 0);

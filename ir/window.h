@@ -8,8 +8,8 @@
 #include "ir/ir.h"
 
 typedef struct vq_window {
-	vq_value root;               /* row-major tensor it looks at */
-	int64_t offset;              /* of element 0 in the root, in elements */
+	vq_value root;  /* row-major tensor it looks at */
+	int64_t offset; /* of element 0 in the root, in elements */
 	uint32_t rank;
 	int64_t dim[VQ_MAX_RANK];
 	int64_t stride[VQ_MAX_RANK]; /* in elements; 0 repeats, negative reverses */

@@ -26,8 +26,7 @@ static vq_value codes_of(const vq_graph *g, vq_node n, uint32_t i)
 {
 	vq_value v = vq_operand(g, n, i);
 
-	return v.id && vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0)
-							   : VQ_NO_VALUE;
+	return v.id && vq_def_op(g, v) == VQ_OP_DEQUANTIZE ? vq_operand(g, vq_def_of(g, v), 0) : VQ_NO_VALUE;
 }
 
 /*
@@ -55,10 +54,8 @@ static void report(const absorber *s, vq_node n, const vq_value *codes, const ch
 		site.scale_min = site.scale_max = q->scale[0];
 		site.zero = q->zero[0];
 		for (uint32_t k = 1; k < q->n; k++) {
-			site.scale_min =
-				q->scale[k] < site.scale_min ? q->scale[k] : site.scale_min;
-			site.scale_max =
-				q->scale[k] > site.scale_max ? q->scale[k] : site.scale_max;
+			site.scale_min = q->scale[k] < site.scale_min ? q->scale[k] : site.scale_min;
+			site.scale_max = q->scale[k] > site.scale_max ? q->scale[k] : site.scale_max;
 		}
 	}
 	if (vq_is_const(g, i->in[1]))
@@ -82,8 +79,7 @@ static const char *linear_refuses(const vq_graph *g, const vq_value *codes)
 		return "its weights are not constant";
 	if (qw->axis > 0)
 		return "its weights have scales along the summed axis";
-	return vq_linear_bound(
-		g->arena, vq_quant_of(g, x), qw, g->value[codes[1].id].data, w->dim[0], w->dim[1]);
+	return vq_linear_bound(g->arena, vq_quant_of(g, x), qw, g->value[codes[1].id].data, w->dim[0], w->dim[1]);
 }
 
 /* One scale, or one per matrix (per head) and the same zero point for all. */
@@ -130,8 +126,7 @@ static const char *attention_refuses(const vq_graph *g, vq_node n, const vq_valu
 	for (uint32_t i = 0; i < 3; i++)
 		if (!per_head(g, vq_type_of(g, codes[i]), heads))
 			return "q, k or v is not symmetric with a scale per tensor or per head";
-	scores = vq_code_reach(vq_quant_of(g, q)) *
-		 vq_code_reach(vq_quant_of(g, vq_type_of(g, codes[1])));
+	scores = vq_code_reach(vq_quant_of(g, q)) * vq_code_reach(vq_quant_of(g, vq_type_of(g, codes[1])));
 	values = 255 * vq_code_reach(vq_quant_of(g, v));
 	if (depth > INT32_MAX / (scores ? scores : 1) || keys > INT32_MAX / (values ? values : 1))
 		return "its accumulator could exceed 32 bits";
@@ -196,18 +191,15 @@ static bool takes_result(const vq_graph *g, vq_node n, const vq_type *result)
 
 	switch (vq_ops[op].class_) {
 	case VQ_CLASS_MOVE:
-	case VQ_CLASS_QUANT:
-		return false;
-	case VQ_CLASS_DOT:
-		return q->axis < 0 || (op == VQ_OP_LINEAR && q->axis == (int32_t)result->rank - 1);
-	default:
-		return q->axis < 0;
+	case VQ_CLASS_QUANT: return false;
+	case VQ_CLASS_DOT: return q->axis < 0 || (op == VQ_OP_LINEAR && q->axis == (int32_t)result->rank - 1);
+	default: return q->axis < 0;
 	}
 }
 
 static void absorb_results(vq_graph *g)
 {
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	uint32_t *uses;
 
 	vq_graph_sweep(g); /* what only dead dequantize nodes read must not count */
@@ -220,8 +212,7 @@ static void absorb_results(vq_graph *g)
 			continue;
 		y = g->node[i].in[0];
 		from = vq_def_of(g, y);
-		if (!from.id || uses[y.id] != 1 ||
-			!takes_result(g, from, vq_type_of(g, g->node[i].out)))
+		if (!from.id || uses[y.id] != 1 || !takes_result(g, from, vq_type_of(g, g->node[i].out)))
 			continue;
 		g->value[y.id].type = *vq_type_of(g, g->node[i].out);
 		vq_replace(g, g->node[i].out, y);
@@ -234,10 +225,10 @@ static void absorb_results(vq_graph *g)
 
 bool vq_pass_absorb_qdq(vq_pass *p)
 {
-	absorber s = {p, p->g};
+	absorber s = { p, p->g };
 
 	for (uint32_t i = 1; i < p->g->n_nodes; i++) {
-		vq_node n = {i};
+		vq_node n = { i };
 
 		if (!vq_op_of(p->g, n))
 			continue;
@@ -248,11 +239,8 @@ bool vq_pass_absorb_qdq(vq_pass *p)
 			break;
 		case VQ_CLASS_ELT:
 		case VQ_CLASS_NORM:
-		case VQ_CLASS_REDUCE:
-			at_float_operator(p->g, n);
-			break;
-		default:
-			break;
+		case VQ_CLASS_REDUCE: at_float_operator(p->g, n); break;
+		default: break;
 		}
 	}
 	absorb_results(p->g);

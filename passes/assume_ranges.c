@@ -21,9 +21,8 @@ static bool is_site(const vq_graph *g, uint32_t node)
 {
 	const vq_node_info *n = &g->node[node];
 
-	return n->op == VQ_OP_LINEAR && vq_is_const(g, n->in[1]) &&
-	       vq_type_of(g, n->in[1])->elem == VQ_F32 && !vq_is_const(g, n->in[0]) &&
-	       vq_type_of(g, n->in[0])->elem == VQ_F32;
+	return n->op == VQ_OP_LINEAR && vq_is_const(g, n->in[1]) && vq_type_of(g, n->in[1])->elem == VQ_F32 &&
+		!vq_is_const(g, n->in[0]) && vq_type_of(g, n->in[0])->elem == VQ_F32;
 }
 
 static void take_range(vq_stats *s, const float *gamma, const float *beta)
@@ -41,7 +40,7 @@ static void at_layernorm(vq_pass *p, vq_node n)
 {
 	const vq_graph *g = p->g;
 	vq_value gamma = vq_operand(g, n, 1), beta = vq_operand(g, n, 2);
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	vq_reach r;
 
 	if (!vq_is_const(g, gamma) || !vq_is_const(g, beta))
@@ -66,7 +65,7 @@ bool vq_pass_assume_ranges(vq_pass *p)
 	p->stats = VQ_ARRAY(g->arena, g->n_values, vq_stats);
 	p->n_stats = g->n_values;
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
-		vq_value x = vq_operand(g, (vq_node){i}, 0);
+		vq_value x = vq_operand(g, (vq_node){ i }, 0);
 		const vq_type *t = vq_type_of(g, x);
 		vq_stats *s = &p->stats[x.id];
 
@@ -79,6 +78,6 @@ bool vq_pass_assume_ranges(vq_pass *p)
 	}
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (g->node[i].op == VQ_OP_LAYERNORM)
-			at_layernorm(p, (vq_node){i});
+			at_layernorm(p, (vq_node){ i });
 	return true;
 }

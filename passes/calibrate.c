@@ -44,13 +44,11 @@ static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
 	vq_node n = vq_def_of(g, v);
 
 	if (n.id)
-		vq_error(g->diag, vq_where(g, n),
-			"its result is NaN or infinite in calibration sample %u", sample);
+		vq_error(g->diag, vq_where(g, n), "its result is NaN or infinite in calibration sample %u", sample);
 	else
-		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u",
-			g->value[v.id].name, sample);
-	return vq_hint(
-		g->diag, "check the calibration files and the normalisation the model expects");
+		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u", g->value[v.id].name,
+			sample);
+	return vq_hint(g->diag, "check the calibration files and the normalisation the model expects");
 }
 
 /* Inputs need no executor to be seen: it is asked for what it computes only. */
@@ -84,9 +82,8 @@ static bool all_were_seen(vq_pass *p, const vq_value *site, uint32_t n)
 
 		if (s->rows != rows * p->set->samples->n)
 			return vq_bug(g->diag, vq_where(g, vq_def_of(g, site[i])),
-				"the %s showed %llu of %llu rows in calibration",
-				p->set->executor->name, (unsigned long long)s->rows,
-				(unsigned long long)(rows * p->set->samples->n));
+				"the %s showed %llu of %llu rows in calibration", p->set->executor->name,
+				(unsigned long long)s->rows, (unsigned long long)(rows * p->set->samples->n));
 	}
 	return true;
 }
@@ -96,8 +93,8 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	vq_graph *g = p->g;
 	const vq_samples *samples = p->set->samples;
 	const vq_executor *x = p->set->executor;
-	vq_arena scratch = {0};
-	watch w = {.p = p};
+	vq_arena scratch = { 0 };
+	watch w = { .p = p };
 	vq_value *computed = VQ_ARRAY(&scratch, n, vq_value);
 	vq_exec *e = x->prepare(g, computed, computed_sites(g, site, n, computed));
 	void **in, **out;
@@ -132,8 +129,8 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 /* Rows of what an activation function gives differ much in their ranges, in every trained transformer; others do not. */
 static bool rows_differ(vq_op op)
 {
-	return op == VQ_OP_GELU || op == VQ_OP_GELU_TANH || op == VQ_OP_GELU_QUICK ||
-	       op == VQ_OP_SILU || op == VQ_OP_RELU;
+	return op == VQ_OP_GELU || op == VQ_OP_GELU_TANH || op == VQ_OP_GELU_QUICK || op == VQ_OP_SILU ||
+		op == VQ_OP_RELU;
 }
 
 /* Statistics that fit any model (vq_settings.guess). */
@@ -168,10 +165,10 @@ bool vq_pass_calibrate(vq_pass *p)
 	if (!n)
 		return true;
 	if (!p->set->stats_in && !p->set->guess && !p->set->like && (!p->set->samples || !p->set->samples->n)) {
-		vq_error(g->diag, NULL,
-			"the model has no scales and there are no samples to calibrate it with");
-		return vq_hint(g->diag, "give samples with -calib=, statistics with -calib-stats=, "
-					"or use -quant=w8a8-dynamic or -quant=none");
+		vq_error(g->diag, NULL, "the model has no scales and there are no samples to calibrate it with");
+		return vq_hint(g->diag,
+			"give samples with -calib=, statistics with -calib-stats=, "
+			"or use -quant=w8a8-dynamic or -quant=none");
 	}
 	if (p->set->measure) {
 		p->reference = VQ_NEW(g->arena, vq_graph);
@@ -182,16 +179,15 @@ bool vq_pass_calibrate(vq_pass *p)
 	for (uint32_t i = 0; i < n; i++) {
 		const vq_type *t = vq_type_of(g, site[i]);
 
-		vq_stats_init(&p->stats[site[i].id], g->arena, site[i],
-			(uint32_t)t->dim[t->rank - 1], p->set->observer != VQ_OBSERVE_MINMAX);
+		vq_stats_init(&p->stats[site[i].id], g->arena, site[i], (uint32_t)t->dim[t->rank - 1],
+			p->set->observer != VQ_OBSERVE_MINMAX);
 	}
 	if (p->set->like)
 		ok = vq_stats_take(p, site, n, p->set->like);
 	else if (p->set->guess)
 		guess(p, site, n);
 	else
-		ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in)
-				      : run_samples(p, site, n);
+		ok = p->set->stats_in ? vq_stats_read(p, site, n, p->set->stats_in) : run_samples(p, site, n);
 	if (ok && p->set->keep)
 		vq_stats_keep(p, site, n, p->set->keep);
 	if (ok && p->set->stats_out)

@@ -18,10 +18,7 @@
 
 #include <string.h>
 
-static bool is_op(const vq_graph *g, uint32_t node, vq_op op)
-{
-	return g->node[node].op == op;
-}
+static bool is_op(const vq_graph *g, uint32_t node, vq_op op) { return g->node[node].op == op; }
 
 /*
  * How many leading operands of a movement operator are moved; 0 if the node does not move codes
@@ -36,12 +33,9 @@ static uint32_t moved_operands(const vq_node_info *n)
 	case VQ_OP_SLICE:
 	case VQ_OP_VIEW:
 	case VQ_OP_GATHER:
-	case VQ_OP_PAD:
-		return 1;
-	case VQ_OP_CONCAT:
-		return n->n_in;
-	default:
-		return 0;
+	case VQ_OP_PAD: return 1;
+	case VQ_OP_CONCAT: return n->n_in;
+	default: return 0;
 	}
 }
 
@@ -69,7 +63,7 @@ static bool share(vq_graph *g)
 				!vq_same_type(vq_type_of(g, m->out), vq_type_of(g, n->out)))
 				continue;
 			vq_replace(g, m->out, n->out);
-			delete_node(g, (vq_node){j});
+			delete_node(g, (vq_node){ j });
 			changed = true;
 		}
 	}
@@ -83,7 +77,7 @@ static int fold_constants(vq_graph *g)
 
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		const vq_node_info *n = &g->node[i];
-		vq_arena scratch = {0};
+		vq_arena scratch = { 0 };
 		vq_tensor in, out;
 		const char *wrong;
 
@@ -97,12 +91,11 @@ static int fold_constants(vq_graph *g)
 		wrong = vq_eval_node(g, n, &in, &out, &scratch);
 		vq_arena_free(&scratch);
 		if (wrong) {
-			vq_error(g->diag, vq_where(g, (vq_node){i}), "%s", wrong);
+			vq_error(g->diag, vq_where(g, (vq_node){ i }), "%s", wrong);
 			return -1;
 		}
-		vq_replace(g, n->out,
-			vq_add_const(g, &out.type, out.data, g->value[n->in[0].id].name));
-		delete_node(g, (vq_node){i});
+		vq_replace(g, n->out, vq_add_const(g, &out.type, out.data, g->value[n->in[0].id].name));
+		delete_node(g, (vq_node){ i });
 		changed = 1;
 	}
 	return changed;
@@ -115,14 +108,13 @@ static bool cancel(vq_graph *g)
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		vq_value x;
 
-		if (!is_op(g, i, VQ_OP_QUANTIZE) ||
-			vq_def_op(g, g->node[i].in[0]) != VQ_OP_DEQUANTIZE)
+		if (!is_op(g, i, VQ_OP_QUANTIZE) || vq_def_op(g, g->node[i].in[0]) != VQ_OP_DEQUANTIZE)
 			continue;
 		x = vq_operand(g, vq_def_of(g, g->node[i].in[0]), 0);
 		if (!vq_same_type(vq_type_of(g, x), vq_type_of(g, g->node[i].out)))
 			continue;
 		vq_replace(g, g->node[i].out, x);
-		delete_node(g, (vq_node){i});
+		delete_node(g, (vq_node){ i });
 		changed = true;
 	}
 	return changed;
@@ -137,7 +129,7 @@ static bool cancel(vq_graph *g)
 static vq_value move_alike(vq_graph *g, vq_node n, const vq_value *in)
 {
 	vq_node_info like = g->node[n.id];
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	vq_type *type = VQ_ARRAY(&scratch, like.n_in, vq_type), result;
 	const char *wrong;
 	vq_value out = VQ_NO_VALUE;
@@ -161,8 +153,7 @@ static bool adds_codes(const vq_graph *g, const vq_node_info *n, vq_value codes)
 {
 	const vq_quant *q = vq_per_tensor(g, vq_type_of(g, codes));
 
-	return n->op != VQ_OP_PAD ||
-	       (q && n->attr.pad.value == 0 && q->lo <= q->zero[0] && q->zero[0] <= q->hi);
+	return n->op != VQ_OP_PAD || (q && n->attr.pad.value == 0 && q->lo <= q->zero[0] && q->zero[0] <= q->hi);
 }
 
 static bool dequantize_down(vq_graph *g)
@@ -172,7 +163,7 @@ static bool dequantize_down(vq_graph *g)
 
 	for (uint32_t i = 1; i < n_nodes; i++) {
 		uint32_t moved = moved_operands(&g->node[i]), entry = 0;
-		vq_arena scratch = {0};
+		vq_arena scratch = { 0 };
 		vq_value *in = VQ_ARRAY(&scratch, g->node[i].n_in + 1, vq_value), y;
 		bool fits = moved > 0;
 
@@ -184,16 +175,16 @@ static bool dequantize_down(vq_graph *g)
 			if (fits) {
 				in[j] = vq_operand(g, vq_def_of(g, in[j]), 0);
 				fits = (j == 0 || vq_type_of(g, in[j])->quant == entry) &&
-				       adds_codes(g, &g->node[i], in[j]);
+					adds_codes(g, &g->node[i], in[j]);
 				entry = vq_type_of(g, in[j])->quant;
 			}
 		}
-		y = fits ? move_alike(g, (vq_node){i}, in) : VQ_NO_VALUE;
+		y = fits ? move_alike(g, (vq_node){ i }, in) : VQ_NO_VALUE;
 		if (y.id)
-			y = vq_build_dequantize(g, vq_where(g, (vq_node){i}), y);
+			y = vq_build_dequantize(g, vq_where(g, (vq_node){ i }), y);
 		if (y.id) {
 			vq_replace(g, g->node[i].out, y);
-			delete_node(g, (vq_node){i});
+			delete_node(g, (vq_node){ i });
 			changed = true;
 		}
 		vq_arena_free(&scratch);
@@ -271,12 +262,10 @@ static bool may_quantize(vq_graph *g, vq_value y, uint32_t entry)
 		for (uint32_t j = 0; j < g->node[i].n_in; j++) {
 			if (!vq_same(g->node[i].in[j], y))
 				continue;
-			if (is_op(g, i, VQ_OP_QUANTIZE)
-					? vq_type_of(g, g->node[i].out)->quant != entry
-					: j >= moved_operands(&g->node[i]) ||
-						  operand_entry(g, (vq_node){i}, j,
-							  wanted_entry(g, g->node[i].out)) !=
-							  entry)
+			if (is_op(g, i, VQ_OP_QUANTIZE) ? vq_type_of(g, g->node[i].out)->quant != entry
+							: j >= moved_operands(&g->node[i]) ||
+						operand_entry(g, (vq_node){ i }, j, wanted_entry(g, g->node[i].out)) !=
+							entry)
 				return false;
 		}
 	return true;
@@ -296,7 +285,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 {
 	uint32_t moved = moved_operands(&g->node[n.id]), n_in = g->node[n.id].n_in;
 	uint32_t entry = moved ? wanted_entry(g, g->node[n.id].out) : 0;
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	vq_value *in, out, old = g->node[n.id].out;
 
 	for (uint32_t j = 0; entry && j < moved; j++)
@@ -306,8 +295,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 		return false;
 	in = VQ_ARRAY(&scratch, n_in, vq_value);
 	for (uint32_t j = 0; j < n_in; j++)
-		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j],
-					    operand_entry(g, n, j, entry))
+		in[j] = j < moved ? quantize_like(g, vq_where(g, n), g->node[n.id].in[j], operand_entry(g, n, j, entry))
 				  : g->node[n.id].in[j];
 	out = move_alike(g, n, in);
 	vq_arena_free(&scratch);
@@ -316,7 +304,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (is_op(g, i, VQ_OP_QUANTIZE) && vq_same(g->node[i].in[0], old)) {
 			vq_replace(g, g->node[i].out, out);
-			delete_node(g, (vq_node){i});
+			delete_node(g, (vq_node){ i });
 		}
 	delete_node(g, n);
 	return true;
@@ -327,7 +315,7 @@ static bool quantize_up(vq_graph *g)
 	bool changed = false;
 
 	for (uint32_t i = g->n_nodes; i-- > 1;)
-		changed |= sink_one(g, (vq_node){i});
+		changed |= sink_one(g, (vq_node){ i });
 	return changed;
 }
 

@@ -37,7 +37,4 @@ bool vq_canonicalize(vq_graph *g)
  *          would have rounded).
  * Why:     exporters say the same thing in many ways; after this, patterns are few.
  */
-bool vq_pass_canonicalize(vq_pass *p)
-{
-	return vq_canonicalize(p->g);
-}
+bool vq_pass_canonicalize(vq_pass *p) { return vq_canonicalize(p->g); }

@@ -14,7 +14,7 @@
 #include <math.h>
 
 /* In eighths: roots of IEEE arithmetic are the same on every host, pow is not. */
-static const unsigned eighths[] = {0, 2, 4, 5, 6, 7, 8};
+static const unsigned eighths[] = { 0, 2, 4, 5, 6, 7, 8 };
 
 /* Peaks below this share of the largest count as that much. */
 static const double floor_ratio = 1e-5;
@@ -68,7 +68,7 @@ static double row_error(const vq_channels *c, const float *w, const double *d, d
 static void entry(const vq_channels *c, const double *d, vq_change *change)
 {
 	const double room = 1.25 + 3 / (c->rows + 1);
-	vq_range r = {0, 0};
+	vq_range r = { 0, 0 };
 
 	for (uint32_t i = 0; i < c->n; i++) {
 		r.lo = fmin(r.lo, (double)c->lo[i] / d[i]);
@@ -92,8 +92,7 @@ void vq_choose_alpha(const vq_channels *c, vq_change *change)
 		entry(c, d, change);
 		for (uint32_t k = 0; k < c->n_consumers; k++)
 			for (uint32_t o = 0; o < c->consumer[k].rows; o++)
-				error += row_error(c, c->consumer[k].w + (size_t)o * c->n, d,
-					(double)change->scale);
+				error += row_error(c, c->consumer[k].w + (size_t)o * c->n, d, (double)change->scale);
 		if (error < least) {
 			least = error;
 			best = eighths[a];

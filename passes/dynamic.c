@@ -19,10 +19,9 @@ static bool quantize(vq_dynamic *s, vq_node n, uint32_t operand, const vq_attr *
 		c = vq_build(s->g, vq_where(s->g, n), VQ_OP_QUANTIZE_DYNAMIC, &x, 1, attr);
 		if (!c.id)
 			return false;
-		s->edge = vq_arena_grow(
-			&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
+		s->edge = vq_arena_grow(&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
 		e = &s->edge[s->n_edges++];
-		*e = (vq_dynamic_edge){.value = x, .node = vq_def_of(s->g, c)};
+		*e = (vq_dynamic_edge){ .value = x, .node = vq_def_of(s->g, c) };
 		memcpy(&e->attr, attr, sizeof *attr);
 	}
 	to[0] = s->g->node[e->node.id].out;
@@ -49,7 +48,7 @@ static bool replace(vq_dynamic *s, vq_node n, vq_op op, const vq_value *in, uint
 /* a zeroed attribute: attributes are compared byte for byte */
 static vq_attr dynamic_attr(int32_t groups, int32_t span, bool symmetric)
 {
-	vq_attr a = {0};
+	vq_attr a = { 0 };
 
 	memset(&a, 0, sizeof a);
 	a.dynamic.groups = groups;
@@ -76,8 +75,7 @@ const char *vq_dynamic_attention_refuses(const vq_graph *g, vq_node n)
 	const vq_node_info *i = &g->node[n.id];
 	const vq_type *q = vq_type_of(g, i->in[0]), *v = vq_type_of(g, i->in[2]);
 
-	if (q->dim[2] / i->attr.attention.heads > INT32_MAX / (128 * 128) ||
-		v->dim[1] > INT32_MAX / (255 * 128))
+	if (q->dim[2] / i->attr.attention.heads > INT32_MAX / (128 * 128) || v->dim[1] > INT32_MAX / (255 * 128))
 		return "its accumulator could exceed 32 bits";
 	if (!vq_c_score_factor_fits(i->attr.attention.scale))
 		return "the scale of its scores is outside 2^-30 to 2^30";
@@ -95,8 +93,7 @@ bool vq_dynamic_attention(vq_dynamic *s, vq_node n)
 	uint32_t n_in = i->n_in;
 	vq_value in[7];
 
-	if (!quantize(s, n, 0, &row, in) || !quantize(s, n, 1, &all, in + 2) ||
-		!quantize(s, n, 2, &all, in + 4))
+	if (!quantize(s, n, 0, &row, in) || !quantize(s, n, 1, &all, in + 2) || !quantize(s, n, 2, &all, in + 4))
 		return false;
 	in[6] = vq_operand(s->g, n, 3);
 	return replace(s, n, VQ_OP_ATTENTION_DYNAMIC, in, n_in + 3);

@@ -19,8 +19,7 @@ void vq_fold_layernorm(vq_graph *g, vq_node n, const vq_change *change)
 	const float *from_gamma = g->value[gamma.id].data, *from_beta = g->value[beta.id].data;
 	vq_type t = *vq_type_of(g, gamma);
 	uint32_t channels = (uint32_t)t.dim[0];
-	float *to_gamma = VQ_ARRAY(g->arena, channels, float),
-	      *to_beta = VQ_ARRAY(g->arena, channels, float);
+	float *to_gamma = VQ_ARRAY(g->arena, channels, float), *to_beta = VQ_ARRAY(g->arena, channels, float);
 
 	for (uint32_t c = 0; c < channels; c++) {
 		to_gamma[c] = (float)((double)from_gamma[c] / change->d[c]);

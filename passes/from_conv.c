@@ -14,7 +14,7 @@ typedef struct conv {
 	vq_graph *g;
 	vq_node_info i;
 	vq_node n;
-	vq_value x;       /* padded */
+	vq_value x;         /* padded */
 	vq_type in, w, out; /* of x, the weights, the result */
 	uint32_t spatial;
 	int64_t places, taps; /* results per channel, weights per channel of a group */
@@ -67,23 +67,18 @@ static vq_value by_groups(const conv *c)
 	for (int64_t j = 0; j < groups; j++) {
 		vq_value in[3] = { windows(c, j * inputs, inputs), w };
 
-		in[0] = vq_build_reshape(
-			g, NULL, in[0], 3, (int64_t[]){ c->in.dim[0], c->places, k });
+		in[0] = vq_build_reshape(g, NULL, in[0], 3, (int64_t[]){ c->in.dim[0], c->places, k });
 		if (groups > 1)
 			in[1] = vq_build_slice(g, NULL, w, 0, j * outputs, outputs);
 		if (c->i.n_in > 2)
-			in[2] = groups == 1 ? c->i.in[2]
-					    : vq_build_slice(g, NULL, c->i.in[2], 0,
-						      j * outputs, outputs);
-		part[j] = vq_build(
-			g, vq_where(g, c->n), VQ_OP_LINEAR, in, c->i.n_in, NULL);
+			in[2] = groups == 1 ? c->i.in[2] : vq_build_slice(g, NULL, c->i.in[2], 0, j * outputs, outputs);
+		part[j] = vq_build(g, vq_where(g, c->n), VQ_OP_LINEAR, in, c->i.n_in, NULL);
 		if (!part[j].id)
 			return part[j];
 		vq_inherit(g, part[j], c->n);
 	}
 	return groups == 1 ? part[0]
-			   : vq_build(g, NULL, VQ_OP_CONCAT, part, (uint32_t)groups,
-				     &(vq_attr){ .axis = { 2 } });
+			   : vq_build(g, NULL, VQ_OP_CONCAT, part, (uint32_t)groups, &(vq_attr){ .axis = { 2 } });
 }
 
 /*
@@ -126,8 +121,7 @@ static vq_value by_taps(const conv *c)
 		sum = v;
 	}
 	if (c->i.n_in > 2)
-		sum = vq_build2(g, NULL, VQ_OP_ADD, sum,
-			vq_build_reshape(g, NULL, c->i.in[2], rank - 1, row));
+		sum = vq_build2(g, NULL, VQ_OP_ADD, sum, vq_build_reshape(g, NULL, c->i.in[2], rank - 1, row));
 	return sum;
 }
 
@@ -154,8 +148,8 @@ bool vq_from_conv(vq_pass *p, vq_node n)
 	bool single;
 	vq_value v;
 
-	if (c.i.op != VQ_OP_CONV || !vq_is_weight(g, c.i.in[1]) ||
-		(c.i.n_in > 2 && !vq_is_const(g, c.i.in[2])) || vq_type_of(g, c.i.in[0])->quant)
+	if (c.i.op != VQ_OP_CONV || !vq_is_weight(g, c.i.in[1]) || (c.i.n_in > 2 && !vq_is_const(g, c.i.in[2])) ||
+		vq_type_of(g, c.i.in[0])->quant)
 		return false;
 	c.w = *vq_type_of(g, c.i.in[1]);
 	c.out = *vq_type_of(g, c.i.out);
@@ -164,8 +158,7 @@ bool vq_from_conv(vq_pass *p, vq_node n)
 		c.places *= c.out.dim[2 + k];
 		c.taps *= c.w.dim[2 + k];
 	}
-	single = c.i.attr.conv.group > 1 && c.w.dim[0] == c.i.attr.conv.group && c.w.dim[1] == 1 &&
-		 c.taps <= MOST_TAPS;
+	single = c.i.attr.conv.group > 1 && c.w.dim[0] == c.i.attr.conv.group && c.w.dim[1] == 1 && c.taps <= MOST_TAPS;
 	if (!single && c.i.attr.conv.group > MOST_GROUPS)
 		return false;
 	c.x = padded(&c);

@@ -58,8 +58,7 @@ static bool multiply(const expr *x, const expr *y, expr *out)
 
 	if (!is_zero(&x->b) && !is_zero(&y->b))
 		return false;
-	if (!product(&x->a, &y->b, &s) || !product(&x->b, &y->a, &t) ||
-		!product(&x->a, &y->a, &out->a))
+	if (!product(&x->a, &y->b, &s) || !product(&x->b, &y->a, &t) || !product(&x->a, &y->a, &out->a))
 		return false;
 	sum(&s, &t, 1, &out->b);
 	return true;
@@ -67,8 +66,8 @@ static bool multiply(const expr *x, const expr *y, expr *out)
 
 static bool is_arithmetic(vq_op op)
 {
-	return op == VQ_OP_MUL || op == VQ_OP_DIV || op == VQ_OP_ADD || op == VQ_OP_SUB ||
-	       op == VQ_OP_NEG || op == VQ_OP_POW;
+	return op == VQ_OP_MUL || op == VQ_OP_DIV || op == VQ_OP_ADD || op == VQ_OP_SUB || op == VQ_OP_NEG ||
+		op == VQ_OP_POW;
 }
 
 /* v in terms of x and f (f may be VQ_NO_VALUE); false if it is made of anything else */
@@ -101,14 +100,12 @@ static bool express(const vq_graph *g, vq_value v, vq_value x, vq_value f, int d
 	if (n->op == VQ_OP_POW) {
 		expr square;
 
-		return vq_scalar(g, n->in[1], &c) && c == 3 && multiply(&l, &l, &square) &&
-		       multiply(&square, &l, e);
+		return vq_scalar(g, n->in[1], &c) && c == 3 && multiply(&l, &l, &square) && multiply(&square, &l, e);
 	}
 	if (n->n_in != 2 || !express(g, n->in[1], x, f, depth - 1, &r))
 		return false;
 	switch (n->op) {
-	case VQ_OP_MUL:
-		return multiply(&l, &r, e);
+	case VQ_OP_MUL: return multiply(&l, &r, e);
 	case VQ_OP_ADD:
 	case VQ_OP_SUB:
 		sum(&l.a, &r.a, n->op == VQ_OP_ADD ? 1 : -1, &e->a);
@@ -119,8 +116,7 @@ static bool express(const vq_graph *g, vq_value v, vq_value x, vq_value f, int d
 			return false;
 		r.a.c[0] = 1 / c;
 		return multiply(&l, &r, e);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -178,16 +174,14 @@ static bool fuse_in(vq_graph *g, vq_node n, vq_value f, vq_value v, int depth)
 
 	if (vq_is_const(g, v))
 		return false;
-	if (vq_same_shape(vq_type_of(g, v), vq_type_of(g, out)) &&
-		express(g, argument, v, VQ_NO_VALUE, DEEPEST, &t) &&
+	if (vq_same_shape(vq_type_of(g, v), vq_type_of(g, out)) && express(g, argument, v, VQ_NO_VALUE, DEEPEST, &t) &&
 		express(g, out, v, f, DEEPEST, &e)) {
 		vq_op op = recognise(vq_def_op(g, f), &e, &t.a);
 
 		if (op)
 			return vq_take_over(g, n, vq_build1(g, vq_where(g, n), op, v));
 	}
-	for (uint32_t i = 0;
-		depth && is_arithmetic(from->op) && i < g->node[vq_def_of(g, v).id].n_in; i++)
+	for (uint32_t i = 0; depth && is_arithmetic(from->op) && i < g->node[vq_def_of(g, v).id].n_in; i++)
 		if (fuse_in(g, n, f, vq_in(g, v, i), depth - 1))
 			return true;
 	return false;

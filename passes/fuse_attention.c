@@ -19,13 +19,13 @@ static const double masked = -1e30;
 
 /* softmax(Q K^T scale + biases) V as it stands in the graph. */
 typedef struct match {
-	vq_node scores; /* the product of Q and K */
-	double scale;   /* of the scores, from everywhere between the projections and the softmax */
+	vq_node scores;   /* the product of Q and K */
+	double scale;     /* of the scores, from everywhere between the projections and the softmax */
 	vq_value factors; /* constant, broadcasts to the scores with one number per matrix; or none */
 	struct {
-		vq_value v;    /* what is added, or, of a mask, the condition that chooses */
-		vq_type at;    /* shape of the scores where it is added */
-		double factor; /* of the scores behind it */
+		vq_value v;                     /* what is added, or, of a mask, the condition that chooses */
+		vq_type at;                     /* shape of the scores where it is added */
+		double factor;                  /* of the scores behind it */
 		double where_true, where_false; /* of a mask: what is added; both 0: not a mask */
 	} bias[MOST_BIASES];
 	uint32_t n_biases;
@@ -45,8 +45,7 @@ static bool behind_bias(const vq_graph *g, vq_value v, match *m)
 		t.bias[t.n_biases].v = n->in[1 - side];
 		t.bias[t.n_biases].factor = m->scale;
 		t.bias[t.n_biases++].at = *vq_type_of(g, v);
-		if (vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)) &&
-			find_scores(g, n->in[side], &t)) {
+		if (vq_same_shape(vq_type_of(g, n->in[side]), vq_type_of(g, v)) && find_scores(g, n->in[side], &t)) {
 			*m = t;
 			return true;
 		}
@@ -86,7 +85,7 @@ static bool is_per_matrix(const vq_graph *g, vq_value c)
 	const vq_type *t = vq_type_of(g, c);
 
 	return vq_is_const(g, c) && t->elem == VQ_F32 && t->rank >= 3 && t->dim[t->rank - 1] == 1 &&
-	       t->dim[t->rank - 2] == 1;
+		t->dim[t->rank - 2] == 1;
 }
 
 /* Follows the scores from the softmax down to the product; everything on the way is used once. */
@@ -115,16 +114,11 @@ static bool find_scores(const vq_graph *g, vq_value v, match *m)
 	}
 	if (m->factors.id || m->n_biases == MOST_BIASES) /* what is added would have to be multiplied by the factors */
 		return false;
-	return n->op == VQ_OP_ADD     ? behind_bias(g, v, m)
-	       : n->op == VQ_OP_WHERE ? behind_mask(g, v, m)
-				      : false;
+	return n->op == VQ_OP_ADD ? behind_bias(g, v, m) : n->op == VQ_OP_WHERE ? behind_mask(g, v, m) : false;
 }
 
 /* number of products that batched operand t makes */
-static int64_t batches(const vq_type *t)
-{
-	return vq_type_count(t) / (t->dim[t->rank - 1] * t->dim[t->rank - 2]);
-}
+static int64_t batches(const vq_type *t) { return vq_type_count(t) / (t->dim[t->rank - 1] * t->dim[t->rank - 2]); }
 
 /*
  * Batch and heads. With four dimensions or more the last batch dimension is the heads. With three
@@ -162,8 +156,7 @@ static vq_value flat_operand(vq_graph *g, vq_value v, bool swapped, const match 
 	vq_value x;
 	double f;
 
-	while (scale && vq_scaled(g, s.w.root, &x, &f) &&
-		vq_same_shape(vq_type_of(g, x), vq_type_of(g, s.w.root))) {
+	while (scale && vq_scaled(g, s.w.root, &x, &f) && vq_same_shape(vq_type_of(g, x), vq_type_of(g, s.w.root))) {
 		*scale *= f;
 		s.w.root = x;
 	}
@@ -222,14 +215,11 @@ static vq_value bias_as(vq_graph *g, vq_value v, const vq_type *at, const match 
 	if (at->dim[last] != m->heads) { /* batch and heads in one dimension */
 		if (last != 0 || full.dim[0] != m->batch * m->heads)
 			return VQ_NO_VALUE;
-		return vq_build_reshape(
-			g, NULL, v, 4, (int64_t[]){ m->batch, m->heads, rows, keys });
+		return vq_build_reshape(g, NULL, v, 4, (int64_t[]){ m->batch, m->heads, rows, keys });
 	}
 	for (uint32_t i = 0; i < last; i++)
 		groups *= full.dim[i];
-	if (groups > 1 &&
-		groups !=
-			m->batch) { /* repeated along some of the dimensions that make the batch */
+	if (groups > 1 && groups != m->batch) { /* repeated along some of the dimensions that make the batch */
 		a.shape.rank = at->rank;
 		for (uint32_t i = 0; i < at->rank; i++)
 			a.shape.dim[i] = i < last ? at->dim[i] : full.dim[i];
@@ -355,8 +345,7 @@ static bool find(const vq_graph *g, vq_node n, match *m)
 	k = vq_type_of(g, scores->in[1]);
 	s = vq_type_of(g, scores->out);
 	v = vq_type_of(g, values->in[1]);
-	if (q->quant || k->quant || v->quant ||
-		s->quant) /* integer products are not those of attention */
+	if (q->quant || k->quant || v->quant || s->quant) /* integer products are not those of attention */
 		return false;
 	m->rows = s->dim[s->rank - 2];
 	m->keys = s->dim[s->rank - 1];
@@ -366,18 +355,14 @@ static bool find(const vq_graph *g, vq_node n, match *m)
 	 */
 	if (!is_operand(q, s) || !is_operand(k, s) || !is_operand(v, s))
 		return false;
-	if (vq_last_dim(g, vq_operand(g, softmax, 0)) != m->keys ||
-		vq_last_dim(g, values->in[0]) != m->keys ||
-		vq_type_of(g, values->in[0])->dim[vq_type_of(g, values->in[0])->rank - 2] !=
-			m->rows)
+	if (vq_last_dim(g, vq_operand(g, softmax, 0)) != m->keys || vq_last_dim(g, values->in[0]) != m->keys ||
+		vq_type_of(g, values->in[0])->dim[vq_type_of(g, values->in[0])->rank - 2] != m->rows)
 		return false;
 	for (uint32_t i = 0; i < m->n_biases; i++)
-		if (m->bias[i].at.rank < 2 ||
-			m->bias[i].at.dim[m->bias[i].at.rank - 1] != m->keys ||
+		if (m->bias[i].at.rank < 2 || m->bias[i].at.dim[m->bias[i].at.rank - 1] != m->keys ||
 			m->bias[i].at.dim[m->bias[i].at.rank - 2] != m->rows)
 			return false;
-	return find_heads(
-		g, scores->in[0], q->dim[q->rank - (scores->attr.matmul.trans_a ? 2 : 1)], m);
+	return find_heads(g, scores->in[0], q->dim[q->rank - (scores->attr.matmul.trans_a ? 2 : 1)], m);
 }
 
 static bool fuse(vq_graph *g, vq_node n)
@@ -453,8 +438,8 @@ static bool turn(vq_graph *g, vq_node n)
 	vq_value p, v, y;
 	vq_shown s;
 
-	if (i.op != VQ_OP_MATMUL || softmax_of(g, i.in[0]).id ||
-		vq_type_of(g, i.in[0])->rank < 3 || vq_type_of(g, i.in[1])->rank < 3)
+	if (i.op != VQ_OP_MATMUL || softmax_of(g, i.in[0]).id || vq_type_of(g, i.in[0])->rank < 3 ||
+		vq_type_of(g, i.in[1])->rank < 3)
 		return false;
 	s = vq_shown_find(g, i.in[1]);
 	last_two_swapped(s.type.rank, perm);

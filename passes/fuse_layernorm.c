@@ -41,19 +41,16 @@ static bool normalised(const vq_graph *g, vq_value v, vq_value *x, double *eps)
 	vq_op op = vq_def_op(g, v);
 
 	for (uint32_t side = 0; side < (op == VQ_OP_MUL ? 2u : op == VQ_OP_DIV ? 1u : 0u); side++) {
-		vq_value d = vq_in(g, v, side), r = vq_in(g, v, 1 - side), sum, variance, square,
-			 mean, y;
+		vq_value d = vq_in(g, v, side), r = vq_in(g, v, 1 - side), sum, variance, square, mean, y;
 
 		if (!root_of_sum(g, r, op == VQ_OP_DIV, &sum) || !vq_used_once(g, r))
 			continue;
-		if (!vq_by_scalar(g, sum, VQ_OP_ADD, &variance, eps) || !(*eps >= 0) ||
-			!vq_used_once(g, variance))
+		if (!vq_by_scalar(g, sum, VQ_OP_ADD, &variance, eps) || !(*eps >= 0) || !vq_used_once(g, variance))
 			continue;
 		if (!mean_of_last(g, variance, &square) || vq_def_op(g, square) != VQ_OP_MUL ||
 			!vq_used_once(g, square))
 			continue;
-		if (!vq_same(vq_in(g, square, 0), d) || !vq_same(vq_in(g, square, 1), d) ||
-			vq_uses(g, d) != 3)
+		if (!vq_same(vq_in(g, square, 0), d) || !vq_same(vq_in(g, square, 1), d) || vq_uses(g, d) != 3)
 			continue;
 		if (vq_def_op(g, d) != VQ_OP_SUB)
 			continue;
@@ -65,10 +62,7 @@ static bool normalised(const vq_graph *g, vq_value v, vq_value *x, double *eps)
 	return false;
 }
 
-static vq_value vector_of(vq_graph *g, const double *v, int64_t n)
-{
-	return vq_const_from(g, 1, &n, v);
-}
+static vq_value vector_of(vq_graph *g, const double *v, int64_t n) { return vq_const_from(g, 1, &n, v); }
 
 /* The only user of v if it is op(v, constant along the last axis); the constant's elements in c. */
 static vq_node affine_user(const vq_graph *g, vq_value v, vq_op op, double *c)
@@ -78,8 +72,7 @@ static vq_node affine_user(const vq_graph *g, vq_value v, vq_op op, double *c)
 	for (uint32_t i = 1; i < g->n_nodes; i++) {
 		const vq_node_info *n = &g->node[i];
 
-		if (n->op != op || !vq_same(n->in[0], v) ||
-			!vq_same_shape(vq_type_of(g, n->out), vq_type_of(g, v)))
+		if (n->op != op || !vq_same(n->in[0], v) || !vq_same_shape(vq_type_of(g, n->out), vq_type_of(g, v)))
 			continue;
 		if (vq_last_axis(g, n->in[1], vq_last_dim(g, v), c))
 			return (vq_node){ i };
@@ -109,8 +102,8 @@ static bool fuse(vq_graph *g, vq_node n)
 	last = user.id ? user : last;
 	in[2] = vector_of(g, c, k);
 	return vq_take_over(g, last,
-		vq_build(g, vq_where(g, last), VQ_OP_LAYERNORM, in, 3,
-			&(vq_attr){ .norm = { .epsilon = (float)eps } }));
+		vq_build(
+			g, vq_where(g, last), VQ_OP_LAYERNORM, in, 3, &(vq_attr){ .norm = { .epsilon = (float)eps } }));
 }
 
 /*

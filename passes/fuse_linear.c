@@ -46,8 +46,7 @@ static bool absorb(vq_graph *g, vq_node n)
 		return false;
 	l = vq_def_of(g, i.in[0]);
 	if ((vq_op_of(g, l) != VQ_OP_LINEAR && vq_op_of(g, l) != VQ_OP_LINEAR_DYNAMIC) || !vq_used_once(g, i.in[0]) ||
-		!vq_is_const(g, i.in[1]) ||
-		!vq_same_shape(vq_type_of(g, i.in[0]), vq_type_of(g, i.out)))
+		!vq_is_const(g, i.in[1]) || !vq_same_shape(vq_type_of(g, i.in[0]), vq_type_of(g, i.out)))
 		return false;
 	outputs = vq_linear_outputs(g, l);
 	c = VQ_ARRAY(g->arena, (size_t)outputs, double);
@@ -76,7 +75,7 @@ static bool once(vq_pass *p)
 
 		if (g->node[i].op)
 			changed |= from_matmul(g, node) || vq_from_conv(p, node) || absorb(g, node) ||
-				   vq_split_linear(g, node);
+				vq_split_linear(g, node);
 	}
 	return changed;
 }

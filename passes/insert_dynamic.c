@@ -48,7 +48,7 @@ static const char *codes_refuse(const vq_graph *g, vq_value w)
 {
 	const vq_type *t = vq_type_of(g, w);
 	const vq_quant *q = vq_quant_of(g, t);
-	const vq_quant any = {.bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .zero = &(int32_t){-128}};
+	const vq_quant any = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .zero = &(int32_t){ -128 } };
 
 	if (!vq_is_const(g, w))
 		return "its weights are not constant";
@@ -67,8 +67,7 @@ static bool at_linear(inserter *s, vq_node n)
 
 	if (vq_def_op(s->g, w) != VQ_OP_DEQUANTIZE) {
 		report(s, n, "f32",
-			vq_is_const(s->g, w) ? "its accumulator could exceed 32 bits"
-					     : "its weights are not constant");
+			vq_is_const(s->g, w) ? "its accumulator could exceed 32 bits" : "its weights are not constant");
 		return true;
 	}
 	why = codes_refuse(s->g, vq_operand(s->g, vq_def_of(s->g, w), 0));
@@ -81,9 +80,9 @@ static bool at_attention(inserter *s, vq_node n)
 	const char *why = vq_dynamic_attention_refuses(s->g, n);
 
 	report(s, n,
-		why					  ? "f32"
-		: s->g->node[n.id].attr.attention.heads > 1 ? "s8 per head, at run time"
-							    : "s8 per tensor, at run time",
+		why                                                 ? "f32"
+			: s->g->node[n.id].attr.attention.heads > 1 ? "s8 per head, at run time"
+								    : "s8 per tensor, at run time",
 		why);
 	return why || vq_dynamic_attention(&s->made, n);
 }
@@ -96,14 +95,14 @@ static bool at_own(inserter *s, vq_node n)
 	if (vq_op_of(g, n) == VQ_OP_LINEAR_DYNAMIC)
 		report(s, n, "s8 per tensor, at run time", NULL);
 	else if (vq_op_of(g, n) == VQ_OP_LINEAR && vq_def_op(g, g->node[n.id].in[1]) == VQ_OP_DEQUANTIZE &&
-		 vq_def_op(g, g->node[n.id].in[0]) != VQ_OP_DEQUANTIZE)
+		vq_def_op(g, g->node[n.id].in[0]) != VQ_OP_DEQUANTIZE)
 		return at_linear(s, n);
 	return true;
 }
 
 bool vq_pass_insert_dynamic(vq_pass *p)
 {
-	inserter s = {.p = p, .g = p->g, .made.g = p->g};
+	inserter s = { .p = p, .g = p->g, .made.g = p->g };
 	uint32_t n_nodes = p->g->n_nodes;
 	bool own = vq_has_row_scales(p->g), ok = true;
 
@@ -112,30 +111,24 @@ bool vq_pass_insert_dynamic(vq_pass *p)
 	if (p->report && !own)
 		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && i < n_nodes; i++) {
-		vq_node n = {i};
+		vq_node n = { i };
 
 		if (own) {
 			ok = at_own(&s, n);
 			continue;
 		}
 		switch (vq_op_of(p->g, n)) {
-		case VQ_OP_LINEAR:
-			ok = at_linear(&s, n);
-			break;
-		case VQ_OP_ATTENTION:
-			ok = at_attention(&s, n);
-			break;
+		case VQ_OP_LINEAR: ok = at_linear(&s, n); break;
+		case VQ_OP_ATTENTION: ok = at_attention(&s, n); break;
 		case VQ_OP_MATMUL:
-			report(&s, n, "f32",
-				"w8a8-dynamic has no scales for products of two activations; w8a8 has");
+			report(&s, n, "f32", "w8a8-dynamic has no scales for products of two activations; w8a8 has");
 			break;
 		case VQ_OP_CONV:
 			report(&s, n, "f32",
 				"a convolution with overlapping windows or groups has no integer "
 				"form");
 			break;
-		default:
-			break;
+		default: break;
 		}
 	}
 	vq_arena_free(&s.made.scratch);

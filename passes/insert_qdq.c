@@ -25,8 +25,8 @@ typedef struct edge {
 typedef struct inserter {
 	vq_pass *p;
 	vq_graph *g;
-	vq_dynamic made;  /* for linears with scales per token, */
-	bool *per_token;  /* by node id: which is rewritten last, for a result that is replaced has no statistics */
+	vq_dynamic made; /* for linears with scales per token, */
+	bool *per_token; /* by node id: which is rewritten last, for a result that is replaced has no statistics */
 	vq_arena scratch;
 	edge *edge;
 	uint32_t n_edges, cap_edges;
@@ -47,9 +47,8 @@ static bool wrap(inserter *s, vq_node n, uint32_t operand, uint32_t entry)
 			y = vq_build_dequantize(s->g, where, y);
 		if (!y.id)
 			return false;
-		s->edge = vq_arena_grow(
-			&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
-		s->edge[s->n_edges++] = (edge){x, y, entry};
+		s->edge = vq_arena_grow(&s->scratch, s->edge, &s->cap_edges, s->n_edges + 1, sizeof *s->edge);
+		s->edge[s->n_edges++] = (edge){ x, y, entry };
 	}
 	s->g->node[n.id].in[operand] = y;
 	return true;
@@ -78,15 +77,16 @@ static uint32_t symmetric_entry(inserter *s, const vq_stats *stats, uint32_t gro
 
 	for (uint32_t i = 0; i < groups; i++)
 		scale[i] = vq_entry_symmetric(vq_stats_peak(stats, i * each, each));
-	return vq_quant_add(s->g, &(vq_quant){
-					  .bits = 8,
-					  .lo = -127,
-					  .hi = 127,
-					  .axis = groups > 1 ? (int32_t)t->rank - 1 : -1,
-					  .n = groups,
-					  .scale = scale,
-					  .zero = zero,
-				  });
+	return vq_quant_add(s->g,
+		&(vq_quant){
+			.bits = 8,
+			.lo = -127,
+			.hi = 127,
+			.axis = groups > 1 ? (int32_t)t->rank - 1 : -1,
+			.n = groups,
+			.scale = scale,
+			.zero = zero,
+		});
 }
 
 /* ---- the report ---- */
@@ -108,9 +108,7 @@ static void add_scales(const vq_graph *g, vq_site *site, uint32_t entry)
 	const vq_quant *q = &g->quant[entry];
 
 	for (uint32_t i = 0; i < q->n; i++) {
-		site->scale_min = site->scale_min == 0 || q->scale[i] < site->scale_min
-					  ? q->scale[i]
-					  : site->scale_min;
+		site->scale_min = site->scale_min == 0 || q->scale[i] < site->scale_min ? q->scale[i] : site->scale_min;
 		site->scale_max = q->scale[i] > site->scale_max ? q->scale[i] : site->scale_max;
 	}
 	site->zero = q->zero[0];
@@ -142,8 +140,8 @@ static bool per_token(const inserter *s, const vq_stats *stats)
 	const double enough = 4, noise = 1e-3;
 
 	return s->p->set->granularity == VQ_GRANULARITY_TOKEN ||
-	       (s->p->set->granularity == VQ_GRANULARITY_AUTO && stats->scale == 0 &&
-		       vq_stats_row_gain(stats) >= enough && vq_stats_row_noise(stats) >= noise);
+		(s->p->set->granularity == VQ_GRANULARITY_AUTO && stats->scale == 0 &&
+			vq_stats_row_gain(stats) >= enough && vq_stats_row_noise(stats) >= noise);
 }
 
 static bool at_linear(inserter *s, vq_node n)
@@ -156,14 +154,12 @@ static bool at_linear(inserter *s, vq_node n)
 
 	site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(g, w));
 	if (vq_is_const(g, w))
-		return stays_float(s, &site,
-			stats ? "its accumulator could exceed 32 bits"
-			      : "its input was not calibrated");
+		return stays_float(
+			s, &site, stats ? "its accumulator could exceed 32 bits" : "its input was not calibrated");
 	if (vq_def_op(g, w) != VQ_OP_DEQUANTIZE)
 		return stays_float(s, &site, "its weights are not constant");
 	if (!stats)
-		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE ||
-		       stays_float(s, &site, "its input was not calibrated");
+		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE || stays_float(s, &site, "its input was not calibrated");
 	site.weight_bytes /= 4;
 	if (per_token(s, stats)) {
 		site.scheme = stats->scale == 0 ? vq_arena_printf(g->arena, "s8 per token, %.0f dB better",
@@ -192,8 +188,7 @@ static bool at_matmul(inserter *s, vq_node n)
 	for (uint32_t i = 0; i < 2; i++)
 		stats[i] = vq_stats_find(s->p, vq_operand(g, n, i));
 	if (!stats[0] || !stats[1])
-		return stays_float(s, &site,
-			"one of its operands is a constant, not calibrated or no float tensor");
+		return stays_float(s, &site, "one of its operands is a constant, not calibrated or no float tensor");
 	if (k > INT32_MAX / (127 * 127))
 		return stays_float(s, &site, "its accumulator could exceed 32 bits");
 	site.scheme = "s8 per tensor, symmetric";
@@ -216,11 +211,9 @@ static bool at_attention(inserter *s, vq_node n)
 
 	for (uint32_t i = 0; i < 3; i++)
 		if (!vq_stats_find(s->p, vq_operand(g, n, i)))
-			return stays_float(
-				s, &site, "q, k or v is a constant or was not calibrated");
+			return stays_float(s, &site, "q, k or v is a constant or was not calibrated");
 	if (keys > INT32_MAX / (255 * 127))
-		return stays_float(
-			s, &site, "it has so many keys that its accumulator could exceed 32 bits");
+		return stays_float(s, &site, "it has so many keys that its accumulator could exceed 32 bits");
 	site.scheme = heads > 1 ? "s8 per head, symmetric" : "s8 per tensor, symmetric";
 	for (uint32_t i = 0; i < 3; i++) {
 		entry[i] = symmetric_entry(s, vq_stats_find(s->p, vq_operand(g, n, i)), heads);
@@ -232,7 +225,7 @@ static bool at_attention(inserter *s, vq_node n)
 
 bool vq_pass_insert_qdq(vq_pass *p)
 {
-	inserter s = {.p = p, .g = p->g, .made.g = p->g};
+	inserter s = { .p = p, .g = p->g, .made.g = p->g };
 	uint32_t n_nodes = p->g->n_nodes;
 	bool ok = true;
 
@@ -240,32 +233,23 @@ bool vq_pass_insert_qdq(vq_pass *p)
 	if (p->n_stats && p->report)
 		p->first_site = p->report->n;
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
-		vq_node n = {i};
+		vq_node n = { i };
 		vq_site site;
 
 		switch (vq_op_of(p->g, n)) {
-		case VQ_OP_LINEAR:
-			ok = at_linear(&s, n);
-			break;
-		case VQ_OP_MATMUL:
-			ok = at_matmul(&s, n);
-			break;
-		case VQ_OP_ATTENTION:
-			ok = at_attention(&s, n);
-			break;
+		case VQ_OP_LINEAR: ok = at_linear(&s, n); break;
+		case VQ_OP_MATMUL: ok = at_matmul(&s, n); break;
+		case VQ_OP_ATTENTION: ok = at_attention(&s, n); break;
 		case VQ_OP_CONV:
 			site = site_of(p->g, n);
-			site.weight_bytes =
-				(int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
-			stays_float(&s, &site,
-				"its weights are not constant, or it has too many groups");
+			site.weight_bytes = (int64_t)vq_type_bytes(vq_type_of(p->g, vq_operand(p->g, n, 1)));
+			stays_float(&s, &site, "its weights are not constant, or it has too many groups");
 			break;
-		default:
-			break;
+		default: break;
 		}
 	}
 	for (uint32_t i = 1; ok && i < n_nodes; i++)
-		ok = !s.per_token[i] || vq_dynamic_linear(&s.made, (vq_node){i});
+		ok = !s.per_token[i] || vq_dynamic_linear(&s.made, (vq_node){ i });
 	vq_arena_free(&s.scratch);
 	vq_arena_free(&s.made.scratch);
 	p->calibrated |= p->n_stats > 0;

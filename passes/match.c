@@ -28,10 +28,7 @@ bool vq_scalar(const vq_graph *g, vq_value v, double *out)
 	return true;
 }
 
-bool vq_near(double got, double want)
-{
-	return fabs(got - want) <= 1e-5 * fabs(want);
-}
+bool vq_near(double got, double want) { return fabs(got - want) <= 1e-5 * fabs(want); }
 
 bool vq_last_axis(const vq_graph *g, vq_value v, int64_t n, double *out)
 {

@@ -13,10 +13,7 @@
  * never too few.
  */
 uint32_t vq_uses(const vq_graph *g, vq_value v);
-static inline bool vq_used_once(const vq_graph *g, vq_value v)
-{
-	return vq_uses(g, v) == 1;
-}
+static inline bool vq_used_once(const vq_graph *g, vq_value v) { return vq_uses(g, v) == 1; }
 
 /* Is v a constant f32 of one element? Its value in *out (may be NULL). */
 bool vq_scalar(const vq_graph *g, vq_value v, double *out);
@@ -29,10 +26,7 @@ bool vq_near(double got, double want);
 bool vq_last_axis(const vq_graph *g, vq_value v, int64_t n, double *out);
 
 /* operand i of the node that defines v */
-static inline vq_value vq_in(const vq_graph *g, vq_value v, uint32_t i)
-{
-	return vq_operand(g, vq_def_of(g, v), i);
-}
+static inline vq_value vq_in(const vq_graph *g, vq_value v, uint32_t i) { return vq_operand(g, vq_def_of(g, v), i); }
 /*
  * If v is op(a, scalar constant), gives a and the constant. Commuted forms are canonical (constant
  * second).

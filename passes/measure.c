@@ -44,8 +44,7 @@ double vq_element(const vq_quant *q, const vq_type *t, const void *data, int64_t
 	return (((const int8_t *)data)[i] - q->zero[k]) * (double)q->scale[k];
 }
 
-void vq_distance_add(
-	vq_distance *d, const vq_quant *q, const vq_type *t, const void *data, const float *want)
+void vq_distance_add(vq_distance *d, const vq_quant *q, const vq_type *t, const void *data, const float *want)
 {
 	for (int64_t i = 0; i < vq_type_count(t); i++) {
 		double y = (double)want[i], x = vq_element(q, t, data, i), e = x - y;
@@ -145,9 +144,8 @@ static bool run(meter *m)
 	for (uint32_t s = 0; ok && s < samples; s++) {
 		if (set->progress)
 			set->progress(set->progress_user, "measure", s, samples);
-		ok = set->samples->get(set->samples->self, s, in) &&
-		     x->run(a, (const void *const *)in, out, keep, m) &&
-		     x->run(b, (const void *const *)in, out, compare, m);
+		ok = set->samples->get(set->samples->self, s, in) && x->run(a, (const void *const *)in, out, keep, m) &&
+			x->run(b, (const void *const *)in, out, compare, m);
 	}
 	if (ok && set->progress)
 		set->progress(set->progress_user, "measure", samples, samples);
@@ -160,11 +158,10 @@ static bool run(meter *m)
 
 bool vq_measure(vq_pass *p)
 {
-	meter m = {.p = p};
+	meter m = { .p = p };
 	bool ok;
 
-	if (!p->set->measure || !p->reference || !p->report || !p->set->samples ||
-		!p->set->samples->n)
+	if (!p->set->measure || !p->reference || !p->report || !p->set->samples || !p->set->samples->n)
 		return true;
 	m.n = count_products(p->g);
 	if (m.n != count_products(p->reference) || p->first_site + m.n > p->report->n)
@@ -175,8 +172,7 @@ bool vq_measure(vq_pass *p)
 	pair_up(&m);
 	ok = run(&m);
 	for (uint32_t k = 0; ok && k < m.n; k++)
-		p->report->site[p->first_site + k].sqnr_db =
-			vq_distance_sqnr(&m.product[k].distance);
+		p->report->site[p->first_site + k].sqnr_db = vq_distance_sqnr(&m.product[k].distance);
 	p->reference = NULL;
 	vq_arena_free(&m.scratch);
 	return ok;

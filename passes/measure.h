@@ -12,8 +12,7 @@ typedef struct vq_distance {
 } vq_distance;
 
 /* Adds the elements of a tensor of type t, f32 or with the entry q; want: as many numbers. */
-void vq_distance_add(
-	vq_distance *d, const vq_quant *q, const vq_type *t, const void *data, const float *want);
+void vq_distance_add(vq_distance *d, const vq_quant *q, const vq_type *t, const void *data, const float *want);
 /* 10 log10(signal / noise): infinite if there is no difference. */
 double vq_distance_sqnr(const vq_distance *d);
 /* Cosine of the angle between both as vectors; 1 if both are 0, 0 if one is. */

@@ -57,9 +57,8 @@ static bool equal(const vq_graph *g, vq_value a, vq_value b)
 	n = &g->node[y->index];
 	if (m->out2.id || n->out2.id) /* both results would have to be replaced at once */
 		return false;
-	return m->op == n->op && m->n_in == n->n_in &&
-	       !memcmp(m->in, n->in, m->n_in * sizeof *m->in) &&
-	       !memcmp(&m->attr, &n->attr, sizeof m->attr);
+	return m->op == n->op && m->n_in == n->n_in && !memcmp(m->in, n->in, m->n_in * sizeof *m->in) &&
+		!memcmp(&m->attr, &n->attr, sizeof m->attr);
 }
 
 /* the first value equal to v, maybe v itself */

@@ -66,7 +66,7 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows)
 /* square of the range of all channels */
 static double range_square(const vq_stats *s)
 {
-	vq_range all = {0, 0};
+	vq_range all = { 0, 0 };
 
 	for (uint32_t c = 0; c < s->channels; c++) {
 		all.lo = fmin(all.lo, (double)s->lo[c]);
@@ -99,8 +99,7 @@ double vq_stats_peak(const vq_stats *s, uint32_t first, uint32_t n)
 /* Bins in ascending order of value: negative ones from -max to -0, then the positive ones. */
 static uint32_t bin_at(uint32_t position)
 {
-	return position < VQ_HISTOGRAM_BINS / 2 ? VQ_HISTOGRAM_BINS - 1 - position
-						: position - VQ_HISTOGRAM_BINS / 2;
+	return position < VQ_HISTOGRAM_BINS / 2 ? VQ_HISTOGRAM_BINS - 1 - position : position - VQ_HISTOGRAM_BINS / 2;
 }
 
 static double value_of_bits(uint32_t bits)
@@ -112,15 +111,9 @@ static double value_of_bits(uint32_t bits)
 }
 
 /* Edges of a bin: the one away from 0 and the one next to it. */
-static double outer_edge(uint32_t bin)
-{
-	return value_of_bits((bin << 16) + 0x10000u);
-}
+static double outer_edge(uint32_t bin) { return value_of_bits((bin << 16) + 0x10000u); }
 
-static double inner_edge(uint32_t bin)
-{
-	return value_of_bits(bin << 16);
-}
+static double inner_edge(uint32_t bin) { return value_of_bits(bin << 16); }
 
 /*
  * The range outside of which lies a share 1 - percentile/100 of the elements on either side,
@@ -188,7 +181,7 @@ static double squared_error(const filled *bin, uint32_t n, vq_range r)
  */
 static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 {
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	filled *bin = VQ_ARRAY(&scratch, VQ_HISTOGRAM_BINS, filled);
 	vq_range best = all;
 	double least = INFINITY;
@@ -201,7 +194,7 @@ static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 				.count = (double)h->count[bin_at(i)],
 			};
 	for (int step = 0; step <= 90; step++) {
-		vq_range r = {all.lo * (1 - step * 0.01), all.hi * (1 - step * 0.01)};
+		vq_range r = { all.lo * (1 - step * 0.01), all.hi * (1 - step * 0.01) };
 		double e = squared_error(bin, n, r);
 
 		if (e < least) {
@@ -215,7 +208,7 @@ static vq_range mse_range(const struct vq_histogram *h, vq_range all)
 
 vq_range vq_stats_range(const vq_stats *s, const vq_settings *set)
 {
-	vq_range r = {0, 0};
+	vq_range r = { 0, 0 };
 
 	for (uint32_t c = 0; c < s->channels; c++) {
 		r.lo = fmin(r.lo, (double)s->lo[c]);
@@ -225,7 +218,7 @@ vq_range vq_stats_range(const vq_stats *s, const vq_settings *set)
 		return r;
 	r = set->observer == VQ_OBSERVE_MSE ? mse_range(s->histogram, r)
 					    : percentile_range(s->histogram, set->percentile, r);
-	return (vq_range){fmin(r.lo, 0), fmax(r.hi, 0)};
+	return (vq_range){ fmin(r.lo, 0), fmax(r.hi, 0) };
 }
 
 /* ---- scales ---- */
@@ -243,7 +236,4 @@ void vq_entry_asymmetric(vq_range r, float *scale, int32_t *zero)
 	*zero = (int32_t)nearbyint(fmin(fmax(-128 - lo / (double)*scale, -128), 127));
 }
 
-float vq_entry_symmetric(double peak)
-{
-	return (float)fmax((peak == 0 ? 1 : peak) / 127, smallest_scale);
-}
+float vq_entry_symmetric(double peak) { return (float)fmax((peak == 0 ? 1 : peak) / 127, smallest_scale); }

@@ -18,7 +18,7 @@ typedef enum vq_fold { VQ_FOLD_REPQ, VQ_FOLD_NONE } vq_fold;
 /* Calibration inputs: sample i of each graph input, in the graph's types. The frontend implements it. */
 typedef struct vq_samples {
 	void *self;
-	uint32_t n;  /* samples */
+	uint32_t n; /* samples */
 	/* fills in[k] (vq_type_bytes of input k) for every graph input; false after an error in diag */
 	bool (*get)(void *self, uint32_t sample, void *const *in);
 } vq_samples;
@@ -29,39 +29,40 @@ typedef void vq_progress(void *user, const char *step, uint32_t done, uint32_t t
 /* Statistics of a calibration by number of the site, with what they must agree in. */
 typedef struct vq_kept_stats {
 	struct vq_stats *site;
-	const char **name;    /* of the source's node or input */
+	const char **name; /* of the source's node or input */
 	uint32_t n;
 } vq_kept_stats;
 
 typedef struct vq_settings {
 	vq_scheme scheme;
 	vq_observer observer;
-	double percentile;        /* of VQ_OBSERVE_PERCENTILE, e.g. 99.99 */
-	vq_fold fold;             /* at LayerNorm; VQ_FOLD_NONE is the naive baseline */
+	double percentile; /* of VQ_OBSERVE_PERCENTILE, e.g. 99.99 */
+	vq_fold fold;      /* at LayerNorm; VQ_FOLD_NONE is the naive baseline */
 	vq_granularity granularity;
-	bool weight_mse;          /* clip weights by MSE; false: scale = max/127 */
-	const vq_samples *samples; /* NULL without -calib */
-	const vq_executor *executor; /* runs calibration */
+	bool weight_mse;                  /* clip weights by MSE; false: scale = max/127 */
+	const vq_samples *samples;        /* NULL without -calib */
+	const vq_executor *executor;      /* runs calibration */
 	const char *stats_in, *stats_out; /* -calib-stats: read instead of running, write after running */
 	vq_progress *progress;
 	void *progress_user;
-	vq_kept_stats *keep;      /* calibrate leaves its statistics there, for the same model at another size; may be NULL */
+	vq_kept_stats
+		*keep; /* calibrate leaves its statistics there, for the same model at another size; may be NULL */
 	const vq_kept_stats *like; /* calibrate takes them from there and runs nothing; NULL: it runs the samples */
-	bool verify;              /* check every invariant of the graph after each pass */
-	bool guess;               /* no samples: ranges are assumed (passes/calibrate.c), which gives the form of the result and not its scales */
-	bool measure;             /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */
+	bool verify;               /* check every invariant of the graph after each pass */
+	bool guess; /* no samples: ranges are assumed (passes/calibrate.c), which gives the form of the result and not its scales */
+	bool measure; /* after absorb_qdq: SQNR of every product against the float graph, for the report; runs both on a few samples */
 } vq_settings;
 
 /* One line of the report: a site and what was decided there. */
 typedef struct vq_site {
-	const char *name;      /* of the source node */
+	const char *name; /* of the source node */
 	const char *op;
-	const char *scheme;    /* "s8 per tensor", "s8 per head", "f32" */
-	const char *why;       /* reason if it stays float or a fold was refused; NULL */
+	const char *scheme; /* "s8 per tensor", "s8 per head", "f32" */
+	const char *why;    /* reason if it stays float or a fold was refused; NULL */
 	float scale_min, scale_max;
 	int32_t zero;
 	int64_t macs, weight_bytes;
-	double sqnr_db;        /* of the result against the float graph on the calibration samples; NaN if not measured */
+	double sqnr_db; /* of the result against the float graph on the calibration samples; NaN if not measured */
 } vq_site;
 
 typedef struct vq_report {
@@ -74,14 +75,14 @@ void vq_report_add(vq_report *r, const vq_site *s); /* texts are kept, not copie
 
 /* Statistics of one observed value, over all samples. */
 typedef struct vq_stats {
-	vq_value value;      /* in the graph as it was calibrated */
-	uint32_t channels;   /* size of the last axis */
-	float *lo, *hi;      /* [channels], minimum and maximum */
-	double *square;      /* [channels], sum of squares over all rows and samples */
-	uint64_t rows;       /* rows of `channels` elements seen */
-	double row_square;   /* sum over rows of the square of a row's range, 0 included in the range */
-	double row_inverse;  /* sum over rows that are not 0 of one over the row's mean square */
-	float scale;         /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
+	vq_value value;     /* in the graph as it was calibrated */
+	uint32_t channels;  /* size of the last axis */
+	float *lo, *hi;     /* [channels], minimum and maximum */
+	double *square;     /* [channels], sum of squares over all rows and samples */
+	uint64_t rows;      /* rows of `channels` elements seen */
+	double row_square;  /* sum over rows of the square of a row's range, 0 included in the range */
+	double row_inverse; /* sum over rows that are not 0 of one over the row's mean square */
+	float scale;        /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
 	int32_t zero;
 	/* for percentile and MSE observers: a histogram of the tensor, see passes/observe.c */
 	struct vq_histogram *histogram;
@@ -91,11 +92,12 @@ typedef struct vq_pass {
 	vq_graph *g;
 	const vq_settings *set;
 	vq_report *report;
-	vq_stats *stats;     /* filled by calibrate, by value id of the current graph; kept true by passes until insert_qdq */
+	vq_stats *
+		stats; /* filled by calibrate, by value id of the current graph; kept true by passes until insert_qdq */
 	uint32_t n_stats;
 	vq_graph *reference; /* with vq_settings.measure: the float graph as calibrate saw it */
 	uint32_t first_site; /* line of the report of the first product, in execution order; written by insert_qdq */
-	bool calibrated;     /* insert_qdq made the QDQ form and reported its sites; false: the model brought its scales */
+	bool calibrated; /* insert_qdq made the QDQ form and reported its sites; false: the model brought its scales */
 } vq_pass;
 
 typedef struct vq_pass_info {
@@ -104,7 +106,7 @@ typedef struct vq_pass_info {
 	const char *summary;
 } vq_pass_info;
 
-extern const vq_pass_info vq_passes[];  /* in pipeline order */
+extern const vq_pass_info vq_passes[]; /* in pipeline order */
 extern const uint32_t vq_n_passes;
 const vq_pass_info *vq_pass_find(const char *name, size_t length); /* NULL if unknown */
 

@@ -66,21 +66,20 @@ static bool has_codes(const vq_graph *g)
 static bool fuse(run *r)
 {
 	return call(r, "canonicalize") && call(r, "fuse_layernorm") && call(r, "fuse_activation") &&
-	       call(r, "fuse_linear") && call(r, "fuse_attention");
+		call(r, "fuse_linear") && call(r, "fuse_attention");
 }
 
 /* from the float form to the QDQ form */
 static bool quantize(run *r)
 {
-	return call(r, "calibrate") && call(r, "transform") && call(r, "quantize_weights") &&
-	       call(r, "insert_qdq");
+	return call(r, "calibrate") && call(r, "transform") && call(r, "quantize_weights") && call(r, "insert_qdq");
 }
 
 /* from the float form to the integer form, without samples */
 static bool quantize_dynamic(run *r)
 {
 	return call(r, "assume_ranges") && call(r, "transform") && call(r, "quantize_weights") &&
-	       call(r, "insert_dynamic");
+		call(r, "insert_dynamic");
 }
 
 bool vq_pipeline(vq_pass *p, vq_pass_hook *hook, void *user)

@@ -19,8 +19,8 @@ int64_t vq_code_reach(const vq_quant *q);
  * Why a linear with these entries and constant weight codes cannot be an integer product ("the
  * accumulator could reach …"), NULL if it can. w: codes [rows, channels]. In a.
  */
-const char *vq_linear_bound(vq_arena *a, const vq_quant *x, const vq_quant *w, const int8_t *codes,
-	int64_t rows, int64_t channels);
+const char *vq_linear_bound(
+	vq_arena *a, const vq_quant *x, const vq_quant *w, const int8_t *codes, int64_t rows, int64_t channels);
 
 /* Multiplications of a linear, matmul, conv or attention. */
 int64_t vq_product_macs(const vq_graph *g, vq_node n);

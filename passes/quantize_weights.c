@@ -32,7 +32,7 @@ static double code_of(double steps)
  */
 static double row_error(const float *w, int64_t n, double scale, double enough)
 {
-	double lane[LANES] = {0}, inverse = 1 / scale, sum = 0;
+	double lane[LANES] = { 0 }, inverse = 1 / scale, sum = 0;
 	int64_t i = 0;
 
 	while (i < n && sum < enough) {
@@ -89,27 +89,16 @@ static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 	float *scale = VQ_ARRAY(g->arena, (size_t)rows, float);
 	int32_t *zero = VQ_ARRAY(g->arena, (size_t)rows, int32_t);
 	int8_t *codes = VQ_ARRAY(g->arena, (size_t)(rows * channels), int8_t);
-	vq_quant q = {.bits = 8,
-		.lo = -127,
-		.hi = 127,
-		.axis = 0,
-		.n = (uint32_t)rows,
-		.scale = scale,
-		.zero = zero};
-	const vq_quant any = {.bits = 8,
-		.lo = -128,
-		.hi = 127,
-		.axis = -1,
-		.n = 1,
-		.scale = scale,
-		.zero = &(int32_t){-128}};
+	vq_quant q = { .bits = 8, .lo = -127, .hi = 127, .axis = 0, .n = (uint32_t)rows, .scale = scale, .zero = zero };
+	const vq_quant any = {
+		.bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .scale = scale, .zero = &(int32_t){ -128 }
+	};
 	vq_type to = *t;
 
 	for (int64_t r = 0; r < rows; r++) {
 		scale[r] = row_scale(from + r * channels, channels, mse);
 		for (int64_t c = 0; c < channels; c++)
-			codes[r * channels + c] =
-				(int8_t)code_of((double)from[r * channels + c] / (double)scale[r]);
+			codes[r * channels + c] = (int8_t)code_of((double)from[r * channels + c] / (double)scale[r]);
 	}
 	if (vq_linear_bound(g->arena, &any, &q, codes, rows, channels))
 		return VQ_NO_VALUE;
@@ -121,8 +110,7 @@ static vq_value quantized(vq_graph *g, vq_value w, bool mse)
 /* A NaN or an infinity has no code: false after an error that says where it stands. */
 static bool is_finite(vq_graph *g, vq_node n, vq_value v, const char *what)
 {
-	const float *data = v.id && vq_is_const(g, v) && vq_type_of(g, v)->elem == VQ_F32
-		? g->value[v.id].data : NULL;
+	const float *data = v.id && vq_is_const(g, v) && vq_type_of(g, v)->elem == VQ_F32 ? g->value[v.id].data : NULL;
 	int64_t count = data ? vq_type_count(vq_type_of(g, v)) : 0, i = 0;
 
 	while (i < count && isfinite(data[i]))
@@ -137,28 +125,26 @@ static bool is_finite(vq_graph *g, vq_node n, vq_value v, const char *what)
 bool vq_pass_quantize_weights(vq_pass *p)
 {
 	vq_graph *g = p->g;
-	vq_arena scratch = {0};
-	vq_value *done =
-		VQ_ARRAY(&scratch, g->n_values, vq_value); /* by the id of the float weights */
+	vq_arena scratch = { 0 };
+	vq_value *done = VQ_ARRAY(&scratch, g->n_values, vq_value); /* by the id of the float weights */
 	uint32_t n_nodes = g->n_nodes, n_values = g->n_values;
 	bool ok = true;
 
 	for (uint32_t i = 1; ok && p->n_stats && i < n_nodes; i++) {
-		vq_value w = vq_operand(g, (vq_node){i}, 1), codes;
+		vq_value w = vq_operand(g, (vq_node){ i }, 1), codes;
 
-		if (g->node[i].op != VQ_OP_LINEAR || !vq_is_const(g, w) ||
-			vq_type_of(g, w)->elem != VQ_F32 || !vq_stats_find(p, g->node[i].in[0]) ||
-			w.id >= n_values)
+		if (g->node[i].op != VQ_OP_LINEAR || !vq_is_const(g, w) || vq_type_of(g, w)->elem != VQ_F32 ||
+			!vq_stats_find(p, g->node[i].in[0]) || w.id >= n_values)
 			continue;
-		ok = is_finite(g, (vq_node){i}, w, "weights") &&
-		     is_finite(g, (vq_node){i}, vq_operand(g, (vq_node){i}, 2), "bias");
+		ok = is_finite(g, (vq_node){ i }, w, "weights") &&
+			is_finite(g, (vq_node){ i }, vq_operand(g, (vq_node){ i }, 2), "bias");
 		if (!ok)
 			break;
 		if (!done[w.id].id) {
 			codes = quantized(g, w, p->set->weight_mse);
 			if (!codes.id)
 				continue;
-			done[w.id] = vq_build_dequantize(g, vq_where(g, (vq_node){i}), codes);
+			done[w.id] = vq_build_dequantize(g, vq_where(g, (vq_node){ i }), codes);
 			ok = done[w.id].id != 0;
 		}
 		g->node[i].in[1] = done[w.id];

@@ -21,8 +21,7 @@ static void row_major(const vq_type *t, int64_t *stride)
  * Result element (i0, i1, …) lies at offset + sum of stride * i in the operand and at sum of w * i
  * in the result: both must be the same channel.
  */
-static bool strides_keep(
-	const vq_type *result, int64_t offset, const int64_t *stride, int64_t channels)
+static bool strides_keep(const vq_type *result, int64_t offset, const int64_t *stride, int64_t channels)
 {
 	int64_t w[VQ_MAX_RANK];
 
@@ -35,8 +34,7 @@ static bool strides_keep(
 	return true;
 }
 
-static bool slice_keeps(
-	const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
+static bool slice_keeps(const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
 {
 	int64_t stride[VQ_MAX_RANK], offset = 0;
 
@@ -48,8 +46,7 @@ static bool slice_keeps(
 	return strides_keep(to, offset, stride, channels);
 }
 
-static bool transpose_keeps(
-	const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
+static bool transpose_keeps(const vq_node_info *n, const vq_type *from, const vq_type *to, int64_t channels)
 {
 	int64_t stride[VQ_MAX_RANK], moved[VQ_MAX_RANK];
 
@@ -88,31 +85,21 @@ static bool keeps_channels(const vq_graph *g, const vq_node_info *n, int64_t cha
 	if (from->rank == 0)
 		return false;
 	switch (n->op) {
-	case VQ_OP_RESHAPE:
-		return true;
+	case VQ_OP_RESHAPE: return true;
 	case VQ_OP_EXPAND: /* repeats whole rows */
-		return to->rank && to->dim[to->rank - 1] == channels &&
-		       from->dim[from->rank - 1] == channels;
-	case VQ_OP_TRANSPOSE:
-		return transpose_keeps(n, from, to, channels);
-	case VQ_OP_SLICE:
-		return slice_keeps(n, from, to, channels);
-	case VQ_OP_VIEW:
-		return strides_keep(to, n->attr.view.offset, n->attr.view.stride, channels);
-	case VQ_OP_GATHER:
-		return inner(from, n->attr.axis.axis) % channels == 0;
-	case VQ_OP_CONCAT:
-		return concat_keeps(g, n, channels);
+		return to->rank && to->dim[to->rank - 1] == channels && from->dim[from->rank - 1] == channels;
+	case VQ_OP_TRANSPOSE: return transpose_keeps(n, from, to, channels);
+	case VQ_OP_SLICE: return slice_keeps(n, from, to, channels);
+	case VQ_OP_VIEW: return strides_keep(to, n->attr.view.offset, n->attr.view.stride, channels);
+	case VQ_OP_GATHER: return inner(from, n->attr.axis.axis) % channels == 0;
+	case VQ_OP_CONCAT: return concat_keeps(g, n, channels);
 	case VQ_OP_REDUCE_MEAN: /* the mean of (x - t) / d is (mean of x - t) / d */
-		return from->dim[from->rank - 1] == channels &&
-		       !(n->attr.reduce.axes >> (from->rank - 1) & 1);
-	default:
-		return false;
+		return from->dim[from->rank - 1] == channels && !(n->attr.reduce.axes >> (from->rank - 1) & 1);
+	default: return false;
 	}
 }
 
-static bool takes_part(
-	const vq_graph *g, const vq_node_info *n, const bool *in_reach, int64_t channels)
+static bool takes_part(const vq_graph *g, const vq_node_info *n, const bool *in_reach, int64_t channels)
 {
 	if (!n->n_in || !in_reach[n->in[0].id] || !keeps_channels(g, n, channels))
 		return false;
@@ -130,14 +117,11 @@ static const char *refusal(const vq_graph *g, vq_node id, const bool *in_reach, 
 		(n->n_in > 2 && in_reach[n->in[2].id]))
 		return vq_arena_printf(g->arena, "its result is also read by %s", vq_where(g, id));
 	if (vq_type_of(g, n->in[1])->dim[1] != channels)
-		return vq_arena_printf(
-			g->arena, "%s reads several positions as one row", vq_where(g, id));
+		return vq_arena_printf(g->arena, "%s reads several positions as one row", vq_where(g, id));
 	if (!vq_is_const(g, n->in[1]) || vq_type_of(g, n->in[1])->elem != VQ_F32)
-		return vq_arena_printf(
-			g->arena, "%s reads it and has no constant float weights", vq_where(g, id));
+		return vq_arena_printf(g->arena, "%s reads it and has no constant float weights", vq_where(g, id));
 	if (n->n_in > 2 && !vq_is_const(g, n->in[2]))
-		return vq_arena_printf(
-			g->arena, "%s reads it and its bias is no constant", vq_where(g, id));
+		return vq_arena_printf(g->arena, "%s reads it and its bias is no constant", vq_where(g, id));
 	return NULL;
 }
 
@@ -147,8 +131,8 @@ static void add_reader(const vq_graph *g, vq_node id, const bool *in_reach, vq_r
 	const char *why = refusal(g, id, in_reach, r->channels);
 
 	if (!why)
-		r->consumer[r->n_consumers++] = (vq_consumer){
-			id, g->value[n->in[1].id].data, (uint32_t)vq_type_of(g, n->in[1])->dim[0]};
+		r->consumer[r->n_consumers++] = (vq_consumer){ id, g->value[n->in[1].id].data,
+			(uint32_t)vq_type_of(g, n->in[1])->dim[0] };
 	else if (!r->refused)
 		r->refused = why;
 }
@@ -178,11 +162,11 @@ void vq_reach_find(const vq_graph *g, vq_value root, vq_arena *a, vq_reach *r)
 			in_reach[n->out.id] = true;
 			r->value[r->n_values++] = n->out;
 		} else {
-			add_reader(g, (vq_node){i}, in_reach, r);
+			add_reader(g, (vq_node){ i }, in_reach, r);
 		}
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (in_reach[g->output[i].value.id])
-			r->refused = vq_arena_printf(g->arena,
-				"its result is the graph's output '%s'", g->output[i].name);
+			r->refused = vq_arena_printf(
+				g->arena, "its result is the graph's output '%s'", g->output[i].name);
 }

@@ -31,10 +31,8 @@ static bool commutes(vq_op op)
 	case VQ_OP_MUL:
 	case VQ_OP_EQUAL:
 	case VQ_OP_AND:
-	case VQ_OP_OR:
-		return true;
-	default:
-		return false;
+	case VQ_OP_OR: return true;
+	default: return false;
 	}
 }
 
@@ -59,33 +57,21 @@ static bool neutral(vq_graph *g, vq_node n)
 	switch (i->op) {
 	case VQ_OP_MUL:
 	case VQ_OP_DIV:
-	case VQ_OP_POW:
-		nothing = all_equal(g, c, 1);
-		break;
+	case VQ_OP_POW: nothing = all_equal(g, c, 1); break;
 	case VQ_OP_ADD:
-	case VQ_OP_SUB:
-		nothing = all_equal(g, c, 0);
-		break;
-	case VQ_OP_CONCAT:
-		nothing = i->n_in == 1;
-		break;
-	case VQ_OP_CAST:
-		nothing = vq_type_of(g, x)->elem == i->attr.cast.to && !vq_type_of(g, x)->quant;
-		break;
-	case VQ_OP_PAD:
-		nothing = vq_same_shape(vq_type_of(g, x), vq_type_of(g, i->out));
-		break;
+	case VQ_OP_SUB: nothing = all_equal(g, c, 0); break;
+	case VQ_OP_CONCAT: nothing = i->n_in == 1; break;
+	case VQ_OP_CAST: nothing = vq_type_of(g, x)->elem == i->attr.cast.to && !vq_type_of(g, x)->quant; break;
+	case VQ_OP_PAD: nothing = vq_same_shape(vq_type_of(g, x), vq_type_of(g, i->out)); break;
 	case VQ_OP_NEG:
 		if (vq_def_op(g, x) != VQ_OP_NEG || vq_type_of(g, x)->quant)
 			return false;
 		x = vq_in(g, x, 0);
 		nothing = true;
 		break;
-	default:
-		return false;
+	default: return false;
 	}
-	return nothing && vq_same_type(vq_type_of(g, x), vq_type_of(g, i->out)) &&
-	       vq_take_over(g, n, x);
+	return nothing && vq_same_type(vq_type_of(g, x), vq_type_of(g, i->out)) && vq_take_over(g, n, x);
 }
 
 /* division by powers of two: multiplication by the exact reciprocal */
@@ -120,19 +106,16 @@ static bool powers(vq_graph *g, vq_node n)
 	const vq_type *out = vq_type_of(g, g->node[n.id].out);
 	double e;
 
-	if (vq_op_of(g, n) == VQ_OP_DIV && vq_scalar(g, x, &e) && e == 1 &&
-		vq_same_type(vq_type_of(g, c), out))
+	if (vq_op_of(g, n) == VQ_OP_DIV && vq_scalar(g, x, &e) && e == 1 && vq_same_type(vq_type_of(g, c), out))
 		return vq_take_over(g, n, vq_build1(g, NULL, VQ_OP_RECIP, c));
-	if (vq_op_of(g, n) != VQ_OP_POW || !vq_scalar(g, c, &e) ||
-		!vq_same_type(vq_type_of(g, x), out))
+	if (vq_op_of(g, n) != VQ_OP_POW || !vq_scalar(g, c, &e) || !vq_same_type(vq_type_of(g, x), out))
 		return false;
 	if (e == 2)
 		return vq_take_over(g, n, vq_build2(g, NULL, VQ_OP_MUL, x, x));
 	if (e == 0.5)
 		return vq_take_over(g, n, vq_build1(g, NULL, VQ_OP_SQRT, x));
 	if (e == -0.5)
-		return vq_take_over(
-			g, n, vq_build1(g, NULL, VQ_OP_RECIP, vq_build1(g, NULL, VQ_OP_SQRT, x)));
+		return vq_take_over(g, n, vq_build1(g, NULL, VQ_OP_RECIP, vq_build1(g, NULL, VQ_OP_SQRT, x)));
 	if (e == -1)
 		return vq_take_over(g, n, vq_build1(g, NULL, VQ_OP_RECIP, x));
 	return false;
@@ -142,8 +125,7 @@ static int64_t index_at(const vq_graph *g, vq_value v, int64_t i)
 {
 	const void *data = g->value[v.id].data;
 
-	return vq_type_of(g, v)->elem == VQ_I64 ? ((const int64_t *)data)[i]
-						: ((const int32_t *)data)[i];
+	return vq_type_of(g, v)->elem == VQ_I64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
 }
 
 /* gather by constant indices that step evenly: slice, and a reshape for the shape of the indices */
@@ -155,8 +137,7 @@ static bool gather_is_slice(vq_graph *g, vq_node n)
 	int64_t count, start, step;
 	int32_t axis;
 
-	if (vq_op_of(g, n) != VQ_OP_GATHER || !vq_is_const(g, index) ||
-		vq_quant_of(g, vq_type_of(g, x)) != NULL)
+	if (vq_op_of(g, n) != VQ_OP_GATHER || !vq_is_const(g, index) || vq_quant_of(g, vq_type_of(g, x)) != NULL)
 		return false;
 	axis = g->node[n.id].attr.axis.axis;
 	t = *vq_type_of(g, x);
@@ -174,8 +155,7 @@ static bool gather_is_slice(vq_graph *g, vq_node n)
 	if (step == 0)
 		return false;
 	for (int64_t i = 0; i < count; i++)
-		if (index_at(g, index, i) != start + i * step ||
-			(index_at(g, index, i) < 0) != (start < 0))
+		if (index_at(g, index, i) != start + i * step || (index_at(g, index, i) < 0) != (start < 0))
 			return false;
 	a.slice.start[axis] = start < 0 ? start + t.dim[axis] : start;
 	a.slice.step[axis] = step;
@@ -220,8 +200,7 @@ static bool constant_codes(vq_graph *g, vq_node n)
 	result.data = vq_arena_alloc(g->arena, vq_type_bytes(&result.type));
 	wrong = vq_eval_node(g, &g->node[n.id], &in, &result, &scratch);
 	vq_arena_free(&scratch);
-	return !wrong &&
-	       vq_take_over(g, n, vq_add_const(g, &result.type, result.data, g->value[x.id].name));
+	return !wrong && vq_take_over(g, n, vq_add_const(g, &result.type, result.data, g->value[x.id].name));
 }
 
 /* a node over constants alone is a constant; the builder folds what may be folded */
@@ -258,8 +237,8 @@ static bool flat_concat(vq_graph *g, vq_node n)
 	for (uint32_t j = 0; j < i->n_in; j++) {
 		const vq_node_info *from = &g->node[vq_def_of(g, i->in[j]).id];
 		bool open = from->op == VQ_OP_CONCAT && from->attr.axis.axis == a.axis.axis &&
-			    vq_type_of(g, from->in[0])->quant == vq_type_of(g, from->out)->quant &&
-			    vq_used_once(g, i->in[j]);
+			vq_type_of(g, from->in[0])->quant == vq_type_of(g, from->out)->quant &&
+			vq_used_once(g, i->in[j]);
 
 		if (count + (open ? from->n_in : 1) > 64)
 			return false;
@@ -286,9 +265,8 @@ bool vq_simplify(vq_graph *g)
 			continue;
 		}
 		changed |= constant_second(g, node);
-		changed |= neutral(g, node) || divide_exactly(g, node) || powers(g, node) ||
-			   gather_is_slice(g, node) || gather_reads_through_cast(g, node) ||
-			   constant_codes(g, node) || flat_concat(g, node);
+		changed |= neutral(g, node) || divide_exactly(g, node) || powers(g, node) || gather_is_slice(g, node) ||
+			gather_reads_through_cast(g, node) || constant_codes(g, node) || flat_concat(g, node);
 	}
 	return changed;
 }

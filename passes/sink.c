@@ -6,10 +6,7 @@
 
 #include <string.h>
 
-static bool is_unary(vq_op op)
-{
-	return vq_ops[op].class_ == VQ_CLASS_ELT && vq_ops[op].most == 1 && op != VQ_OP_NONE;
-}
+static bool is_unary(vq_op op) { return vq_ops[op].class_ == VQ_CLASS_ELT && vq_ops[op].most == 1 && op != VQ_OP_NONE; }
 
 static bool is_binary(vq_op op)
 {
@@ -63,8 +60,7 @@ static bool takes_rows(const vq_graph *g, const vq_node_info *m)
 		return false;
 	if (m->op == VQ_OP_RESHAPE)
 		return true;
-	if (m->op != VQ_OP_VIEW || (k > 1 && m->attr.view.stride[to->rank - 1] != 1) ||
-		m->attr.view.offset % k)
+	if (m->op != VQ_OP_VIEW || (k > 1 && m->attr.view.stride[to->rank - 1] != 1) || m->attr.view.offset % k)
 		return false;
 	for (uint32_t i = 0; i + 1 < to->rank; i++)
 		if (to->dim[i] > 1 && m->attr.view.stride[i] % k)
@@ -125,8 +121,7 @@ static bool sink_one(vq_graph *g, vq_node n)
 	if (!v.id)
 		return false;
 	vq_inherit(g, v, n);
-	return vq_take_over(
-		g, n, rows ? move_rows(g, &m, v) : vq_build(g, NULL, m.op, &v, 1, &m.attr));
+	return vq_take_over(g, n, rows ? move_rows(g, &m, v) : vq_build(g, NULL, m.op, &v, 1, &m.attr));
 }
 
 /*
@@ -148,8 +143,7 @@ static bool sink_two(vq_graph *g, vq_node n)
 	if (vq_is_const(g, i.in[1]) && m[0].op && keeps_all(g, &m[0])) {
 		int64_t k = vq_last_dim(g, i.in[0]);
 
-		if (!vq_same_shape(vq_type_of(g, i.in[0]), out) ||
-			!vq_last_axis(g, i.in[1], k, NULL))
+		if (!vq_same_shape(vq_type_of(g, i.in[0]), out) || !vq_last_axis(g, i.in[1], k, NULL))
 			return false;
 		if (vq_type_count(vq_type_of(g, i.in[1])) != 1 && !takes_rows(g, &m[0]))
 			return false;
@@ -157,12 +151,10 @@ static bool sink_two(vq_graph *g, vq_node n)
 		 * the constant's leading dimensions, all 1, may be more than the operand has before
 		 * the movement
 		 */
-		in[1] = vq_type_count(vq_type_of(g, i.in[1])) == 1
-				? vq_build_reshape(g, NULL, i.in[1], 0, NULL)
-				: vq_build_reshape(g, NULL, i.in[1], 1, &k);
-	} else if (!m[0].op || m[1].op != m[0].op ||
-		   memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) || !keeps_all(g, &m[0]) ||
-		   !vq_same_shape(vq_type_of(g, in[0]), vq_type_of(g, in[1]))) {
+		in[1] = vq_type_count(vq_type_of(g, i.in[1])) == 1 ? vq_build_reshape(g, NULL, i.in[1], 0, NULL)
+								   : vq_build_reshape(g, NULL, i.in[1], 1, &k);
+	} else if (!m[0].op || m[1].op != m[0].op || memcmp(&m[0].attr, &m[1].attr, sizeof m[0].attr) ||
+		!keeps_all(g, &m[0]) || !vq_same_shape(vq_type_of(g, in[0]), vq_type_of(g, in[1]))) {
 		return false;
 	}
 	v = vq_build(g, NULL, i.op, in, 2, &i.attr);
@@ -299,10 +291,8 @@ static bool raise_one(vq_graph *g, vq_node n)
 	for (uint32_t k = 0; k < moved; k++) {
 		const vq_type *t = vq_type_of(g, in[k]), *out = vq_type_of(g, i.out);
 
-		if (t->rank != out->rank ||
-			memcmp(t->dim, out->dim, (t->rank - 1) * sizeof *t->dim) ||
-			(i.op != VQ_OP_LINEAR && !vq_same_shape(t, out)) ||
-			(t->quant && vq_quant_of(g, t)->axis >= 0))
+		if (t->rank != out->rank || memcmp(t->dim, out->dim, (t->rank - 1) * sizeof *t->dim) ||
+			(i.op != VQ_OP_LINEAR && !vq_same_shape(t, out)) || (t->quant && vq_quant_of(g, t)->axis >= 0))
 			return false;
 	}
 	for (uint32_t k = 0; k < moved; k++)

@@ -75,8 +75,7 @@ static bool find_views(const vq_graph *g, split *s)
 		for (uint32_t j = 0; n->op && j < n->n_in; j++) {
 			if (!vq_same(n->in[j], s->seen))
 				continue;
-			if (n->op != VQ_OP_VIEW || vq_type_of(g, n->out)->quant ||
-				s->n_views == MOST_VIEWS ||
+			if (n->op != VQ_OP_VIEW || vq_type_of(g, n->out)->quant || s->n_views == MOST_VIEWS ||
 				!channels_of(&n->attr, s->outputs, &s->taken[s->n_views]))
 				return false;
 			s->view[s->n_views++].id = i;
@@ -134,8 +133,7 @@ static vq_value view_part(vq_graph *g, const vq_attr *view, const split *s, part
 	int64_t n = p.end - p.first;
 	vq_attr a = *view;
 
-	a.view.offset =
-		view->view.offset / s->outputs * n + view->view.offset % s->outputs - p.first;
+	a.view.offset = view->view.offset / s->outputs * n + view->view.offset % s->outputs - p.first;
 	for (uint32_t i = 0; i < a.view.rank; i++)
 		if (a.view.dim[i] > 1 && a.view.stride[i] % s->outputs == 0)
 			a.view.stride[i] = a.view.stride[i] / s->outputs * n;
@@ -164,9 +162,7 @@ bool vq_split_linear(vq_graph *g, vq_node n)
 
 		for (uint32_t k = 0; v.id && k < s.n_views; k++)
 			if (s.taken[k].first >= s.part[j].first && s.taken[k].end <= s.part[j].end)
-				vq_take_over(g, s.view[k],
-					view_part(
-						g, &g->node[s.view[k].id].attr, &s, s.part[j], v));
+				vq_take_over(g, s.view[k], view_part(g, &g->node[s.view[k].id].attr, &s, s.part[j], v));
 	}
 	return true;
 }

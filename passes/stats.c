@@ -17,7 +17,7 @@ vq_stats *vq_stats_find(const vq_pass *p, vq_value v)
 void vq_stats_sweep(vq_pass *p)
 {
 	vq_graph old = *p->g;
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	uint32_t *map, *stack, depth = 0;
 	vq_stats *stats;
 
@@ -39,8 +39,8 @@ void vq_stats_sweep(vq_pass *p)
 	}
 	while (depth) {
 		uint32_t id = stack[--depth];
-		vq_node from = vq_def_of(&old, (vq_value){id});
-		vq_node to = vq_def_of(p->g, (vq_value){map[id]});
+		vq_node from = vq_def_of(&old, (vq_value){ id });
+		vq_node to = vq_def_of(p->g, (vq_value){ map[id] });
 
 		for (uint32_t j = 0; j < old.node[from.id].n_in; j++) {
 			uint32_t in = old.node[from.id].in[j].id;
@@ -66,12 +66,9 @@ static uint32_t data_operands(vq_op op)
 {
 	switch (op) {
 	case VQ_OP_LINEAR:
-	case VQ_OP_MATMUL:
-		return 2;
-	case VQ_OP_ATTENTION:
-		return 3;
-	default:
-		return 0;
+	case VQ_OP_MATMUL: return 2;
+	case VQ_OP_ATTENTION: return 3;
+	default: return 0;
 	}
 }
 
@@ -108,8 +105,7 @@ void vq_stats_keep(const vq_pass *p, const vq_value *site, uint32_t n, vq_kept_s
 {
 	vq_arena *a = p->g->arena;
 
-	*to = (vq_kept_stats){
-		.site = VQ_ARRAY(a, n, vq_stats), .name = VQ_ARRAY(a, n, const char *), .n = n};
+	*to = (vq_kept_stats){ .site = VQ_ARRAY(a, n, vq_stats), .name = VQ_ARRAY(a, n, const char *), .n = n };
 	for (uint32_t i = 0; i < n; i++) {
 		const vq_stats *s = vq_stats_find(p, site[i]);
 

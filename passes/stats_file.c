@@ -76,8 +76,8 @@ static void put_value(FILE *f, const vq_graph *g, const vq_stats *s)
 	fprintf(f, ",\"op\":\"%s\",\"shape\":[", op_of(g, s->value));
 	for (uint32_t d = 0; d < t->rank; d++)
 		fprintf(f, "%s%lld", d ? "," : "", (long long)t->dim[d]);
-	fprintf(f, "],\"rows\":%llu,\"row_square\":\"%a\",\"row_inverse\":\"%a\"",
-		(unsigned long long)s->rows, s->row_square, s->row_inverse);
+	fprintf(f, "],\"rows\":%llu,\"row_square\":\"%a\",\"row_inverse\":\"%a\"", (unsigned long long)s->rows,
+		s->row_square, s->row_inverse);
 	put_floats(f, "lo", s->lo, s->channels);
 	put_floats(f, "hi", s->hi, s->channels);
 	put_doubles(f, "square", s->square, s->channels);
@@ -120,8 +120,9 @@ typedef struct reader {
 static bool bad(reader *r, const char *what)
 {
 	vq_error(r->p->g->diag, NULL, "calibration statistics '%s': %s", r->path, what);
-	return vq_hint(r->p->g->diag, "make them again: vitqc with -calib= and -calib-stats=, with "
-				      "the same model and shapes");
+	return vq_hint(r->p->g->diag,
+		"make them again: vitqc with -calib= and -calib-stats=, with "
+		"the same model and shapes");
 }
 
 static bool get_number(struct json_object *o, double *v)
@@ -137,14 +138,13 @@ static bool get_number(struct json_object *o, double *v)
 }
 
 /* the n numbers of a list; as_float and as_double: the one that is not NULL is filled */
-static bool get_list(
-	struct json_object *o, const char *key, uint32_t n, float *as_float, double *as_double)
+static bool get_list(struct json_object *o, const char *key, uint32_t n, float *as_float, double *as_double)
 {
 	struct json_object *list;
 	double v;
 
-	if (!json_object_object_get_ex(o, key, &list) ||
-		!json_object_is_type(list, json_type_array) || json_object_array_length(list) != n)
+	if (!json_object_object_get_ex(o, key, &list) || !json_object_is_type(list, json_type_array) ||
+		json_object_array_length(list) != n)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!get_number(json_object_array_get_idx(list, i), &v))
@@ -164,15 +164,13 @@ static bool get_histogram(struct json_object *o, struct vq_histogram *h)
 {
 	struct json_object *list;
 
-	if (!json_object_object_get_ex(o, "histogram", &list) ||
-		!json_object_is_type(list, json_type_array))
+	if (!json_object_object_get_ex(o, "histogram", &list) || !json_object_is_type(list, json_type_array))
 		return false;
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *pair = json_object_array_get_idx(list, i);
 		int64_t bin, count;
 
-		if (!json_object_is_type(pair, json_type_array) ||
-			json_object_array_length(pair) != 2)
+		if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) != 2)
 			return false;
 		bin = json_object_get_int64(json_object_array_get_idx(pair, 0));
 		count = json_object_get_int64(json_object_array_get_idx(pair, 1));
@@ -188,14 +186,10 @@ static bool same_value(struct json_object *o, const vq_graph *g, vq_value v)
 	const vq_type *t = vq_type_of(g, v);
 	struct json_object *name, *op, *shape;
 
-	if (!json_object_object_get_ex(o, "name", &name) ||
-		!json_object_object_get_ex(o, "op", &op) ||
-		!json_object_object_get_ex(o, "shape", &shape) ||
-		!json_object_is_type(shape, json_type_array) ||
-		json_object_array_length(shape) != t->rank ||
-		!json_object_is_type(name, json_type_string) ||
-		!json_object_is_type(op, json_type_string) ||
-		strcmp(json_object_get_string(op), op_of(g, v)) ||
+	if (!json_object_object_get_ex(o, "name", &name) || !json_object_object_get_ex(o, "op", &op) ||
+		!json_object_object_get_ex(o, "shape", &shape) || !json_object_is_type(shape, json_type_array) ||
+		json_object_array_length(shape) != t->rank || !json_object_is_type(name, json_type_string) ||
+		!json_object_is_type(op, json_type_string) || strcmp(json_object_get_string(op), op_of(g, v)) ||
 		strcmp(json_object_get_string(name), name_of(g, v)))
 		return false;
 	for (uint32_t d = 0; d < t->rank; d++)
@@ -211,46 +205,42 @@ static bool read_value(reader *r, struct json_object *o, vq_value v)
 	struct json_object *rows, *square, *inverse;
 
 	if (!json_object_is_type(o, json_type_object) || !same_value(o, g, v))
-		return bad(r, vq_arena_printf(g->arena,
-				      "was made for another graph: it has no entry for '%s' (%s) "
-				      "of type %s in its place",
-				      name_of(g, v), op_of(g, v),
-				      vq_type_text(g->arena, vq_type_of(g, v))));
-	if (!json_object_object_get_ex(o, "rows", &rows) || json_object_get_int64(rows) <= 0 ||
-		!json_object_object_get_ex(o, "row_square", &square) ||
-		!get_number(square, &s->row_square) || s->row_square < 0 ||
-		!json_object_object_get_ex(o, "row_inverse", &inverse) ||
-		!get_number(inverse, &s->row_inverse) || s->row_inverse < 0 ||
-		!get_list(o, "lo", s->channels, s->lo, NULL) ||
-		!get_list(o, "hi", s->channels, s->hi, NULL) ||
-		!get_list(o, "square", s->channels, NULL, s->square))
 		return bad(r,
-			vq_arena_printf(g->arena, "the entry of '%s' is damaged", name_of(g, v)));
+			vq_arena_printf(g->arena,
+				"was made for another graph: it has no entry for '%s' (%s) "
+				"of type %s in its place",
+				name_of(g, v), op_of(g, v), vq_type_text(g->arena, vq_type_of(g, v))));
+	if (!json_object_object_get_ex(o, "rows", &rows) || json_object_get_int64(rows) <= 0 ||
+		!json_object_object_get_ex(o, "row_square", &square) || !get_number(square, &s->row_square) ||
+		s->row_square < 0 || !json_object_object_get_ex(o, "row_inverse", &inverse) ||
+		!get_number(inverse, &s->row_inverse) || s->row_inverse < 0 ||
+		!get_list(o, "lo", s->channels, s->lo, NULL) || !get_list(o, "hi", s->channels, s->hi, NULL) ||
+		!get_list(o, "square", s->channels, NULL, s->square))
+		return bad(r, vq_arena_printf(g->arena, "the entry of '%s' is damaged", name_of(g, v)));
 	s->rows = (uint64_t)json_object_get_int64(rows);
 	for (uint32_t c = 0; c < s->channels; c++)
 		if (s->lo[c] > s->hi[c] || s->square[c] < 0)
-			return bad(r, vq_arena_printf(g->arena,
-					      "the entry of '%s' is damaged: channel %u has an "
-					      "empty range",
-					      name_of(g, v), c));
+			return bad(r,
+				vq_arena_printf(g->arena,
+					"the entry of '%s' is damaged: channel %u has an "
+					"empty range",
+					name_of(g, v), c));
 	if (s->histogram && !get_histogram(o, s->histogram))
-		return bad(r, vq_arena_printf(g->arena,
-				      "has no histogram of '%s', which this observer needs",
-				      name_of(g, v)));
+		return bad(r,
+			vq_arena_printf(
+				g->arena, "has no histogram of '%s', which this observer needs", name_of(g, v)));
 	return true;
 }
 
 bool vq_stats_read(vq_pass *p, const vq_value *site, uint32_t n, const char *path)
 {
-	reader r = {p, path};
+	reader r = { p, path };
 	struct json_object *root, *version, *values;
-	FILE *f = fopen(path,
-		"r"); /* json-c's own message does not tell a missing file from a damaged one */
+	FILE *f = fopen(path, "r"); /* json-c's own message does not tell a missing file from a damaged one */
 	bool ok;
 
 	if (!f)
-		return vq_error(p->g->diag, NULL, "cannot read calibration statistics '%s': %s",
-			path, strerror(errno));
+		return vq_error(p->g->diag, NULL, "cannot read calibration statistics '%s': %s", path, strerror(errno));
 	fclose(f);
 	root = json_object_from_file(path);
 	if (!root)
@@ -258,11 +248,9 @@ bool vq_stats_read(vq_pass *p, const vq_value *site, uint32_t n, const char *pat
 	if (!json_object_object_get_ex(root, "vitqc_calibration", &version) ||
 		json_object_get_int(version) != FILE_VERSION)
 		ok = bad(&r, "is not a calibration file of this version of vitqc");
-	else if (!json_object_object_get_ex(root, "values", &values) ||
-		 !json_object_is_type(values, json_type_array) ||
-		 json_object_array_length(values) != n)
-		ok = bad(&r, vq_arena_printf(p->g->arena,
-				     "was made for another graph: expected %u values", n));
+	else if (!json_object_object_get_ex(root, "values", &values) || !json_object_is_type(values, json_type_array) ||
+		json_object_array_length(values) != n)
+		ok = bad(&r, vq_arena_printf(p->g->arena, "was made for another graph: expected %u values", n));
 	else {
 		ok = true;
 		for (uint32_t i = 0; ok && i < n; i++)

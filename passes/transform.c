@@ -21,8 +21,7 @@ static const char *source_op(const vq_graph *g, vq_node n)
 	return g->node[n.id].source ? g->node[n.id].source : vq_ops[g->node[n.id].op].text;
 }
 
-static void report(
-	vq_pass *p, vq_node n, const char *scheme, const char *why, const vq_change *change)
+static void report(vq_pass *p, vq_node n, const char *scheme, const char *why, const vq_change *change)
 {
 	vq_site s = {
 		.name = p->g->node[n.id].name,
@@ -102,8 +101,7 @@ static vq_value new_weights(vq_graph *g, const vq_consumer *c, const vq_change *
 
 	for (size_t o = 0; o < c->rows; o++)
 		for (size_t i = 0; i < channels; i++)
-			w[o * channels + i] =
-				(float)((double)c->w[o * channels + i] * change->d[i]);
+			w[o * channels + i] = (float)((double)c->w[o * channels + i] * change->d[i]);
 	return vq_add_const(g, &t, w, g->value[old.id].name);
 }
 
@@ -112,7 +110,7 @@ static vq_value new_bias(vq_graph *g, const vq_consumer *c, const vq_change *cha
 	vq_value old = vq_operand(g, c->node, 2);
 	const float *from = old.id ? g->value[old.id].data : NULL;
 	size_t channels = (size_t)vq_type_of(g, vq_operand(g, c->node, 1))->dim[1];
-	vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){c->rows});
+	vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ c->rows });
 	float *b = VQ_ARRAY(g->arena, c->rows, float);
 
 	for (size_t o = 0; o < c->rows; o++) {
@@ -165,9 +163,8 @@ static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change
 			s->hi[i] = (float)(((double)s->hi[i] - change->t[i]) / change->d[i]);
 			s->square[i] /= change->d[i] * change->d[i];
 			if (change->t[i] != 0)
-				s->square[i] =
-					(double)s->rows * fmax((double)s->lo[i] * s->lo[i],
-								  (double)s->hi[i] * s->hi[i]);
+				s->square[i] = (double)s->rows *
+					fmax((double)s->lo[i] * s->lo[i], (double)s->hi[i] * s->hi[i]);
 		}
 		s->scale = change->scale;
 		s->zero = change->zero;
@@ -177,7 +174,7 @@ static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change
 static void at_layernorm(vq_pass *p, vq_node n)
 {
 	vq_graph *g = p->g;
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	vq_reach r;
 	vq_channels c;
 	vq_change change;
@@ -196,9 +193,7 @@ static void at_layernorm(vq_pass *p, vq_node n)
 		for (uint32_t k = 0; k < r.n_consumers; k++)
 			rewrite_consumer(g, &r.consumer[k], &change);
 		rewrite_stats(p, &r, &change);
-		report(p, n,
-			few ? "scale of channels folded" : "scale and shift of channels folded",
-			NULL, &change);
+		report(p, n, few ? "scale of channels folded" : "scale and shift of channels folded", NULL, &change);
 	}
 	vq_arena_free(&scratch);
 }
@@ -208,7 +203,7 @@ bool vq_pass_transform(vq_pass *p)
 	if (p->n_stats && p->set->fold == VQ_FOLD_REPQ)
 		for (uint32_t i = 1; i < p->g->n_nodes; i++)
 			if (p->g->node[i].op == VQ_OP_LAYERNORM)
-				at_layernorm(p, (vq_node){i});
+				at_layernorm(p, (vq_node){ i });
 	vq_stats_sweep(p);
 	return true;
 }

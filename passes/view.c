@@ -18,8 +18,7 @@ bool vq_is_movement(const vq_graph *g, vq_node n)
 		from = vq_type_of(g, g->node[n.id].in[0]);
 		to = vq_type_of(g, g->node[n.id].out);
 		return from->elem == to->elem && (from->quant == 0) == (to->quant == 0);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -249,8 +248,7 @@ static bool view(vq_shown *s, const vq_attr *a)
 		at %= p.step[i];
 		r.w.offset += p.at[i] * s->w.stride[i];
 	}
-	if (s->w.rank <=
-		1) { /* any stride will do: the numbering is the root's own but for a factor */
+	if (s->w.rank <= 1) { /* any stride will do: the numbering is the root's own but for a factor */
 		int64_t factor = s->w.rank ? s->w.stride[0] : 0;
 
 		r.w.rank = a->view.rank;
@@ -279,17 +277,11 @@ static bool view(vq_shown *s, const vq_attr *a)
 static bool through(const vq_graph *g, const vq_node_info *n, vq_shown *s)
 {
 	switch (n->op) {
-	case VQ_OP_RESHAPE:
-		vq_shown_reshape(s, n->attr.shape.rank, n->attr.shape.dim);
-		return true;
-	case VQ_OP_EXPAND:
-		return expand(s, vq_type_of(g, n->out));
-	case VQ_OP_TRANSPOSE:
-		return vq_shown_transpose(s, n->attr.perm.perm);
-	case VQ_OP_SLICE:
-		return slice(s, &n->attr);
-	default:
-		return view(s, &n->attr);
+	case VQ_OP_RESHAPE: vq_shown_reshape(s, n->attr.shape.rank, n->attr.shape.dim); return true;
+	case VQ_OP_EXPAND: return expand(s, vq_type_of(g, n->out));
+	case VQ_OP_TRANSPOSE: return vq_shown_transpose(s, n->attr.perm.perm);
+	case VQ_OP_SLICE: return slice(s, &n->attr);
+	default: return view(s, &n->attr);
 	}
 }
 
@@ -311,8 +303,7 @@ vq_shown vq_shown_find(const vq_graph *g, vq_value v)
 	uint32_t chain[LONGEST], n = 0;
 	vq_shown s;
 
-	for (vq_value at = v;
-		n < LONGEST && vq_is_movement(g, vq_def_of(g, at)) && keeps_entry(g, at);
+	for (vq_value at = v; n < LONGEST && vq_is_movement(g, vq_def_of(g, at)) && keeps_entry(g, at);
 		at = vq_in(g, at, 0))
 		chain[n++] = vq_def_of(g, at).id;
 	s = vq_shown_of(g, n ? g->node[chain[n - 1]].in[0] : v);
@@ -337,9 +328,8 @@ static vq_value build_view(vq_graph *g, const char *where, vq_value root, const 
 
 static bool is_whole(const vq_graph *g, const vq_shown *s)
 {
-	return s->w.offset == 0 &&
-	       vq_type_count(&s->type) == vq_type_count(vq_type_of(g, s->w.root)) &&
-	       (s->w.rank == 0 || (s->w.rank == 1 && s->w.stride[0] == 1));
+	return s->w.offset == 0 && vq_type_count(&s->type) == vq_type_count(vq_type_of(g, s->w.root)) &&
+		(s->w.rank == 0 || (s->w.rank == 1 && s->w.stride[0] == 1));
 }
 
 vq_value vq_shown_build(vq_graph *g, const char *where, const vq_shown *s)
@@ -378,8 +368,7 @@ static bool is_shortest(const vq_graph *g, const vq_node_info *n, const vq_shown
 		return false;
 	if (is_whole(g, s))
 		return n->op == VQ_OP_RESHAPE && !vq_same_shape(&s->type, vq_type_of(g, s->w.root));
-	if (n->op != VQ_OP_VIEW || n->attr.view.offset != w.offset ||
-		!vq_window_reshape(&w, s->type.rank, s->type.dim))
+	if (n->op != VQ_OP_VIEW || n->attr.view.offset != w.offset || !vq_window_reshape(&w, s->type.rank, s->type.dim))
 		return false;
 	for (uint32_t i = 0; i < w.rank; i++)
 		if (n->attr.view.stride[i] != (w.dim[i] == 1 ? 0 : w.stride[i]))
@@ -394,8 +383,7 @@ static bool is_shortest_pair(const vq_graph *g, const vq_node_info *n, const vq_
 	vq_shown half = { .w = s->w };
 	const vq_node_info *inner = &g->node[vq_def_of(g, n->in[0]).id];
 
-	if (n->op != VQ_OP_RESHAPE || inner->op != VQ_OP_VIEW ||
-		vq_window_reshape(&w, s->type.rank, s->type.dim))
+	if (n->op != VQ_OP_RESHAPE || inner->op != VQ_OP_VIEW || vq_window_reshape(&w, s->type.rank, s->type.dim))
 		return false;
 	half.type = vq_type_make(s->type.elem, s->w.rank, s->w.dim);
 	return vq_same_shape(&half.type, vq_type_of(g, inner->out)) && is_shortest(g, inner, &half);
@@ -417,8 +405,7 @@ bool vq_merge_movement(vq_graph *g)
 			continue;
 		}
 		s = vq_shown_find(g, out);
-		if (vq_same(s.w.root, out) || is_shortest(g, &g->node[i], &s) ||
-			is_shortest_pair(g, &g->node[i], &s))
+		if (vq_same(s.w.root, out) || is_shortest(g, &g->node[i], &s) || is_shortest_pair(g, &g->node[i], &s))
 			continue;
 		v = vq_shown_build(g, NULL, &s);
 		changed |= vq_take_over(g, node, v);

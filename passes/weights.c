@@ -14,10 +14,7 @@ bool vq_is_f32_linear(const vq_graph *g, vq_node n)
 	return true;
 }
 
-uint32_t vq_linear_bias(vq_op op)
-{
-	return op == VQ_OP_LINEAR_DYNAMIC ? 3 : 2;
-}
+uint32_t vq_linear_bias(vq_op op) { return op == VQ_OP_LINEAR_DYNAMIC ? 3 : 2; }
 
 int64_t vq_linear_outputs(const vq_graph *g, vq_node n)
 {
@@ -63,8 +60,7 @@ vq_value vq_linear_biased(vq_graph *g, vq_node n, const double *term)
 	double *sum = VQ_ARRAY(g->arena, (size_t)count, double);
 
 	for (int64_t o = 0; o < count; o++)
-		sum[o] = term[o] +
-			 (i->n_in > bias ? (double)((const float *)g->value[i->in[bias].id].data)[o] : 0);
+		sum[o] = term[o] + (i->n_in > bias ? (double)((const float *)g->value[i->in[bias].id].data)[o] : 0);
 	in[bias] = vq_const_from(g, 1, &count, sum);
 	v = vq_build(g, vq_where(g, n), g->node[n.id].op, in, bias + 1, NULL);
 	vq_inherit(g, v, n);

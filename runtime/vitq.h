@@ -21,9 +21,9 @@
 #define VITQ_MAX_WORKERS 64u
 
 /* Hardware capabilities, for targets where a program cannot ask the CPU itself (vitq_env.hwcap). */
-#define VITQ_HWCAP_NEON 1u     /* ARMv7: NEON */
-#define VITQ_HWCAP_DOTPROD 2u  /* AArch64: FEAT_DotProd */
-#define VITQ_HWCAP_RVV 4u      /* RISC-V: V 1.0 */
+#define VITQ_HWCAP_NEON 1u    /* ARMv7: NEON */
+#define VITQ_HWCAP_DOTPROD 2u /* AArch64: FEAT_DotProd */
+#define VITQ_HWCAP_RVV 4u     /* RISC-V: V 1.0 */
 
 /* One task: computes part `task` as worker `worker`, touching only its own part of the outputs and its worker's scratch. */
 typedef void vitq_task(void *arg, uint32_t task, uint32_t worker);
@@ -38,38 +38,39 @@ typedef struct vitq_env {
 	 * returns when all are done. NULL: the calling thread runs them in order.
 	 */
 	void (*parallel_for)(void *pool, uint32_t tasks, vitq_task *task, void *arg);
-	void *pool;       /* first argument of parallel_for */
+	void *pool; /* first argument of parallel_for */
 	/*
 	 * Objects built with -instrument call it with every intermediate value in execution order, row-major in the value's logical type
 	 * (elem as in the .vir text: 0 f32, 1 i64, 2 i32, 3 bool, 4 u8, 5 s8 codes). May be NULL.
 	 */
-	void (*observe)(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim, const void *data);
+	void (*observe)(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim,
+		const void *data);
 	void *observe_user;
 } vitq_env;
 
 /* Pointer-free facts about a model (<prefix>_info). Offsets count bytes from the start of the struct. */
 typedef struct vitq_tensor_info {
-	uint32_t name;     /* offset of a NUL-terminated string */
-	uint32_t elem;     /* as in vitq_env.observe */
+	uint32_t name; /* offset of a NUL-terminated string */
+	uint32_t elem; /* as in vitq_env.observe */
 	uint32_t rank;
 	uint32_t reserved;
 	int64_t dim[8];
 } vitq_tensor_info;
 
 typedef struct vitq_info {
-	uint32_t bytes;             /* of the whole block */
-	uint32_t abi;               /* version of this layout: 1 */
+	uint32_t bytes; /* of the whole block */
+	uint32_t abi;   /* version of this layout: 1 */
 	uint32_t n_inputs, n_outputs;
-	uint32_t tensors;           /* offset of n_inputs + n_outputs vitq_tensor_info */
-	uint32_t tool;              /* offset of "vitqc 0.1.0" */
-	uint32_t target;            /* offset of the triple, cpu and features */
-	uint32_t scheme;            /* offset of "w8a8", "none" ... */
-	uint64_t model_hash;        /* FNV-1a of the model file */
-	uint64_t workspace_bytes;   /* for one worker */
-	uint64_t worker_bytes;      /* more for each further worker */
+	uint32_t tensors;         /* offset of n_inputs + n_outputs vitq_tensor_info */
+	uint32_t tool;            /* offset of "vitqc 0.1.0" */
+	uint32_t target;          /* offset of the triple, cpu and features */
+	uint32_t scheme;          /* offset of "w8a8", "none" ... */
+	uint64_t model_hash;      /* FNV-1a of the model file */
+	uint64_t workspace_bytes; /* for one worker */
+	uint64_t worker_bytes;    /* more for each further worker */
 	uint64_t weight_bytes;
-	uint64_t macs;              /* multiply-accumulates of one run */
-	uint64_t integer_macs;      /* of these, in integer */
+	uint64_t macs;         /* multiply-accumulates of one run */
+	uint64_t integer_macs; /* of these, in integer */
 } vitq_info;
 
 #endif

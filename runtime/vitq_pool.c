@@ -15,7 +15,10 @@ struct vitq_pool {
 	void *arg;
 	uint32_t tasks, next; /* next: first task nobody has taken */
 	pthread_t thread[VITQ_MAX_WORKERS];
-	struct vitq_seat { vitq_pool *pool; uint32_t worker; } seat[VITQ_MAX_WORKERS];
+	struct vitq_seat {
+		vitq_pool *pool;
+		uint32_t worker;
+	} seat[VITQ_MAX_WORKERS];
 };
 
 /* Takes tasks until none is left; the lock is held on entry and on return. */
@@ -76,7 +79,8 @@ vitq_pool *vitq_pool_create(uint32_t workers)
 
 	if (!p)
 		return NULL;
-	if (pthread_mutex_init(&p->lock, NULL) || pthread_cond_init(&p->start, NULL) || pthread_cond_init(&p->done, NULL)) {
+	if (pthread_mutex_init(&p->lock, NULL) || pthread_cond_init(&p->start, NULL) ||
+		pthread_cond_init(&p->done, NULL)) {
 		free(p);
 		return NULL;
 	}

@@ -18,35 +18,32 @@
 typedef struct attention {
 	const vq_attention *d;
 	vq_tile_form qk, av;
-	uint32_t chunks;            /* vectors of 16 keys in lockstep */
-	uint32_t score_row;         /* s32 or f32 per row of scores */
+	uint32_t chunks;             /* vectors of 16 keys in lockstep */
+	uint32_t score_row;          /* s32 or f32 per row of scores */
 	int64_t code_row, code_pair; /* bytes between rows of codes, and between row pairs */
 	/* in scratch */
 	vq_ll packed_q, scores, codes, row_scale;
 	/* of the task: pointers to row 0 and the head's operands */
 	vq_ll q, k, k_start, v, v_start, o, bias;
-	vq_ll c, v_scale;           /* f32 scalars */
-	vq_ll q_scales, k_scale;    /* scales at run time: that of row 0, and k's; c follows from them for every row */
+	vq_ll c, v_scale;        /* f32 scalars */
+	vq_ll q_scales, k_scale; /* scales at run time: that of row 0, and k's; c follows from them for every row */
 	vq_ll is_last;
 	/* of the tile */
 	uint32_t rows;
-	vq_ll row0;                 /* word: first row in the block */
+	vq_ll row0; /* word: first row in the block */
 	/* of the row, for the softmax walks */
 	vq_ll row_scores, row_codes, row_bias, greatest, inverse;
 } attention;
 
 /* Where things are in scratch; the size is the last member. */
-typedef struct layout { uint64_t scores, codes, row_scale, bytes; uint32_t score_row; } layout;
+typedef struct layout {
+	uint64_t scores, codes, row_scale, bytes;
+	uint32_t score_row;
+} layout;
 
-static uint32_t round_up(uint32_t n, uint32_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
-static uint64_t round_up_64(uint64_t n)
-{
-	return (n + 63) / 64 * 64;
-}
+static uint64_t round_up_64(uint64_t n) { return (n + 63) / 64 * 64; }
 
 static vq_tile_form qk_form(const vq_attention *d, const vq_target *t)
 {
@@ -76,10 +73,7 @@ static layout scratch_layout(const vq_attention *d, const vq_target *t)
 	return l;
 }
 
-uint64_t vq_attention_scratch(const vq_attention *d, const vq_target *t)
-{
-	return scratch_layout(d, t).bytes;
-}
+uint64_t vq_attention_scratch(const vq_attention *d, const vq_target *t) { return scratch_layout(d, t).bytes; }
 
 /* ---- scores ---- */
 
@@ -165,7 +159,8 @@ static vq_ll load_bias(vq_codegen *c, const attention *s, vq_ll j, uint32_t coun
 	for (uint32_t i = 0; i < count; i++) {
 		vq_ll at = vq_add_word(c, first, vq_cword(c, i * stride));
 
-		v = LLVMBuildInsertElement(c->b, v, vq_extra_load(c, &vq_extra_f32, s->row_bias, at, 1, 1), vq_ci32(c, i), "");
+		v = LLVMBuildInsertElement(
+			c->b, v, vq_extra_load(c, &vq_extra_f32, s->row_bias, at, 1, 1), vq_ci32(c, i), "");
 	}
 	return v;
 }
@@ -209,7 +204,8 @@ static void finish_scores(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 static void store_codes(vq_codegen *c, const attention *s, vq_ll j, vq_ll codes)
 {
 	const vq_tile *t = &s->av.t;
-	vq_ll to = vq_offset(c, s->row_codes, vq_mul_const(c, j, s->av.t.shape == VQ_ACC_ROWPAIR ? 8 : s->av.a_element));
+	vq_ll to = vq_offset(
+		c, s->row_codes, vq_mul_const(c, j, s->av.t.shape == VQ_ACC_ROWPAIR ? 8 : s->av.a_element));
 
 	if (t->shape == VQ_ACC_ROWPAIR) {
 		/* codes are not negative, so the halves of a 64-bit pair do not borrow: each row fills its own */
@@ -305,10 +301,7 @@ static vq_ll greatest_of(vq_codegen *c, const attention *s, vq_ll *most)
 	return vq_splat(c, vq_intrinsic(c, "llvm.vector.reduce.smax", &over, 1, most, 1), 16);
 }
 
-static vq_ll reciprocal(vq_codegen *c, vq_ll total)
-{
-	return LLVMBuildFDiv(c->b, vq_cf32(c, 1.0f), total, "");
-}
+static vq_ll reciprocal(vq_codegen *c, vq_ll total) { return LLVMBuildFDiv(c->b, vq_cf32(c, 1.0f), total, ""); }
 
 static void softmax_integer(vq_codegen *c, attention *s, vq_ll row)
 {
@@ -327,7 +320,8 @@ static void softmax_integer(vq_codegen *c, attention *s, vq_ll row)
 		carried[0] = LLVMBuildAdd(c->b, carried[0], carried[p], "");
 	total = vq_intrinsic(c, "llvm.vector.reduce.add", &over, 1, carried, 1);
 	if (s->d->has_bias) /* a row masked as a whole has no code */
-		total = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, total, vq_ci32(c, 0), ""), total, vq_ci32(c, 1), "");
+		total = LLVMBuildSelect(
+			c->b, LLVMBuildICmp(c->b, LLVMIntSGT, total, vq_ci32(c, 0), ""), total, vq_ci32(c, 1), "");
 	total = reciprocal(c, LLVMBuildSIToFP(c->b, total, c->f32, ""));
 	vq_store_to(c, total, vq_offset(c, s->row_scale, vq_mul_const(c, row, 4)), 4);
 }
@@ -348,7 +342,8 @@ static void softmax_f32(vq_codegen *c, attention *s)
 	vq_walk16(c, s->d->m, s->chunks, exponentials, s, carried, 1);
 	total = vq_tree16(c, carried[0]);
 	if (s->d->has_bias)
-		total = LLVMBuildSelect(c->b, LLVMBuildFCmp(c->b, LLVMRealOGT, total, vq_cf32(c, 0.0f), ""), total, vq_cf32(c, 1.0f), "");
+		total = LLVMBuildSelect(c->b, LLVMBuildFCmp(c->b, LLVMRealOGT, total, vq_cf32(c, 0.0f), ""), total,
+			vq_cf32(c, 1.0f), "");
 	s->inverse = vq_splat(c, reciprocal(c, total), 16);
 	vq_walk16(c, s->d->m, s->chunks, normalise, s, NULL, 0);
 }
@@ -369,8 +364,8 @@ static void softmax_rows(vq_codegen *c, attention *s)
 	vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, s->rows), vq_cword(c, 1), NULL, 0);
 	s->row_scores = vq_offset(c, s->scores, vq_mul_const(c, loop.i, 4 * (int64_t)s->score_row));
 	if (s->d->has_bias)
-		s->row_bias = vq_offset(c, s->bias,
-			vq_mul_const(c, vq_add_word(c, s->row0, loop.i), 4 * s->d->bias_stride[2]));
+		s->row_bias = vq_offset(
+			c, s->bias, vq_mul_const(c, vq_add_word(c, s->row0, loop.i), 4 * s->d->bias_stride[2]));
 	if (s->d->f32) {
 		softmax_f32(c, s);
 	} else {
@@ -388,7 +383,10 @@ static void softmax_rows(vq_codegen *c, attention *s)
 
 /* ---- the product with V ---- */
 
-typedef struct value_row { const vq_epilogue *e; vq_ll to; } value_row;
+typedef struct value_row {
+	const vq_epilogue *e;
+	vq_ll to;
+} value_row;
 
 static void store_piece(vq_codegen *c, void *user, vq_ll *v, uint32_t n, uint32_t lanes, uint32_t column)
 {
@@ -422,9 +420,11 @@ static void value_panel(vq_codegen *c, attention *s, vq_ll index, uint32_t colum
 			vq_ll *x = &v[r * shape.n + j];
 
 			*x = LLVMBuildSIToFP(c->b, *x, vq_vec(c->f32, shape.lanes), "");
-			*x = vq_fmul(c, vq_fmul(c, *x, vq_splat(c, scale, shape.lanes)), vq_splat(c, s->v_scale, shape.lanes));
+			*x = vq_fmul(c, vq_fmul(c, *x, vq_splat(c, scale, shape.lanes)),
+				vq_splat(c, s->v_scale, shape.lanes));
 		}
-		out.to = vq_offset(c, vq_offset_const(c, out.to, r * s->d->o_row), vq_mul_const(c, column, vq_store_bytes(e)));
+		out.to = vq_offset(
+			c, vq_offset_const(c, out.to, r * s->d->o_row), vq_mul_const(c, column, vq_store_bytes(e)));
 		vq_for_pieces(c, v + r * shape.n, shape, columns, store_piece, &out);
 	}
 }
@@ -470,7 +470,8 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 {
 	const vq_attention *d = s->d;
 	uint64_t np = round_up(d->m, vq_tile_nr(&s->qk.t)), ep = round_up(d->e, vq_tile_nr(&s->av.t));
-	vq_ll batch = a->task, row_block = part(c, &batch, blocks), matrix = batch, head = part(c, &batch, d->heads), row0;
+	vq_ll batch = a->task, row_block = part(c, &batch, blocks), matrix = batch, head = part(c, &batch, d->heads),
+	      row0;
 
 	if (d->batch == 1)
 		batch = vq_cword(c, 0);
@@ -479,8 +480,10 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 	row0 = vq_mul_const(c, row_block, block);
 	s->q = vq_offset(c, a->arg[0], vq_mul_const(c, batch, d->q_batch));
 	s->q = vq_offset(c, vq_offset(c, s->q, vq_mul_const(c, head, d->q_head)), vq_mul_const(c, row0, d->q_row));
-	s->k = vq_offset(c, a->arg[1], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->qk.t, d->m, d->d, d->f32)));
-	s->v = vq_offset(c, a->arg[2], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->av.t, d->e, d->m, d->f32)));
+	s->k = vq_offset(
+		c, a->arg[1], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->qk.t, d->m, d->d, d->f32)));
+	s->v = vq_offset(
+		c, a->arg[2], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->av.t, d->e, d->m, d->f32)));
 	s->o = vq_offset(c, a->arg[4], vq_mul_const(c, batch, d->o_batch));
 	s->o = vq_offset(c, vq_offset(c, s->o, vq_mul_const(c, head, d->o_head)), vq_mul_const(c, row0, d->o_row));
 	if (!d->f32) {
@@ -498,7 +501,8 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 		vq_ll at = vq_mul_const(c, head, 4);
 
 		s->c = vq_load(c, c->f32, vq_offset(c, a->arg[3], at), 4);
-		s->v_scale = vq_load(c, c->f32, vq_offset(c, vq_offset_const(c, a->arg[3], 4 * (int64_t)d->heads), at), 4);
+		s->v_scale = vq_load(
+			c, c->f32, vq_offset(c, vq_offset_const(c, a->arg[3], 4 * (int64_t)d->heads), at), 4);
 	}
 	if (d->has_bias) {
 		s->bias = vq_offset(c, a->arg[5], vq_mul_const(c, batch, 4 * d->bias_stride[0]));

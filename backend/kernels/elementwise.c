@@ -22,9 +22,9 @@ typedef struct state {
 	space s;
 	uint32_t lanes, vectors; /* of one step of the innermost loop */
 	/* of the vectors being computed */
-	vq_ll offset[OPERANDS];  /* elements, of the innermost loop's first element */
-	vq_ll j;                 /* index in the innermost dimension of the first vector */
-	uint32_t width;          /* lanes of each vector */
+	vq_ll offset[OPERANDS]; /* elements, of the innermost loop's first element */
+	vq_ll j;                /* index in the innermost dimension of the first vector */
+	uint32_t width;         /* lanes of each vector */
 } state;
 
 static void copy_dim(space *to, uint32_t t, const space *from, uint32_t f)
@@ -117,7 +117,8 @@ static vq_ll get(vq_codegen *c, void *user, uint32_t k, uint32_t i)
 static vq_ll integer_operand(vq_codegen *c, state *s, uint32_t k, uint32_t i)
 {
 	vq_elem e = s->d->epilogue.extra[k].elem;
-	vq_ll v = vq_load_lanes(c, vq_elem_type(c, e), (uint32_t)vq_elem_bytes(e), s->a->arg[1 + k], offset_of(c, s, k + 1, i), 1, 1);
+	vq_ll v = vq_load_lanes(
+		c, vq_elem_type(c, e), (uint32_t)vq_elem_bytes(e), s->a->arg[1 + k], offset_of(c, s, k + 1, i), 1, 1);
 
 	if (e == VQ_I64)
 		return v;
@@ -130,6 +131,7 @@ static vq_ll integer_value(vq_codegen *c, state *s, uint32_t i)
 	const vq_elementwise *d = s->d;
 	vq_ll zero = LLVMConstNull(c->i64), x[3], truth = NULL, v = NULL;
 
+	/* clang-format off */
 	for (uint32_t k = 0; k < d->epilogue.n_extras; k++)
 		x[k] = integer_operand(c, s, k, i);
 	switch (d->integer) {
@@ -160,6 +162,7 @@ static vq_ll integer_value(vq_codegen *c, state *s, uint32_t i)
 	if (!v)
 		return LLVMBuildZExt(c->b, truth, vq_elem_type(c, d->to), "");
 	return d->to == VQ_I64 ? v : LLVMBuildTrunc(c->b, v, vq_elem_type(c, d->to), "");
+	/* clang-format on */
 }
 
 /* n vectors of `width` lanes at index j of the innermost dimension */
@@ -287,7 +290,8 @@ void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args
 	state s = { .d = d, .a = a };
 	uint32_t last;
 
-	assert(d->rank <= VQ_MAX_RANK && d->epilogue.n_extras >= 1 && (!raw || d->integer || d->epilogue.n_extras == 1));
+	assert(d->rank <= VQ_MAX_RANK && d->epilogue.n_extras >= 1 &&
+		(!raw || d->integer || d->epilogue.n_extras == 1));
 	s.s.rank = d->rank;
 	s.s.operands = 1 + d->epilogue.n_extras;
 	memcpy(s.s.dim, d->dim, sizeof d->dim);
@@ -300,7 +304,8 @@ void vq_build_elementwise(vq_codegen *c, const vq_elementwise *d, vq_kernel_args
 	last = s.s.rank - 1;
 	s.vectors = 4;
 	s.lanes = raw ? c->lanes * 4 / d->raw_bytes : c->lanes;
-	if (d->integer || !flat(&s.s, last)) { /* lane by lane in memory: copies gain nothing from vectors, arithmetic does */
+	if (d->integer ||
+		!flat(&s.s, last)) { /* lane by lane in memory: copies gain nothing from vectors, arithmetic does */
 		s.lanes = raw ? 1 : c->lanes;
 		s.vectors = raw ? 4 : 1;
 	}

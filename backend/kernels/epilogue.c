@@ -18,8 +18,7 @@ static vq_ll element(vq_codegen *c, vq_ll p, vq_ll offset, uint32_t bytes)
 	return vq_offset(c, p, vq_mul_const(c, offset, bytes));
 }
 
-vq_ll vq_load_lanes(vq_codegen *c, LLVMTypeRef e, uint32_t bytes, vq_ll p, vq_ll offset, int64_t stride,
-	uint32_t lanes)
+vq_ll vq_load_lanes(vq_codegen *c, LLVMTypeRef e, uint32_t bytes, vq_ll p, vq_ll offset, int64_t stride, uint32_t lanes)
 {
 	vq_ll first = element(c, p, offset, bytes), v;
 
@@ -57,8 +56,8 @@ static vq_ll i64_to_f32_by_halves(vq_codegen *c, vq_ll v)
 {
 	LLVMTypeRef f64 = LLVMDoubleTypeInContext(c->context);
 	vq_ll low = LLVMBuildAnd(c->b, v, LLVMConstInt(c->i64, 0x7ff, 0), "");
-	vq_ll sticky = LLVMBuildAnd(c->b, LLVMBuildAdd(c->b, low, LLVMConstInt(c->i64, 0x7ff, 0), ""),
-		LLVMConstInt(c->i64, 0x800, 0), "");
+	vq_ll sticky = LLVMBuildAnd(
+		c->b, LLVMBuildAdd(c->b, low, LLVMConstInt(c->i64, 0x7ff, 0), ""), LLVMConstInt(c->i64, 0x800, 0), "");
 	vq_ll cut = LLVMBuildAnd(c->b, LLVMBuildOr(c->b, v, sticky, ""), LLVMConstInt(c->i64, ~0x7ffull, 0), "");
 	vq_ll far = LLVMBuildAdd(c->b, v, LLVMConstInt(c->i64, 1ull << 53, 0), "");
 	vq_ll fits = LLVMBuildICmp(c->b, LLVMIntULE, far, LLVMConstInt(c->i64, 1ull << 54, 0), "");
@@ -90,8 +89,7 @@ static vq_ll to_f32(vq_codegen *c, const vq_extra *x, vq_ll v)
 	LLVMTypeRef i32 = vq_vec(c->i32, lanes), f32 = vq_vec(c->f32, lanes);
 
 	switch (x->elem) {
-	case VQ_F32:
-		return x->sanitize ? vq_sanitize(c, v) : v;
+	case VQ_F32: return x->sanitize ? vq_sanitize(c, v) : v;
 	case VQ_S8:
 		if (x->stored_u8)
 			v = LLVMBuildXor(c->b, v, vq_splat(c, LLVMConstInt(c->i8, 0x80, 0), lanes), "");
@@ -100,12 +98,9 @@ static vq_ll to_f32(vq_codegen *c, const vq_extra *x, vq_ll v)
 			v = LLVMBuildSub(c->b, v, vq_splat(c, vq_ci32(c, x->zero), lanes), "");
 		v = LLVMBuildSIToFP(c->b, v, f32, "");
 		return x->codes ? vq_fmul(c, v, vq_splat_f32(c, x->scale, lanes)) : v;
-	case VQ_I64:
-		return i64_to_f32(c, v);
-	case VQ_I32:
-		return LLVMBuildSIToFP(c->b, v, f32, "");
-	default: /* bytes and truth values */
-		return LLVMBuildSIToFP(c->b, LLVMBuildZExt(c->b, v, i32, ""), f32, "");
+	case VQ_I64: return i64_to_f32(c, v);
+	case VQ_I32: return LLVMBuildSIToFP(c->b, v, f32, "");
+	default: /* bytes and truth values */ return LLVMBuildSIToFP(c->b, LLVMBuildZExt(c->b, v, i32, ""), f32, "");
 	}
 }
 
@@ -148,7 +143,8 @@ static void step(vq_codegen *c, const vq_eop *o, vq_extra_get *get, void *user, 
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		vq_ll x = o->extra >= 0 ? get(c, user, (uint32_t)o->extra, i) : vq_splat_f32(c, o->imm, vq_lanes_of(v[i]));
+		vq_ll x = o->extra >= 0 ? get(c, user, (uint32_t)o->extra, i)
+					: vq_splat_f32(c, o->imm, vq_lanes_of(v[i]));
 
 		if (op == VQ_OP_WHERE) {
 			vq_ll other = get(c, user, o->third - 1u, i);
@@ -199,10 +195,7 @@ void vq_epilogue_apply(vq_codegen *c, const vq_epilogue *e, const vq_place *at, 
 	vq_epilogue_run(c, e, get_at_place, &p, v, n);
 }
 
-uint32_t vq_store_bytes(const vq_epilogue *e)
-{
-	return e->store == VQ_STORE_F32 || e->store == VQ_STORE_I32 ? 4 : 1;
-}
+uint32_t vq_store_bytes(const vq_epilogue *e) { return e->store == VQ_STORE_F32 || e->store == VQ_STORE_I32 ? 4 : 1; }
 
 uint32_t vq_epilogue_convert(vq_codegen *c, const vq_epilogue *e, vq_ll *v, uint32_t n)
 {
@@ -230,8 +223,7 @@ uint32_t vq_epilogue_convert(vq_codegen *c, const vq_epilogue *e, vq_ll *v, uint
 		for (uint32_t i = 0; i < n; i++)
 			v[i] = vq_to_i32(c, v[i]);
 		return n;
-	default:
-		return n;
+	default: return n;
 	}
 }
 

@@ -25,7 +25,8 @@ void vq_build_gather(vq_codegen *c, const vq_gather *d, vq_kernel_args *a)
 	vq_ll result = vq_offset(c, a->arg[2], vq_mul_const(c, outer.i, (int64_t)d->n * inner));
 
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, d->n), vq_cword(c, 1), NULL, 0);
-	vq_ll index = vq_load_lanes(c, vq_elem_type(c, d->index), (uint32_t)vq_elem_bytes(d->index), a->arg[1], l.i, 1, 1);
+	vq_ll index = vq_load_lanes(
+		c, vq_elem_type(c, d->index), (uint32_t)vq_elem_bytes(d->index), a->arg[1], l.i, 1, 1);
 	vq_ll from = vq_offset(c, data, vq_mul_const(c, row_of(c, d, index), inner));
 
 	vq_copy_bytes(c, vq_offset(c, result, vq_mul_const(c, l.i, inner)), from, d->inner_bytes, align);

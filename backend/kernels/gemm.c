@@ -26,16 +26,16 @@ typedef struct gemm {
 	vq_kernel_args *args;
 	vq_tile_form form;
 	vq_row_split split;
-	uint32_t block;      /* rows per task */
-	uint32_t np;         /* N rounded up to NR */
-	vq_ll is_last;       /* i1: the task's rows are the shorter last block; NULL if there is none */
+	uint32_t block; /* rows per task */
+	uint32_t np;    /* N rounded up to NR */
+	vq_ll is_last;  /* i1: the task's rows are the shorter last block; NULL if there is none */
 	vq_ll a, scratch, sums;
 	vq_ll b, start, multiplier, addend; /* of the batch element */
-	vq_ll row_scales;    /* scale and zero point of the block's first row, NULL if rows have none */
-	vq_ll column_sums;   /* with row_scales */
-	vq_ll zeros;         /* of the columns, with b_zeros */
-	vq_ll c;             /* row 0 of the block, column 0 */
-	vq_ll full;          /* element index of c in the result */
+	vq_ll row_scales;                   /* scale and zero point of the block's first row, NULL if rows have none */
+	vq_ll column_sums;                  /* with row_scales */
+	vq_ll zeros;                        /* of the columns, with b_zeros */
+	vq_ll c;                            /* row 0 of the block, column 0 */
+	vq_ll full;                         /* element index of c in the result */
 	/* set per panel */
 	vq_ll panel, column; /* pointer; first column, a word */
 	uint32_t columns;    /* that count */
@@ -44,13 +44,10 @@ typedef struct gemm {
 /* A row of results on its way out. */
 typedef struct row {
 	gemm *g;
-	vq_ll c, full;       /* of the panel's first column in this row */
+	vq_ll c, full; /* of the panel's first column in this row */
 } row;
 
-static int64_t stored_bytes(const vq_epilogue *e)
-{
-	return vq_store_bytes(e);
-}
+static int64_t stored_bytes(const vq_epilogue *e) { return vq_store_bytes(e); }
 
 static void store_piece(vq_codegen *c, void *user, vq_ll *v, uint32_t n, uint32_t lanes, uint32_t column)
 {
@@ -65,7 +62,8 @@ static void store_piece(vq_codegen *c, void *user, vq_ll *v, uint32_t n, uint32_
 }
 
 /* The row's zero point leaves the sums; returns its scale as lanes. */
-static vq_ll take_row_scale(vq_codegen *c, gemm *g, vq_ll row_index, vq_ll *x, const vq_ll *column_sum, vq_tile_shape shape)
+static vq_ll take_row_scale(
+	vq_codegen *c, gemm *g, vq_ll row_index, vq_ll *x, const vq_ll *column_sum, vq_tile_shape shape)
 {
 	vq_ll at = vq_offset(c, g->row_scales, vq_mul_const(c, row_index, 8));
 	/* an integer in [-128, 127]: exact */
@@ -81,7 +79,8 @@ static vq_ll take_row_scale(vq_codegen *c, gemm *g, vq_ll row_index, vq_ll *x, c
 static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, vq_ll *v, vq_ll row_index)
 {
 	LLVMTypeRef type = vq_vec(c->f32, shape.lanes);
-	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], column_sum[VQ_TILE_MAX], zeros[VQ_TILE_MAX], at = vq_mul_const(c, g->column, 4);
+	vq_ll multiplier[VQ_TILE_MAX], addend[VQ_TILE_MAX], column_sum[VQ_TILE_MAX], zeros[VQ_TILE_MAX],
+		at = vq_mul_const(c, g->column, 4);
 
 	for (uint32_t j = 0; j < shape.n; j++) {
 		int64_t bytes = 4 * (int64_t)j * shape.lanes;
@@ -93,7 +92,8 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 			column_sum[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
 				vq_offset_const(c, vq_offset(c, g->column_sums, at), bytes), 4);
 		if (g->zeros)
-			zeros[j] = vq_load(c, vq_vec(c->i32, shape.lanes), vq_offset_const(c, vq_offset(c, g->zeros, at), bytes), 4);
+			zeros[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
+				vq_offset_const(c, vq_offset(c, g->zeros, at), bytes), 4);
 	}
 	for (uint32_t r = 0; r < rows; r++) {
 		vq_ll correction = NULL, scale = NULL;
@@ -102,16 +102,20 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 			vq_ll p = vq_offset(c, g->sums, vq_mul_const(c, row_index, 4));
 
 			correction = vq_load(c, c->i32, vq_offset_const(c, p, 4 * (int64_t)r), 4);
-			correction = LLVMBuildSub(c->b, correction, vq_ci32(c, (int32_t)(uint32_t)((int64_t)g->d->k * g->d->a_zero)), "");
-			correction = vq_splat(c, g->zeros ? correction : vq_mul_const(c, correction, g->d->b_zero), shape.lanes);
+			correction = LLVMBuildSub(
+				c->b, correction, vq_ci32(c, (int32_t)(uint32_t)((int64_t)g->d->k * g->d->a_zero)), "");
+			correction = vq_splat(
+				c, g->zeros ? correction : vq_mul_const(c, correction, g->d->b_zero), shape.lanes);
 		}
 		if (g->row_scales)
-			scale = take_row_scale(c, g, vq_add_word(c, row_index, vq_cword(c, r)), &v[r * shape.n], column_sum, shape);
+			scale = take_row_scale(
+				c, g, vq_add_word(c, row_index, vq_cword(c, r)), &v[r * shape.n], column_sum, shape);
 		for (uint32_t j = 0; j < shape.n; j++) {
 			vq_ll *x = &v[r * shape.n + j];
 
 			if (correction)
-				*x = LLVMBuildSub(c->b, *x, g->zeros ? LLVMBuildMul(c->b, correction, zeros[j], "") : correction, "");
+				*x = LLVMBuildSub(c->b, *x,
+					g->zeros ? LLVMBuildMul(c->b, correction, zeros[j], "") : correction, "");
 			if (!g->d->f32)
 				*x = LLVMBuildSIToFP(c->b, *x, type, "");
 			if (scale)
@@ -169,8 +173,8 @@ static void tile_body(vq_codegen *c, void *user, uint32_t rows, vq_ll row_index)
 		vq_ll tile = LLVMBuildUDiv(c->b, row_index, vq_cword(c, rows), "");
 		int64_t lines = f->kp / vq_tile_ka(&f->t);
 
-		job.prefetch = vq_offset(c, vq_offset_const(c, g->panel, vq_panel_bytes(f)),
-			vq_mul_const(c, tile, lines * LINE));
+		job.prefetch = vq_offset(
+			c, vq_offset_const(c, g->panel, vq_panel_bytes(f)), vq_mul_const(c, tile, lines * LINE));
 	}
 	vq_tile_emit(c, &job, v);
 	to_f32(c, g, rows, shape, v, row_index);
@@ -178,7 +182,8 @@ static void tile_body(vq_codegen *c, void *user, uint32_t rows, vq_ll row_index)
 	full = vq_add_word(c, full, g->column);
 	applied = apply_across_rows(c, g, rows * shape.n, shape, v);
 	for (uint32_t r = 0; r < rows; r++) {
-		row out = { g, vq_offset_const(c, to, r * d->c_row), vq_add_word(c, full, vq_cword(c, r * (d->c_row / element))) };
+		row out = { g, vq_offset_const(c, to, r * d->c_row),
+			vq_add_word(c, full, vq_cword(c, r * (d->c_row / element))) };
 
 		vq_for_pieces(c, v + r * shape.n, shape, g->columns, applied ? store_applied : store_piece, &out);
 	}
@@ -236,7 +241,8 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 	if (d->row_codes)
 		g->c = vq_offset_const(c, args->scratch, (int64_t)vq_gemm_results_at(d, c->target));
 	else
-		g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
+		g->c = vq_offset(
+			c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
 	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), vq_mul_const(c, inner, c_elements[1]));
 	g->full = vq_add_word(c, g->full, vq_mul_const(c, row0, d->c_row / element));
 }

@@ -10,27 +10,18 @@
 
 #include <assert.h>
 
-static uint32_t round_up(uint32_t n, uint32_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
 /* ---- what differs between instruction sets ---- */
 
-static bool is_x86(vq_isa isa)
-{
-	return isa == VQ_ISA_SSE2 || isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX512_VNNI;
-}
+static bool is_x86(vq_isa isa) { return isa == VQ_ISA_SSE2 || isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX512_VNNI; }
 
 static vq_ll sext(vq_codegen *c, vq_ll v, LLVMTypeRef e)
 {
 	return LLVMBuildSExt(c->b, v, vq_vec(e, vq_lanes_of(v)), "");
 }
 
-static vq_ll add(vq_codegen *c, vq_ll a, vq_ll b)
-{
-	return LLVMBuildAdd(c->b, a, b, "");
-}
+static vq_ll add(vq_codegen *c, vq_ll a, vq_ll b) { return LLVMBuildAdd(c->b, a, b, ""); }
 
 /* a: dwords of four u8 codes */
 static vq_ll dot_vnni(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
@@ -72,8 +63,10 @@ static vq_ll add_pairs(vq_codegen *c, vq_ll acc, vq_ll v)
 /* 16 steps of k at once; two products meet in 16 bit unless operands may both hold -128 */
 static vq_ll dot_neon(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
 {
-	vq_ll low = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 0, 8), c->i16), sext(c, vq_shuffle(c, b, 0, 8), c->i16), "");
-	vq_ll high = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 8, 8), c->i16), sext(c, vq_shuffle(c, b, 8, 8), c->i16), "");
+	vq_ll low = LLVMBuildMul(
+		c->b, sext(c, vq_shuffle(c, a, 0, 8), c->i16), sext(c, vq_shuffle(c, b, 0, 8), c->i16), "");
+	vq_ll high = LLVMBuildMul(
+		c->b, sext(c, vq_shuffle(c, a, 8, 8), c->i16), sext(c, vq_shuffle(c, b, 8, 8), c->i16), "");
 
 	if (t->pairs_s16)
 		return add_pairs(c, acc, add(c, low, high));
@@ -109,11 +102,13 @@ static vq_ll dot_f32(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll 
 
 typedef vq_ll dot_builder(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b);
 
+/* clang-format off */
 static dot_builder *const s8_dot[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = dot_pmaddwd,  [VQ_ISA_AVX2] = dot_pmaddwd, [VQ_ISA_AVX512_VNNI] = dot_vnni,
 	[VQ_ISA_NEON64] = dot_neon,   [VQ_ISA_DOTPROD] = dot_sdot, [VQ_ISA_NEON32] = dot_neon,
 	[VQ_ISA_RV64] = dot_pair,     [VQ_ISA_RVV128] = dot_rvv,   [VQ_ISA_RVV256] = dot_rvv,
 };
+/* clang-format on */
 
 /* What one load of A brings: a vector for the whole chunk (true), or one step's operand. */
 static bool loads_chunk(const vq_codegen *c, const vq_tile_form *f)
@@ -122,16 +117,15 @@ static bool loads_chunk(const vq_codegen *c, const vq_tile_form *f)
 }
 
 /* Packed rows lie apart on x86, where any distance is free, and for row pairs, which are few; else in micro-panels. */
-static bool micro_panels(const vq_tile_form *f)
-{
-	return f->t.a == VQ_A_S8;
-}
+static bool micro_panels(const vq_tile_form *f) { return f->t.a == VQ_A_S8; }
 
 /* ---- forms ---- */
 
 vq_tile_form vq_tile_form_of(vq_isa isa, bool f32, bool wide, uint32_t k, int64_t a_row, bool a_u8, bool sums)
 {
-	vq_tile_form f = { .t = f32 ? vq_tile_f32(isa) : vq_tile_s8(isa, wide), .f32 = f32, .k = k, .direct_row = a_row };
+	vq_tile_form f = {
+		.t = f32 ? vq_tile_f32(isa) : vq_tile_s8(isa, wide), .f32 = f32, .k = k, .direct_row = a_row
+	};
 
 	f.kp = round_up(k, vq_tile_ka(&f.t));
 	f.direct = f32 || (!f.t.pack_a && f.kp == k && a_u8 == (f.t.a == VQ_A_U8) && !sums);
@@ -146,10 +140,7 @@ uint64_t vq_packed_a_bytes(const vq_tile_form *f, uint32_t rows)
 	return (even * f->kp * f->a_element + 63) / 64 * 64;
 }
 
-int64_t vq_panel_bytes(const vq_tile_form *f)
-{
-	return (int64_t)vq_tile_nr(&f->t) * f->kp * (f->f32 ? 4 : 1);
-}
+int64_t vq_panel_bytes(const vq_tile_form *f) { return (int64_t)vq_tile_nr(&f->t) * f->kp * (f->f32 ? 4 : 1); }
 
 /* rows of registers: pairs count once */
 static uint32_t register_rows(const vq_tile_form *f, uint32_t rows)
@@ -177,12 +168,9 @@ int64_t vq_packed_step(const vq_tile_form *f, uint32_t rows)
 vq_tile_shape vq_tile_result(const vq_tile_form *f, uint32_t columns)
 {
 	switch (f->t.shape) {
-	case VQ_ACC_K:
-		return (vq_tile_shape){ 1, f->t.nrv };
-	case VQ_ACC_ROWPAIR:
-		return (vq_tile_shape){ columns, 1 };
-	case VQ_ACC_N:
-		break;
+	case VQ_ACC_K: return (vq_tile_shape){ 1, f->t.nrv };
+	case VQ_ACC_ROWPAIR: return (vq_tile_shape){ columns, 1 };
+	case VQ_ACC_N: break;
 	}
 	return (vq_tile_shape){ (columns + f->t.lanes - 1) / f->t.lanes, f->t.lanes };
 }
@@ -238,7 +226,8 @@ static vq_ll operand_a(vq_codegen *c, const vq_tile_form *f, vq_ll loaded, uint3
 }
 
 /* One chunk: KA steps of k. */
-static void build_chunk(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll a, vq_ll panel, vq_ll *acc)
+static void build_chunk(
+	vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll a, vq_ll panel, vq_ll *acc)
 {
 	const vq_tile_form *f = job->form;
 	const vq_tile *t = &f->t;
@@ -252,7 +241,8 @@ static void build_chunk(vq_codegen *c, const vq_tile_job *job, uint32_t rows, ui
 		for (uint32_t j = 0; j < nv && hold_b; j++)
 			b[j] = load_b(c, f, panel, s, j);
 		for (uint32_t r = 0; r < rows; r++) {
-			vq_ll loaded = loads_chunk(c, f) ? chunk[r] : load_a(c, f, vq_offset_const(c, a, r * job->a_row), s);
+			vq_ll loaded = loads_chunk(c, f) ? chunk[r]
+							 : load_a(c, f, vq_offset_const(c, a, r * job->a_row), s);
 
 			op[r] = operand_a(c, f, loaded, s);
 			for (uint32_t j = 0; j < nv && hold_b; j++)
@@ -280,8 +270,8 @@ static vq_ll pointer_phi(vq_codegen *c, vq_ll first, LLVMBasicBlockRef before)
  */
 static void mark_hot(vq_codegen *c, vq_ll branch)
 {
-	LLVMMetadataRef weights[3] = { LLVMMDStringInContext2(c->context, "branch_weights", 14), LLVMValueAsMetadata(vq_ci32(c, 1000)),
-		LLVMValueAsMetadata(vq_ci32(c, 1)) };
+	LLVMMetadataRef weights[3] = { LLVMMDStringInContext2(c->context, "branch_weights", 14),
+		LLVMValueAsMetadata(vq_ci32(c, 1000)), LLVMValueAsMetadata(vq_ci32(c, 1)) };
 	LLVMMetadataRef node = LLVMMDNodeInContext2(c->context, weights, 3);
 
 	LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(c->context, "prof", 4), LLVMMetadataAsValue(c->context, node));
@@ -293,7 +283,8 @@ static void mark_hot(vq_codegen *c, vq_ll branch)
  */
 static bool one_index(vq_codegen *c, int64_t a_step, int64_t b_step)
 {
-	return is_x86(c->target->isa) && (b_step == a_step || b_step == 2 * a_step || b_step == 4 * a_step || b_step == 8 * a_step);
+	return is_x86(c->target->isa) &&
+		(b_step == a_step || b_step == 2 * a_step || b_step == 4 * a_step || b_step == 8 * a_step);
 }
 
 static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll *acc)
@@ -302,7 +293,8 @@ static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uin
 	const vq_tile_form *f = job->form;
 	int64_t step = vq_panel_bytes(f) / (f->kp / vq_tile_ka(&f->t));
 	LLVMBasicBlockRef before = LLVMGetInsertBlock(c->b), body, after;
-	vq_ll end = vq_offset_const(c, job->panel, vq_panel_bytes(f)), a = NULL, panel = NULL, next, prefetch = NULL, index = NULL, phi[VQ_TILE_MAX];
+	vq_ll end = vq_offset_const(c, job->panel, vq_panel_bytes(f)), a = NULL, panel = NULL, next, prefetch = NULL,
+	      index = NULL, phi[VQ_TILE_MAX];
 	bool indexed = one_index(c, job->a_step, step);
 
 	if (f->kp == vq_tile_ka(&f->t)) {
@@ -388,7 +380,8 @@ static void finish_pairs(vq_codegen *c, const vq_tile_job *job, const vq_ll *acc
 
 			if (r % 2) {
 				both = LLVMBuildSub(c->b, both, sext(c, low, c->i64), "");
-				v = LLVMBuildTrunc(c->b, LLVMBuildLShr(c->b, both, LLVMConstInt(c->i64, 32, 0), ""), c->i32, "");
+				v = LLVMBuildTrunc(
+					c->b, LLVMBuildLShr(c->b, both, LLVMConstInt(c->i64, 32, 0), ""), c->i32, "");
 			}
 			if (job->start)
 				v = add(c, v, vq_load(c, c->i32, vq_offset_const(c, job->start, 4 * (int64_t)j), 4));
@@ -409,7 +402,8 @@ void vq_tile_emit(vq_codegen *c, const vq_tile_job *job, vq_ll *out)
 		for (uint32_t r = 0; r < rows; r++) {
 			if (r == 0)
 				start = t->shape == VQ_ACC_N && job->start
-					? vq_load(c, accumulator_type(c, f), vq_offset_const(c, job->start, 4 * (int64_t)j * t->lanes), 4)
+					? vq_load(c, accumulator_type(c, f),
+						  vq_offset_const(c, job->start, 4 * (int64_t)j * t->lanes), 4)
 					: LLVMConstNull(accumulator_type(c, f));
 			acc[r * nv + j] = start;
 		}
@@ -427,9 +421,7 @@ void vq_tile_emit(vq_codegen *c, const vq_tile_job *job, vq_ll *out)
 			out[r] = job->start ? add(c, out[r], start) : out[r];
 		}
 		break;
-	case VQ_ACC_ROWPAIR:
-		finish_pairs(c, job, acc, nv, out);
-		break;
+	case VQ_ACC_ROWPAIR: finish_pairs(c, job, acc, nv, out); break;
 	}
 }
 

@@ -31,17 +31,19 @@ int64_t vq_packed_step(const vq_tile_form *f, uint32_t rows);
 
 typedef struct vq_tile_job {
 	const vq_tile_form *form;
-	uint32_t rows;     /* at most t.mr */
-	uint32_t columns;  /* of the panel that count, at most NR: vectors without any are not computed */
-	vq_ll a;           /* first row, chunk 0 */
+	uint32_t rows;    /* at most t.mr */
+	uint32_t columns; /* of the panel that count, at most NR: vectors without any are not computed */
+	vq_ll a;          /* first row, chunk 0 */
 	int64_t a_row, a_step;
-	vq_ll panel;       /* of B, 16-byte aligned */
-	vq_ll start;       /* s32[NR] initial accumulators of the panel; NULL: 0, and always for f32 */
-	vq_ll prefetch;    /* one line per chunk is fetched from here on; NULL: none */
+	vq_ll panel;    /* of B, 16-byte aligned */
+	vq_ll start;    /* s32[NR] initial accumulators of the panel; NULL: 0, and always for f32 */
+	vq_ll prefetch; /* one line per chunk is fetched from here on; NULL: none */
 } vq_tile_job;
 
 /* How the results of a tile come: per row `n` vectors of `lanes` columns, the last possibly beyond `columns`. */
-typedef struct vq_tile_shape { uint32_t n, lanes; } vq_tile_shape;
+typedef struct vq_tile_shape {
+	uint32_t n, lanes;
+} vq_tile_shape;
 vq_tile_shape vq_tile_result(const vq_tile_form *f, uint32_t columns);
 
 /* Builds the k loop; out[r * n + j] are exact s32 sums (f32: sums in order of k). */
@@ -57,7 +59,7 @@ void vq_tile_column_sums(vq_codegen *c, const vq_tile_form *f, vq_ll panel, vq_l
  * of block: all but the last have `block` rows, the last has `last`. Few distinct heights, because each is a body.
  */
 typedef struct vq_row_split {
-	uint32_t n;              /* distinct heights, descending */
+	uint32_t n; /* distinct heights, descending */
 	uint32_t height[4];
 	uint32_t block_count[4]; /* tiles of that height in a full block */
 	uint32_t last_count[4];
@@ -72,10 +74,10 @@ void vq_for_rows(vq_codegen *c, const vq_row_split *s, vq_ll is_last, vq_rows_bo
 /* Packs rows (tiles as vq_for_rows makes them) of A into scratch; sums, if not NULL, receives s32 row sums of codes as s8. */
 typedef struct vq_pack_a {
 	const vq_tile_form *form;
-	bool u8;           /* how the source is stored */
-	vq_ll from;        /* row 0 of the block */
+	bool u8;    /* how the source is stored */
+	vq_ll from; /* row 0 of the block */
 	int64_t from_row;
-	vq_ll to;          /* 64-byte aligned */
+	vq_ll to; /* 64-byte aligned */
 	vq_ll sums;
 } vq_pack_a;
 void vq_pack_rows(vq_codegen *c, const vq_pack_a *p, const vq_row_split *s, vq_ll is_last);

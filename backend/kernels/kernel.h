@@ -10,8 +10,8 @@ enum { VQ_MOST_VECTORS = 16 };
 LLVMTypeRef vq_elem_type(vq_codegen *c, vq_elem e);
 
 /* Lanes of type e at elements offset, offset + stride, …; stride 0 repeats one element; bytes = size of an element. */
-vq_ll vq_load_lanes(vq_codegen *c, LLVMTypeRef e, uint32_t bytes, vq_ll p, vq_ll offset, int64_t stride,
-	uint32_t lanes);
+vq_ll vq_load_lanes(
+	vq_codegen *c, LLVMTypeRef e, uint32_t bytes, vq_ll p, vq_ll offset, int64_t stride, uint32_t lanes);
 void vq_store_lanes(vq_codegen *c, vq_ll v, uint32_t bytes, vq_ll p, vq_ll offset, int64_t stride);
 
 /* The extra operand's lanes as f32: converted, dequantized, sanitized as x says. */
@@ -58,7 +58,7 @@ extern const vq_extra vq_extra_f32;
  * replaces them.
  */
 typedef void vq_pieces(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint32_t count, vq_ll *carried);
-void vq_walk16(vq_codegen *c, uint32_t n, uint32_t chunks, vq_pieces *piece, void *user, vq_ll *carried,
-	uint32_t n_carried);
+void vq_walk16(
+	vq_codegen *c, uint32_t n, uint32_t chunks, vq_pieces *piece, void *user, vq_ll *carried, uint32_t n_carried);
 
 #endif

@@ -13,7 +13,7 @@ enum { MOST_ROWS = VQ_LAYERNORM_ROWS };
 
 typedef struct rows {
 	const vq_layernorm *d;
-	uint32_t n;                /* rows in lockstep */
+	uint32_t n; /* rows in lockstep */
 	vq_ll x[MOST_ROWS], y[MOST_ROWS];
 	vq_ll gamma, beta;
 	vq_ll mean[MOST_ROWS], r[MOST_ROWS]; /* splat to 16 lanes */
@@ -113,7 +113,8 @@ static void block(vq_codegen *c, const vq_layernorm *d, const vq_kernel_args *a,
 		vq_ll row = vq_add_word(c, l.i, vq_cword(c, i));
 
 		s.x[i] = vq_offset(c, a->arg[0], vq_mul_const(c, row, d->x_row));
-		s.y[i] = d->row_codes ? vq_offset_const(c, a->scratch, i * y_row) : vq_offset(c, a->arg[3], vq_mul_const(c, row, y_row));
+		s.y[i] = d->row_codes ? vq_offset_const(c, a->scratch, i * y_row)
+				      : vq_offset(c, a->arg[3], vq_mul_const(c, row, y_row));
 	}
 	build_rows(c, &s, chunks);
 	for (uint32_t i = 0; i < n && d->row_codes; i++) {
@@ -128,7 +129,8 @@ static void block(vq_codegen *c, const vq_layernorm *d, const vq_kernel_args *a,
 
 void vq_build_layernorm(vq_codegen *c, const vq_layernorm *d, vq_kernel_args *a)
 {
-	uint32_t most = c->lanes / 4 < MOST_ROWS ? c->lanes / 4 : MOST_ROWS; /* 16 lanes of that many rows fill four registers */
+	uint32_t most = c->lanes / 4 < MOST_ROWS ? c->lanes / 4
+						 : MOST_ROWS; /* 16 lanes of that many rows fill four registers */
 	vq_ll first, count, middle, end;
 	bool known;
 

@@ -15,9 +15,9 @@ typedef struct packer {
 	const vq_pack *d;
 	vq_tile_form form;
 	uint32_t nr, np;
-	int64_t element;   /* bytes */
+	int64_t element; /* bytes */
 	LLVMTypeRef type;
-	vq_ll from, to;    /* of the batch element */
+	vq_ll from, to; /* of the batch element */
 } packer;
 
 static vq_ll zip(vq_codegen *c, vq_ll a, vq_ll b)
@@ -37,13 +37,9 @@ static vq_ll zip(vq_codegen *c, vq_ll a, vq_ll b)
 static vq_ll interleave(vq_codegen *c, vq_ll *rows, uint32_t kr)
 {
 	switch (kr) {
-	case 1:
-		return rows[0];
-	case 2:
-		return zip(c, rows[0], rows[1]);
-	default:
-		assert(kr == 4);
-		return zip(c, zip(c, rows[0], rows[2]), zip(c, rows[1], rows[3]));
+	case 1: return rows[0];
+	case 2: return zip(c, rows[0], rows[1]);
+	default: assert(kr == 4); return zip(c, zip(c, rows[0], rows[2]), zip(c, rows[1], rows[3]));
 	}
 }
 
@@ -55,7 +51,8 @@ static void zero_fill(vq_codegen *c, packer *p, vq_ll to, int64_t bytes)
 	while (bytes % unit)
 		unit /= 2;
 	vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, bytes), vq_cword(c, unit), NULL, 0);
-	vq_store_to(c, LLVMConstNull(vq_vec(c->i8, unit)), vq_offset(c, to, loop.i), unit < p->element ? unit : (uint32_t)p->element);
+	vq_store_to(c, LLVMConstNull(vq_vec(c->i8, unit)), vq_offset(c, to, loop.i),
+		unit < p->element ? unit : (uint32_t)p->element);
 	vq_loop_end(c, &loop);
 }
 
@@ -66,9 +63,10 @@ static void pack_unit(vq_codegen *c, packer *p, vq_ll from, vq_ll to, uint32_t s
 	vq_ll rows[4];
 
 	for (uint32_t i = 0; i < kr; i++)
-		rows[i] = i < steps ? vq_load(c, vq_vec(p->type, n),
-					      vq_offset_const(c, from, i * p->d->k_stride * p->element), (uint32_t)p->element)
-				    : LLVMConstNull(vq_vec(p->type, n));
+		rows[i] = i < steps
+			? vq_load(c, vq_vec(p->type, n), vq_offset_const(c, from, i * p->d->k_stride * p->element),
+				  (uint32_t)p->element)
+			: LLVMConstNull(vq_vec(p->type, n));
 	vq_store_to(c, interleave(c, rows, kr), to, (uint32_t)p->element);
 }
 
@@ -96,8 +94,9 @@ static void copy_group(vq_codegen *c, packer *p, vq_ll from, vq_ll to, uint32_t 
 	uint32_t n = together ? steps : 1;
 
 	for (uint32_t i = 0; i < steps; i += n)
-		vq_store_to(c, vq_load(c, vq_vec(p->type, n), vq_offset_const(c, from, i * p->d->k_stride * p->element),
-				       (uint32_t)p->element),
+		vq_store_to(c,
+			vq_load(c, vq_vec(p->type, n), vq_offset_const(c, from, i * p->d->k_stride * p->element),
+				(uint32_t)p->element),
 			vq_offset_const(c, to, i * p->element), (uint32_t)p->element);
 }
 
@@ -118,7 +117,8 @@ static void pack_columns(vq_codegen *c, packer *p, uint32_t first, uint32_t end,
 		vq_loop_end(c, &group);
 	}
 	if (rest)
-		copy_group(c, p, vq_offset_const(c, from, groups * k_bytes), vq_offset_const(c, to, groups * group_bytes), rest);
+		copy_group(c, p, vq_offset_const(c, from, groups * k_bytes),
+			vq_offset_const(c, to, groups * group_bytes), rest);
 	vq_loop_end(c, &column);
 }
 

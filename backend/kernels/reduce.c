@@ -9,21 +9,21 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct axes { uint32_t rank; int64_t dim[VQ_MAX_RANK], stride[VQ_MAX_RANK]; } axes;
+typedef struct axes {
+	uint32_t rank;
+	int64_t dim[VQ_MAX_RANK], stride[VQ_MAX_RANK];
+} axes;
 
 typedef struct state {
 	const vq_reduce *d;
-	vq_ll x, y;        /* whole arrays */
+	vq_ll x, y; /* whole arrays */
 	axes outer, inner;
-	int64_t n;         /* reduced elements per result */
-	vq_ll memory;      /* accumulators */
-	vq_ll base;        /* element of x the current result starts at */
+	int64_t n;    /* reduced elements per result */
+	vq_ll memory; /* accumulators */
+	vq_ll base;   /* element of x the current result starts at */
 } state;
 
-static bool sums(const vq_reduce *d)
-{
-	return d->op == VQ_OP_REDUCE_SUM || d->op == VQ_OP_REDUCE_MEAN;
-}
+static bool sums(const vq_reduce *d) { return d->op == VQ_OP_REDUCE_SUM || d->op == VQ_OP_REDUCE_MEAN; }
 
 static float initial(vq_op op)
 {

@@ -9,8 +9,8 @@ enum { CHUNKS = 4, REGISTERS = 16 }; /* pieces of 16 lanes in flight, where the 
 
 typedef struct row {
 	vq_ll x, codes;
-	vq_ll inv;             /* splat to 16 lanes */
-	vq_epilogue epilogue;  /* how codes are stored; their range is in the codegen's store_ fields */
+	vq_ll inv;            /* splat to 16 lanes */
+	vq_epilogue epilogue; /* how codes are stored; their range is in the codegen's store_ fields */
 } row;
 
 static vq_ll x_piece(vq_codegen *c, const row *s, vq_ll j, uint32_t piece, uint32_t count)
@@ -84,8 +84,10 @@ static uint32_t chunks_of(const vq_codegen *c)
 
 static row start(const vq_rowquant *d)
 {
-	return (row){ .epilogue = { .store = d->u8 ? VQ_STORE_U8 : VQ_STORE_S8, .lo = d->symmetric ? -127 : -128, .hi = 127,
-		.scalars = !d->symmetric } };
+	return (row){ .epilogue = { .store = d->u8 ? VQ_STORE_U8 : VQ_STORE_S8,
+			      .lo = d->symmetric ? -127 : -128,
+			      .hi = 127,
+			      .scalars = !d->symmetric } };
 }
 
 /* a block of rows with one scale: its range over all of them, then its codes */

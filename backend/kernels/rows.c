@@ -163,7 +163,8 @@ static void pack_rest(vq_codegen *c, const vq_pack_a *p, uint32_t unit, vq_ll fr
 		if (at & n) {
 			LLVMTypeRef e = f->t.a == VQ_A_S16 ? c->i16 : c->i8;
 
-			vq_store_to(c, LLVMConstNull(vq_vec(e, n)), vq_offset_const(c, to, (int64_t)at * f->a_element), f->a_element);
+			vq_store_to(c, LLVMConstNull(vq_vec(e, n)), vq_offset_const(c, to, (int64_t)at * f->a_element),
+				f->a_element);
 			at += n;
 		}
 	}
@@ -189,7 +190,8 @@ static void pack_row(vq_codegen *c, const vq_pack_a *p, uint32_t rows, vq_ll fro
 
 	if (whole) {
 		vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, whole), vq_cword(c, unit), &to, 1);
-		vq_store_to(c, encode(c, p, load_codes(c, p, vq_offset(c, from, loop.i), unit), unit), loop.phi[0], f->a_element);
+		vq_store_to(c, encode(c, p, load_codes(c, p, vq_offset(c, from, loop.i), unit), unit), loop.phi[0],
+			f->a_element);
 		loop.next[0] = vq_offset_const(c, loop.phi[0], step);
 		vq_loop_end(c, &loop);
 		to = loop.phi[0];
@@ -231,10 +233,7 @@ void vq_pack_tile(vq_codegen *c, const vq_pack_a *p, uint32_t rows, vq_ll row)
 	vq_loop_end(c, &loop);
 }
 
-static void pack_body(vq_codegen *c, void *user, uint32_t rows, vq_ll row)
-{
-	vq_pack_tile(c, user, rows, row);
-}
+static void pack_body(vq_codegen *c, void *user, uint32_t rows, vq_ll row) { vq_pack_tile(c, user, rows, row); }
 
 void vq_pack_rows(vq_codegen *c, const vq_pack_a *p, const vq_row_split *s, vq_ll is_last)
 {

@@ -27,13 +27,9 @@ uint64_t vq_layernorm_scratch(const vq_layernorm *d)
 uint64_t vq_kernel_scratch(const vq_kernel *k, const vq_target *t)
 {
 	switch (k->kind) {
-	case VQ_KERNEL_GEMM:
-		return gemm_scratch(&k->u.gemm, t);
-	case VQ_KERNEL_ATTENTION:
-		return vq_attention_scratch(&k->u.attention, t);
-	case VQ_KERNEL_LAYERNORM:
-		return vq_layernorm_scratch(&k->u.layernorm);
-	default: /* the others work in registers and in their results */
-		return 0;
+	case VQ_KERNEL_GEMM: return gemm_scratch(&k->u.gemm, t);
+	case VQ_KERNEL_ATTENTION: return vq_attention_scratch(&k->u.attention, t);
+	case VQ_KERNEL_LAYERNORM: return vq_layernorm_scratch(&k->u.layernorm);
+	default: /* the others work in registers and in their results */ return 0;
 	}
 }

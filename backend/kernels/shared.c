@@ -48,7 +48,8 @@ vq_ll vq_extra_load16(vq_codegen *c, const vq_extra *x, vq_ll p, vq_ll offset, u
 			widen[i] = inside ? vq_ci32(c, (int64_t)i - at) : LLVMGetPoison(c->i32);
 			merge[i] = vq_ci32(c, inside ? 16 + (int64_t)i : i);
 		}
-		part = LLVMBuildShuffleVector(c->b, part, LLVMGetPoison(LLVMTypeOf(part)), LLVMConstVector(widen, 16), "");
+		part = LLVMBuildShuffleVector(
+			c->b, part, LLVMGetPoison(LLVMTypeOf(part)), LLVMConstVector(widen, 16), "");
 		v = LLVMBuildShuffleVector(c->b, v, part, LLVMConstVector(merge, 16), "");
 		at += w;
 	}
@@ -90,8 +91,8 @@ vq_ll vq_fold16(vq_codegen *c, vq_ll v, bool greatest)
 	return v;
 }
 
-void vq_walk16(vq_codegen *c, uint32_t n, uint32_t chunks, vq_pieces *piece, void *user, vq_ll *carried,
-	uint32_t n_carried)
+void vq_walk16(
+	vq_codegen *c, uint32_t n, uint32_t chunks, vq_pieces *piece, void *user, vq_ll *carried, uint32_t n_carried)
 {
 	uint32_t step = 16 * chunks, whole = n / step * step, left = (n - whole) / 16;
 	vq_loop l;
@@ -131,7 +132,8 @@ static void copy_chunk(vq_codegen *c, vq_ll to, vq_ll from, uint32_t bytes, uint
 			piece /= 2;
 		for (n = 0; n < 4 && bytes >= piece; n++, bytes -= piece) {
 			size[n] = piece;
-			v[n] = vq_load(c, vq_vec(e, piece / align), vq_offset_const(c, from, at + (int64_t)n * piece), align);
+			v[n] = vq_load(
+				c, vq_vec(e, piece / align), vq_offset_const(c, from, at + (int64_t)n * piece), align);
 		}
 		for (uint32_t i = 0; i < n; i++)
 			vq_store_to(c, v[i], vq_offset_const(c, to, at + (int64_t)i * size[i]), align);

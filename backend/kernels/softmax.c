@@ -10,7 +10,7 @@
 typedef struct row {
 	const vq_softmax *d;
 	const vq_kernel_args *a;
-	vq_ll start;           /* element index of the row in the result */
+	vq_ll start; /* element index of the row in the result */
 	vq_ll x, y;
 	vq_ll greatest, scale; /* splat to 16 lanes */
 	bool keep;             /* exponentials stay in y */

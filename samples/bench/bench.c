@@ -57,8 +57,8 @@ static double peak(void)
 
 static void describe(const vitq_info *info)
 {
-	printf("%s\n%llu\n%s\n%.0f\n", (const char *)info + info->scheme, (unsigned long long)info->macs, peak_name() ? peak_name() : "",
-		peak());
+	printf("%s\n%llu\n%s\n%.0f\n", (const char *)info + info->scheme, (unsigned long long)info->macs,
+		peak_name() ? peak_name() : "", peak());
 }
 
 int main(int argc, char **argv)

@@ -94,8 +94,8 @@ int main(int argc, char **argv)
 		const gemm_entry *e = &gemm_table[i];
 		double r = median(rate[i], rounds);
 
-		printf("%-5s %4d x %4d x %4d    %7.1f GMAC/s  %5.1f %% of peak  %8.1f us each\n", e->name, e->m, e->k, e->n, r * 1e-9, 100 * r / peak,
-			(double)e->m * e->k * e->n / r * 1e6);
+		printf("%-5s %4d x %4d x %4d    %7.1f GMAC/s  %5.1f %% of peak  %8.1f us each\n", e->name, e->m, e->k,
+			e->n, r * 1e-9, 100 * r / peak, (double)e->m * e->k * e->n / r * 1e6);
 	}
 	free(in);
 	free(out);

@@ -39,8 +39,9 @@ int main(int argc, char **argv)
 			hash = (hash ^ byte) * 0x100000001b3u;
 			putc(byte, data);
 		}
-		fprintf(text, "  const @%ld : s8<0x1p-9,0,-127:127>[%ld,%ld] = file \"%s.vir.bin\" %ld hash 0x%016llx\n", p, n, k, leaf, p * n * k,
-			(unsigned long long)hash);
+		fprintf(text,
+			"  const @%ld : s8<0x1p-9,0,-127:127>[%ld,%ld] = file \"%s.vir.bin\" %ld hash 0x%016llx\n", p,
+			n, k, leaf, p * n * k, (unsigned long long)hash);
 	}
 	fprintf(text, "  %%q = quantize %%x : s8<0x1p-5,3>[%ld,%ld]\n", m, k);
 	for (long p = 0; p < products; p++)

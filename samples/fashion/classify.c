@@ -46,7 +46,8 @@ static unsigned char *read_npy(const char *path, size_t *n)
 	return data;
 }
 
-static void test(const char *name, run_function *run, size_t bytes, const unsigned char *images, const unsigned char *labels, size_t n)
+static void test(const char *name, run_function *run, size_t bytes, const unsigned char *images,
+	const unsigned char *labels, size_t n)
 {
 	void *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
 	size_t right = 0;

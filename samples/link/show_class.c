@@ -4,9 +4,8 @@
 
 #include "vit.h"
 
-static const char *const classes[VIT_LOGITS_COUNT] = {
-	"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
-};
+static const char *const classes[VIT_LOGITS_COUNT] = { "T-shirt", "trouser", "pullover", "dress", "coat", "sandal",
+	"shirt", "sneaker", "bag", "ankle boot" };
 
 static float image[VIT_IMAGE_COUNT], logits[VIT_LOGITS_COUNT];
 static _Alignas(VIT_WORKSPACE_ALIGN) unsigned char workspace[VIT_WORKSPACE_BYTES];
@@ -16,7 +15,9 @@ static int read_image(const char *path, long number)
 {
 	unsigned char head[10], pixels[VIT_IMAGE_COUNT];
 	FILE *f = fopen(path, "rb");
-	int good = f && fread(head, 1, sizeof head, f) == sizeof head && /* .npy version 1: the length of a text header, then data */
+	int good = f &&
+		fread(head, 1, sizeof head, f) ==
+			sizeof head && /* .npy version 1: the length of a text header, then data */
 		!fseek(f, 10 + head[8] + 256L * head[9] + number * (long)sizeof pixels, SEEK_SET) &&
 		fread(pixels, 1, sizeof pixels, f) == sizeof pixels;
 

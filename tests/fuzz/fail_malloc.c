@@ -10,13 +10,10 @@ void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 
-static uint64_t left;      /* allocations until one fails; 0: none will */
-static bool *reached;      /* it has failed; shared with the processes that are forked */
+static uint64_t left; /* allocations until one fails; 0: none will */
+static bool *reached; /* it has failed; shared with the processes that are forked */
 
-bool fail_malloc_reached(void)
-{
-	return reached && *reached;
-}
+bool fail_malloc_reached(void) { return reached && *reached; }
 
 void fail_malloc(uint64_t n)
 {
@@ -35,17 +32,8 @@ static bool fails(void)
 	return true;
 }
 
-void *malloc(size_t n)
-{
-	return fails() ? NULL : __libc_malloc(n);
-}
+void *malloc(size_t n) { return fails() ? NULL : __libc_malloc(n); }
 
-void *calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __libc_calloc(n, size);
-}
+void *calloc(size_t n, size_t size) { return fails() ? NULL : __libc_calloc(n, size); }
 
-void *realloc(void *p, size_t n)
-{
-	return fails() ? NULL : __libc_realloc(p, n);
-}
+void *realloc(void *p, size_t n) { return fails() ? NULL : __libc_realloc(p, n); }

@@ -91,8 +91,8 @@ int main(int argc, char **argv)
 		try_bytes(argv[2], name, copy, n, all);
 	}
 	c = try_end();
-	printf("%lu truncations, %lu changed bytes: %u accepted, %u refused (%u with a place), %u objects checked\n", cuts,
-		flips, c->accepted, c->refused, c->placed, c->compiled);
+	printf("%lu truncations, %lu changed bytes: %u accepted, %u refused (%u with a place), %u objects checked\n",
+		cuts, flips, c->accepted, c->refused, c->placed, c->compiled);
 	free(data);
 	free(copy);
 	return 0;

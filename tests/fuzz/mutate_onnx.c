@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-	POOL = 32 << 20,   /* bytes for one model; protobuf-c gives up beyond */
+	POOL = 32 << 20, /* bytes for one model; protobuf-c gives up beyond */
 	MOST_NAMES = 512,
 	MOST_TENSOR = 4096, /* bytes of a tensor that is made larger */
 };
@@ -27,10 +27,7 @@ static uint64_t next(void)
 	return state * 2685821657736338717u;
 }
 
-static size_t below(size_t n)
-{
-	return n ? (size_t)(next() >> 11) % n : 0;
-}
+static size_t below(size_t n) { return n ? (size_t)(next() >> 11) % n : 0; }
 
 /* ---- memory: taken and never given back until the next change ---- */
 
@@ -87,7 +84,8 @@ static void change_list(size_t *n, void **list, size_t size)
 	}
 }
 
-#define CHANGE_LIST(message, field) change_list(&(message)->n_##field, (void **)&(message)->field, sizeof *(message)->field)
+#define CHANGE_LIST(message, field) \
+	change_list(&(message)->n_##field, (void **)&(message)->field, sizeof *(message)->field)
 
 /* An element of its own at i, so that a change does not reach its doubles. */
 static void *own(ProtobufCMessage **element, size_t size)
@@ -107,18 +105,15 @@ static void *own(ProtobufCMessage **element, size_t size)
 
 static int64_t number(int64_t old)
 {
-	static const int64_t odd[] = { 0, 1, -1, 2, -2, 3, 4, 5, 7, 8, 9, 16, 64, 127, 128, 255, 256, 65535, 65536, INT32_MAX,
-		INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)1 << 40, (int64_t)1 << 62, INT64_MAX, INT64_MIN };
+	static const int64_t odd[] = { 0, 1, -1, 2, -2, 3, 4, 5, 7, 8, 9, 16, 64, 127, 128, 255, 256, 65535, 65536,
+		INT32_MAX, INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)1 << 40, (int64_t)1 << 62, INT64_MAX,
+		INT64_MIN };
 
 	switch (below(4)) {
-	case 0:
-		return (int64_t)((uint64_t)old + 1);
-	case 1:
-		return (int64_t)((uint64_t)old - 1);
-	case 2:
-		return (int64_t)below(9) - 1;
-	default:
-		return odd[below(sizeof odd / sizeof *odd)];
+	case 0: return (int64_t)((uint64_t)old + 1);
+	case 1: return (int64_t)((uint64_t)old - 1);
+	case 2: return (int64_t)below(9) - 1;
+	default: return odd[below(sizeof odd / sizeof *odd)];
 	}
 }
 
@@ -148,7 +143,7 @@ static void add_name(char *name)
 static void collect(const Onnx__GraphProto *g)
 {
 	n_names = 0;
-	add_name((char *)(uintptr_t)"");
+	add_name((char *)(uintptr_t) "");
 	for (size_t i = 0; i < g->n_input; i++)
 		add_name(g->input[i]->name);
 	for (size_t i = 0; i < g->n_initializer; i++)
@@ -158,10 +153,7 @@ static void collect(const Onnx__GraphProto *g)
 			add_name(g->node[i]->output[k]);
 }
 
-static char *some_name(void)
-{
-	return names[below(n_names)];
-}
+static char *some_name(void) { return names[below(n_names)]; }
 
 static char *some_operator(char **domain)
 {
@@ -206,9 +198,7 @@ static void change_tensor(Onnx__TensorProto *t)
 	size_t i;
 
 	switch (below(9)) {
-	case 0:
-		CHANGE_LIST(t, dims);
-		break;
+	case 0: CHANGE_LIST(t, dims); break;
 	case 1:
 	case 2:
 		if (t->n_dims) {
@@ -220,9 +210,7 @@ static void change_tensor(Onnx__TensorProto *t)
 		t->has_data_type = true;
 		t->data_type = (int32_t)below(26);
 		break;
-	case 4:
-		t->name = some_name();
-		break;
+	case 4: t->name = some_name(); break;
 	case 5:
 		if (t->n_int64_data)
 			t->int64_data[below(t->n_int64_data)] = number(0);
@@ -288,10 +276,11 @@ static void change_packed(ProtobufCBinaryData *b, unsigned depth)
 
 static void change_attribute(Onnx__AttributeProto *a, unsigned depth)
 {
-	static const char *const known[] = { "axis", "axes", "perm", "keepdims", "to", "alpha", "beta", "epsilon", "pads", "strides",
-		"dilations", "group", "kernel_shape", "auto_pad", "mode", "equation", "num_outputs", "blocksize", "scale", "split",
-		"transA", "transB", "value", "allowzero", "then_branch", "block_size", "num_groups", "ceil_mode", "is_causal",
-		"batch_dims", "largest", "exclusive", "start", "end", "q_num_heads", "kv_num_heads" };
+	static const char *const known[] = { "axis", "axes", "perm", "keepdims", "to", "alpha", "beta", "epsilon",
+		"pads", "strides", "dilations", "group", "kernel_shape", "auto_pad", "mode", "equation", "num_outputs",
+		"blocksize", "scale", "split", "transA", "transB", "value", "allowzero", "then_branch", "block_size",
+		"num_groups", "ceil_mode", "is_causal", "batch_dims", "largest", "exclusive", "start", "end",
+		"q_num_heads", "kv_num_heads" };
 
 	if (below(12) == 0) {
 		a->name = (char *)(uintptr_t)known[below(sizeof known / sizeof *known)];
@@ -338,29 +327,21 @@ static void change_node(Onnx__GraphProto *g, unsigned depth)
 
 	switch (below(12)) {
 	case 0:
-	case 1:
-		n->op_type = some_operator(&n->domain);
-		break;
+	case 1: n->op_type = some_operator(&n->domain); break;
 	case 2:
 	case 3:
 	case 4:
 		if (n->n_input)
 			n->input[below(n->n_input)] = some_name();
 		break;
-	case 5:
-		CHANGE_LIST(n, input);
-		break;
+	case 5: CHANGE_LIST(n, input); break;
 	case 6:
 		if (n->n_output)
 			n->output[below(n->n_output)] = some_name();
 		CHANGE_LIST(n, output);
 		break;
-	case 7:
-		CHANGE_LIST(n, attribute);
-		break;
-	case 8:
-		borrow(n, g->node[below(g->n_node)]);
-		break;
+	case 7: CHANGE_LIST(n, attribute); break;
+	case 8: borrow(n, g->node[below(g->n_node)]); break;
 	default:
 		if (n->n_attribute)
 			change_attribute(OWN(n, attribute, below(n->n_attribute)), depth);
@@ -373,12 +354,8 @@ static void change_graph(Onnx__GraphProto *g, unsigned depth)
 
 	collect(g);
 	switch (below(12)) {
-	case 0:
-		CHANGE_LIST(g, node);
-		break;
-	case 1:
-		CHANGE_LIST(g, initializer);
-		break;
+	case 0: CHANGE_LIST(g, node); break;
+	case 1: CHANGE_LIST(g, initializer); break;
 	case 2:
 		if (below(2))
 			CHANGE_LIST(g, input);
@@ -417,18 +394,10 @@ static void change_functions(Onnx__ModelProto *m)
 		return;
 	f = OWN(m, functions, below(m->n_functions));
 	switch (below(5)) {
-	case 0:
-		CHANGE_LIST(f, node);
-		break;
-	case 1:
-		CHANGE_LIST(f, input);
-		break;
-	case 2:
-		CHANGE_LIST(f, output);
-		break;
-	case 3:
-		CHANGE_LIST(m, functions);
-		break;
+	case 0: CHANGE_LIST(f, node); break;
+	case 1: CHANGE_LIST(f, input); break;
+	case 2: CHANGE_LIST(f, output); break;
+	case 3: CHANGE_LIST(m, functions); break;
 	default:
 		if (f->n_node && m->graph && m->graph->n_node) /* calls itself, perhaps */
 			f->node[below(f->n_node)] = m->graph->node[below(m->graph->n_node)];

@@ -116,10 +116,7 @@ static void prepare(int argc, char **argv)
 	files(true);
 }
 
-static bool is_last(int code)
-{
-	return code == VQ_EXIT_OK && !fail_malloc_reached();
-}
+static bool is_last(int code) { return code == VQ_EXIT_OK && !fail_malloc_reached(); }
 
 static const char *wrong(int code)
 {
@@ -140,10 +137,7 @@ static void prepare(int argc, char **argv)
 	(void)argv;
 }
 
-static bool is_last(int code)
-{
-	return code == VQ_EXIT_OK && files(false) > 0;
-}
+static bool is_last(int code) { return code == VQ_EXIT_OK && files(false) > 0; }
 
 static const char *wrong(int code)
 {

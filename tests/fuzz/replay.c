@@ -18,11 +18,14 @@
 
 enum { MOST_FILES = 4096, MOST_BYTES = 1 << 16, SECONDS = 10 /* of processor time, for one input */ };
 
-static struct { uint8_t *data; size_t n; } file[MOST_FILES]; /* of the corpus */
+static struct {
+	uint8_t *data;
+	size_t n;
+} file[MOST_FILES]; /* of the corpus */
 static unsigned n_files;
-static const uint8_t *now;  /* what the target is given */
+static const uint8_t *now; /* what the target is given */
 static size_t now_bytes;
-static uint64_t state = 1;  /* xorshift64* */
+static uint64_t state = 1; /* xorshift64* */
 
 /* Not there: bytes are changed. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) __attribute__((weak));
@@ -35,10 +38,7 @@ static uint64_t next(void)
 	return state * 2685821657736338717u;
 }
 
-static size_t below(size_t n)
-{
-	return n ? (size_t)(next() >> 11) % n : 0;
-}
+static size_t below(size_t n) { return n ? (size_t)(next() >> 11) % n : 0; }
 
 /* One simple change. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most)

@@ -78,10 +78,7 @@ static VQ_NORETURN void out_of_memory(void *user)
 	broken(NULL, "out of memory");
 }
 
-static VQ_NORETURN void llvm_failed(const char *reason)
-{
-	broken(NULL, reason);
-}
+static VQ_NORETURN void llvm_failed(const char *reason) { broken(NULL, reason); }
 
 static void timed_out(int signal_number)
 {
@@ -171,10 +168,10 @@ static void note(const vq_diag *d, bool good)
 /* ---- state of the whole test ---- */
 
 static const vq_target *target;
-static vq_arena always;       /* what lives as long as the test */
+static vq_arena always; /* what lives as long as the test */
 static const char *tiny_path;
-static bool is_dynamic;       /* the second scheme is w8a8-dynamic */
-static uint64_t *seen;        /* hashes of the structures that have been compiled, unsorted */
+static bool is_dynamic; /* the second scheme is w8a8-dynamic */
+static uint64_t *seen;  /* hashes of the structures that have been compiled, unsorted */
 static uint32_t n_seen, cap_seen;
 
 void try_begin(const char *tiny, bool dynamic)
@@ -216,7 +213,8 @@ static uint64_t structure_of(const vq_graph *g, vq_arena *a)
 
 		h[k++] = (uint64_t)node->op << 32 | node->out.id;
 		h[k++] = vq_hash(node->in, node->n_in * sizeof *node->in);
-		h[k++] = vq_hash(t->dim, sizeof t->dim) ^ ((uint64_t)t->elem << 8 | t->rank | (uint64_t)(t->quant != 0) << 4);
+		h[k++] = vq_hash(t->dim, sizeof t->dim) ^
+			((uint64_t)t->elem << 8 | t->rank | (uint64_t)(t->quant != 0) << 4);
 		if (vq_ops[node->op].attr != VQ_ATTR_QUANT)
 			h[k++] = vq_hash(&node->attr, sizeof node->attr);
 	}
@@ -262,8 +260,8 @@ static bool load(vq_graph *g, vq_arena *a, vq_diag *d, const char *path, const v
 
 	vq_diag_init(d, a, path);
 	if (try_kind_of(path) == TRY_VIR)
-		return vq_parse_graph(g, a, d, data, bytes,
-			slash ? vq_arena_strndup(a, path, (size_t)(slash - path)) : ".");
+		return vq_parse_graph(
+			g, a, d, data, bytes, slash ? vq_arena_strndup(a, path, (size_t)(slash - path)) : ".");
 	return vq_import_onnx_bytes(g, a, d, path, data, bytes, NULL, NULL);
 }
 
@@ -274,10 +272,18 @@ static bool compile(const char *path, const void *data, size_t bytes, vq_scheme 
 	vq_diag d;
 	vq_graph g;
 	vq_samples samples = { .self = &g, .n = 2, .get = get_sample };
-	vq_settings set = { .scheme = scheme, .weight_mse = !is_dynamic, .samples = &samples, .executor = &vq_evaluator, .verify = true };
+	vq_settings set = { .scheme = scheme,
+		.weight_mse = !is_dynamic,
+		.samples = &samples,
+		.executor = &vq_evaluator,
+		.verify = true };
 	vq_report report = { .arena = &a };
 	vq_pass p = { .g = &g, .set = &set, .report = &report };
-	vq_emit_options emit = { .target = target, .prefix = "m", .scheme = "none", .tool = "test",
+	vq_emit_options emit = {
+		.target = target,
+		.prefix = "m",
+		.scheme = "none",
+		.tool = "test",
 	};
 	vq_object object = { .arena = &a };
 	bool good = load(&g, &a, &d, path, data, bytes) && vq_pipeline(&p, NULL, NULL);

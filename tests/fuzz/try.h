@@ -9,14 +9,15 @@
 #include <stddef.h>
 
 enum {
-	TRY_SECONDS = 10,        /* of processor time, for one try */
-	TRY_MEGABYTES = 2048,    /* of memory that was touched */
+	TRY_SECONDS = 10,     /* of processor time, for one try */
+	TRY_MEGABYTES = 2048, /* of memory that was touched */
 };
 
 typedef enum try_kind {
-	TRY_ONNX, TRY_VIR,       /* a model: import, pipeline in float and quantized, object */
-	TRY_SAMPLES,             /* a calibration file for the tiny model: opened and read */
-	TRY_STATS,               /* -calib-stats for the tiny model: the pipeline in w8a8 */
+	TRY_ONNX,
+	TRY_VIR,     /* a model: import, pipeline in float and quantized, object */
+	TRY_SAMPLES, /* a calibration file for the tiny model: opened and read */
+	TRY_STATS,   /* -calib-stats for the tiny model: the pipeline in w8a8 */
 } try_kind;
 
 typedef enum try_outcome { TRY_REFUSED, TRY_ACCEPTED } try_outcome;

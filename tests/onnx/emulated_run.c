@@ -13,21 +13,28 @@
 enum { MOST = 16, ALIGN = 64 };
 
 /* as the generated header has them */
-typedef struct tensor_info { uint32_t name, elem, rank, reserved; int64_t dim[8]; } tensor_info;
+typedef struct tensor_info {
+	uint32_t name, elem, rank, reserved;
+	int64_t dim[8];
+} tensor_info;
 typedef struct info {
 	uint32_t bytes, abi, n_inputs, n_outputs, tensors, tool, target, scheme;
 	uint64_t model_hash, workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
 } info;
 typedef int call(void **p, void *workspace, size_t bytes);
 
-#define CASE(prefix, declared, given) \
-	int prefix##_run declared; \
+#define CASE(prefix, declared, given)               \
+	int prefix##_run declared;                  \
 	extern const unsigned char prefix##_info[]; \
 	static int prefix##_call(void **p, void *workspace, size_t bytes) { return prefix##_run given; }
 #include "table.h"
 #undef CASE
 
-static const struct { const char *prefix; const unsigned char *info; call *run; } cases[] = {
+static const struct {
+	const char *prefix;
+	const unsigned char *info;
+	call *run;
+} cases[] = {
 #define CASE(prefix, declared, given) { #prefix, prefix##_info, prefix##_call },
 #include "table.h"
 };

@@ -33,7 +33,7 @@ enum { MAX_ARGS = 64, SECONDS = 120, SIGNALLED = 1000, LEAKED = 98 };
 
 static int vitqc(int argc, const char *const *argv)
 {
-	vq_arena arena = {.block = NULL};
+	vq_arena arena = { .block = NULL };
 	vq_options options;
 	vq_diag diag;
 	int code = VQ_EXIT_USAGE;
@@ -61,7 +61,7 @@ static int child(const char *log, int argc, const char *const *argv)
 /* The exit code of one command, or SIGNALLED and the signal. */
 static int one(char *line)
 {
-	const char *argv[MAX_ARGS] = {"vitqc"}, *log = strtok(line, "\t\n"), *arg;
+	const char *argv[MAX_ARGS] = { "vitqc" }, *log = strtok(line, "\t\n"), *arg;
 	int argc = 1, status;
 	pid_t pid;
 

@@ -31,7 +31,10 @@ static uint32_t word(const unsigned char **at)
 	return v;
 }
 
-typedef struct buffer { unsigned char *page, *data; size_t mapped, bytes; } buffer;
+typedef struct buffer {
+	unsigned char *page, *data;
+	size_t mapped, bytes;
+} buffer;
 
 static buffer allocate(size_t bytes, int fill)
 {
@@ -123,8 +126,8 @@ static int run_case(const unsigned char **at)
 		}
 		for (size_t k = 0; want[i] && k < b[i].bytes; k++)
 			if (differs(b[i].data, want[i], k, any_nan[i])) {
-				printf("FAIL %s: argument %d, byte %u of %u: got %02x, expected %02x\n", name, (int)i - 1, (unsigned)k,
-					(unsigned)b[i].bytes, b[i].data[k], want[i][k]);
+				printf("FAIL %s: argument %d, byte %u of %u: got %02x, expected %02x\n", name,
+					(int)i - 1, (unsigned)k, (unsigned)b[i].bytes, b[i].data[k], want[i][k]);
 				bad = 1;
 				break;
 			}

@@ -40,7 +40,7 @@ static int fail(const char *what, const char *name)
 
 static size_t bytes_of(uint32_t tensor)
 {
-	static const size_t size[] = {4, 8, 4, 1, 1, 1}; /* of vitq_tensor_info.elem */
+	static const size_t size[] = { 4, 8, 4, 1, 1, 1 }; /* of vitq_tensor_info.elem */
 	const vitq_tensor_info *t = (const void *)((const char *)&model_info + model_info.tensors);
 	size_t n = size[t[tensor].elem];
 
@@ -66,9 +66,8 @@ int main(int argc, char **argv)
 		if (!file[i] || !data[i])
 			return fail("cannot be opened, or no memory", argv[i + 1]);
 	}
-	workspace = aligned_alloc(
-		MODEL_WORKSPACE_ALIGN, (MODEL_WORKSPACE_BYTES + MODEL_WORKSPACE_ALIGN - 1) &
-					       ~(size_t)(MODEL_WORKSPACE_ALIGN - 1));
+	workspace = aligned_alloc(MODEL_WORKSPACE_ALIGN,
+		(MODEL_WORKSPACE_BYTES + MODEL_WORKSPACE_ALIGN - 1) & ~(size_t)(MODEL_WORKSPACE_ALIGN - 1));
 	if (!workspace)
 		return fail("no memory", "workspace");
 	for (;; samples++) {

@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool load(
-	vq_array *array, vq_arena *arena, vq_diag *diag, const char *path, const char *name)
+static bool load(vq_array *array, vq_arena *arena, vq_diag *diag, const char *path, const char *name)
 {
 	vq_file file;
 	vq_array *list;
@@ -87,12 +86,10 @@ static bool compare(vq_arena *arena, vq_diag *diag, char **argv)
 	double most = 0, error = 0;
 	size_t n;
 
-	if (!load(&array, arena, diag, argv[2], argv[3]) ||
-		!vq_file_open(&got, diag, argv[4], argv[4]))
+	if (!load(&array, arena, diag, argv[2], argv[3]) || !vq_file_open(&got, diag, argv[4], argv[4]))
 		return false;
 	n = got.bytes / sizeof(float);
-	if (array.type.elem != VQ_F32 || n == 0 || got.bytes % sizeof(float) ||
-		got.bytes > vq_type_bytes(&array.type))
+	if (array.type.elem != VQ_F32 || n == 0 || got.bytes % sizeof(float) || got.bytes > vq_type_bytes(&array.type))
 		return vq_error(diag, argv[4],
 			"got %zu bytes, expected as many f32 as the reference has, or its first "
 			"rows",
@@ -114,7 +111,7 @@ static bool compare(vq_arena *arena, vq_diag *diag, char **argv)
 
 int main(int argc, char **argv)
 {
-	vq_arena arena = {0};
+	vq_arena arena = { 0 };
 	vq_diag diag;
 	bool ok;
 

@@ -67,7 +67,8 @@ static void codes(void *workspace)
 	CHECK(one_run(image, NULL, workspace, ONE_WORKSPACE_BYTES, NULL) == VITQ_E_NULL);
 	CHECK(one_run(image, out, NULL, ONE_WORKSPACE_BYTES, NULL) == VITQ_E_NULL);
 	CHECK(one_run(image, out, (char *)workspace + 8, ONE_WORKSPACE_BYTES, NULL) == VITQ_E_ALIGN);
-	CHECK(one_run((const float *)(const void *)((const char *)image + 2), out, workspace, ONE_WORKSPACE_BYTES, NULL) == VITQ_E_ALIGN);
+	CHECK(one_run((const float *)(const void *)((const char *)image + 2), out, workspace, ONE_WORKSPACE_BYTES,
+		      NULL) == VITQ_E_ALIGN);
 	CHECK(one_run(image, (float *)(void *)((char *)out + 1), workspace, ONE_WORKSPACE_BYTES, NULL) == VITQ_E_ALIGN);
 	CHECK(one_run(image, out, workspace, ONE_WORKSPACE_BYTES - 1, NULL) == VITQ_E_WORKSPACE);
 	CHECK(one_run(image, out, workspace, 0, NULL) == VITQ_E_WORKSPACE);
@@ -91,7 +92,8 @@ static void guards(void)
 {
 	for (int at_end = 0; at_end < 2; at_end++) {
 		unsigned char *workspace = guarded(ONE_WORKSPACE_BYTES, at_end);
-		float *in = (float *)(void *)guarded(sizeof image, at_end), *out = (float *)(void *)guarded(sizeof want, at_end);
+		float *in = (float *)(void *)guarded(sizeof image, at_end),
+		      *out = (float *)(void *)guarded(sizeof want, at_end);
 
 		memcpy(in, image, sizeof image);
 		for (int i = 0; i < RUNS / 2; i++) {
@@ -112,7 +114,8 @@ static void *thread_main(void *arg)
 	for (int i = 0; i < THREAD_RUNS; i++) {
 		float out[CLASSES];
 
-		if (!workspace || one_run(image, out, workspace, ONE_WORKSPACE_BYTES, NULL) || memcmp(out, want, sizeof out))
+		if (!workspace || one_run(image, out, workspace, ONE_WORKSPACE_BYTES, NULL) ||
+			memcmp(out, want, sizeof out))
 			++*bad;
 	}
 	free(workspace);

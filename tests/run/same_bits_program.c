@@ -79,20 +79,14 @@ static uint32_t u32_at(size_t at)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static uint64_t u64_at(size_t at)
-{
-	return u32_at(at) | (uint64_t)u32_at(at + 4) << 32;
-}
+static uint64_t u64_at(size_t at) { return u32_at(at) | (uint64_t)u32_at(at + 4) << 32; }
 
 typedef struct table {
 	uint32_t inputs, values;            /* numbers of them */
 	uint32_t input_bytes, output_bytes; /* of one */
 } table;
 
-static uint32_t id_of(uint32_t v)
-{
-	return u32_at(16 + 8 * (size_t)v);
-}
+static uint32_t id_of(uint32_t v) { return u32_at(16 + 8 * (size_t)v); }
 
 /* Where the hash of value v stands; v = values: of the output. */
 static size_t place_of(const table *t, uint32_t input, uint32_t v)
@@ -109,10 +103,7 @@ static uint64_t fnv(uint64_t h, const void *data, size_t bytes)
 	return h;
 }
 
-static uint64_t hash_of(const void *data, size_t bytes)
-{
-	return fnv(0xcbf29ce484222325u, data, bytes);
-}
+static uint64_t hash_of(const void *data, size_t bytes) { return fnv(0xcbf29ce484222325u, data, bytes); }
 
 /* ---- configurations ---- */
 
@@ -125,7 +116,7 @@ typedef struct config {
 	int threads; /* on the pool, else one after the other in the given order */
 } config;
 
-static const char *const order_name[] = {"ascending", "descending", "shuffled"};
+static const char *const order_name[] = { "ascending", "descending", "shuffled" };
 
 typedef struct test {
 	table t;
@@ -177,14 +168,13 @@ static void compare(test *t, uint32_t v, const void *data, size_t bytes, const c
 	t->got[v] = h;
 	t->compared++;
 	if (h != u64_at(place_of(&t->t, t->input, v)))
-		bad(t, v == t->t.values ? "output" : "value", v == t->t.values ? 0 : id_of(v),
-			name);
+		bad(t, v == t->t.values ? "output" : "value", v == t->t.values ? 0 : id_of(v), name);
 }
 
-static void observe(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank,
-	const int64_t *dim, const void *data)
+static void observe(void *user, uint32_t value, const char *name, uint32_t elem, uint32_t rank, const int64_t *dim,
+	const void *data)
 {
-	static const unsigned char bytes_of[] = {4, 8, 4, 1, 1, 1};
+	static const unsigned char bytes_of[] = { 4, 8, 4, 1, 1, 1 };
 	test *t = user;
 	size_t bytes = bytes_of[elem];
 
@@ -276,10 +266,7 @@ static control get_control(void)
 	return r;
 }
 
-static void set_control(control r)
-{
-	__asm__ volatile(WRITE : : PLACE(r));
-}
+static void set_control(control r) { __asm__ volatile(WRITE : : PLACE(r)); }
 
 /* Are denormals flushed at this moment? */
 static int flushed(void)
@@ -305,17 +292,14 @@ static void fill(unsigned char *p, size_t bytes, test *t)
 static int call(int plain, const float *x, vitq_env *env, uint32_t workers)
 {
 	if (plain)
-		return plain_run(
-			x, output, plain_workspace, PLAIN_WORKSPACE_BYTES_FOR(workers), env);
+		return plain_run(x, output, plain_workspace, PLAIN_WORKSPACE_BYTES_FOR(workers), env);
 	return seen_run(x, output, seen_workspace, SEEN_WORKSPACE_BYTES_FOR(workers), env);
 }
 
 static void run(test *t, int plain, void *pool)
 {
-	const float *x = (const float *)(const void *)(same_bits_inputs +
-						       (size_t)t->input * t->t.input_bytes);
-	vitq_env env = {
-		.size = sizeof env, .workers = t->c.workers, .parallel_for = run_tasks, .pool = t};
+	const float *x = (const float *)(const void *)(same_bits_inputs + (size_t)t->input * t->t.input_bytes);
+	vitq_env env = { .size = sizeof env, .workers = t->c.workers, .parallel_for = run_tasks, .pool = t };
 	control before = get_control();
 	int code, on;
 
@@ -401,7 +385,7 @@ static void run_config(test *t, uint32_t index)
 
 static uint32_t run_configs(test *t)
 {
-	static const uint32_t workers[] = {1, 2, 3, MOST_WORKERS};
+	static const uint32_t workers[] = { 1, 2, 3, MOST_WORKERS };
 	uint32_t n = 0;
 
 	for (int flush = 0; flush <= CAN_FLUSH; flush++)
@@ -410,11 +394,11 @@ static uint32_t run_configs(test *t)
 			uint32_t orders = workers[w] > 1 ? ORDERS : 1;
 
 			for (uint32_t order = 0; order < orders; order++) {
-				t->c = (config){workers[w], (task_order)order, flush, 0};
+				t->c = (config){ workers[w], (task_order)order, flush, 0 };
 				run_config(t, n++);
 			}
 #ifdef THREADS
-			t->c = (config){workers[w], ASCENDING, flush, 1};
+			t->c = (config){ workers[w], ASCENDING, flush, 1 };
 			run_config(t, n++);
 #endif
 		}
@@ -426,7 +410,7 @@ int main(void)
 	test *t = &state;
 	uint32_t configs, middle = 0;
 
-	t->t = (table){u32_at(0), u32_at(4), u32_at(8), u32_at(12)};
+	t->t = (table){ u32_at(0), u32_at(4), u32_at(8), u32_at(12) };
 	t->random = 2463534242u;
 	t->checksum = t->wanted = hash_of(NULL, 0);
 	line();

@@ -37,10 +37,7 @@ typedef struct reference {
 	uint32_t seen;  /* values seen during it */
 } reference;
 
-static bool put(FILE *f, const void *data, size_t bytes)
-{
-	return fwrite(data, 1, bytes, f) == bytes;
-}
+static bool put(FILE *f, const void *data, size_t bytes) { return fwrite(data, 1, bytes, f) == bytes; }
 
 static bool put_u32(FILE *f, uint32_t v)
 {
@@ -51,10 +48,7 @@ static bool put_u32(FILE *f, uint32_t v)
 	return put(f, b, sizeof b);
 }
 
-static bool put_u64(FILE *f, uint64_t v)
-{
-	return put_u32(f, (uint32_t)v) && put_u32(f, (uint32_t)(v >> 32));
-}
+static bool put_u64(FILE *f, uint64_t v) { return put_u32(f, (uint32_t)v) && put_u32(f, (uint32_t)(v >> 32)); }
 
 static FILE *create(reference *r, const char *folder, const char *name)
 {
@@ -73,12 +67,11 @@ static bool read_graph(reference *r, const char *path)
 
 	if (!good)
 		return false;
-	good = vq_parse_graph(&r->g, &r->arena, &r->diag, (const char *)f.data, f.bytes,
-		vq_path_folder(&r->arena, path));
+	good = vq_parse_graph(
+		&r->g, &r->arena, &r->diag, (const char *)f.data, f.bytes, vq_path_folder(&r->arena, path));
 	vq_file_close(&f);
 	if (good && (r->g.n_inputs != 1 || r->g.n_outputs != 1))
-		return vq_error(&r->diag, NULL,
-			"the program of this test takes models of one input and one output");
+		return vq_error(&r->diag, NULL, "the program of this test takes models of one input and one output");
 	return good;
 }
 
@@ -93,17 +86,15 @@ static float random_float(uint64_t *state)
 
 static void special_input(uint32_t which, float *x, int64_t n)
 {
-	static const float extreme[] = {1e30f, -1e30f, NAN, INFINITY, -INFINITY, 0x1p-140f,
-		-0x1p-127f, -0.0f, 3e38f, 127.5f, -128.5f};
+	static const float extreme[] = { 1e30f, -1e30f, NAN, INFINITY, -INFINITY, 0x1p-140f, -0x1p-127f, -0.0f, 3e38f,
+		127.5f, -128.5f };
 	uint64_t state = 88172645463325252u;
 
 	for (int64_t i = 0; i < n; i++) {
 		float v = random_float(&state);
 
 		if (which > 0)
-			v = which == 1
-				    ? 0.0f
-				    : extreme[(state >> 33) % (sizeof extreme / sizeof *extreme)];
+			v = which == 1 ? 0.0f : extreme[(state >> 33) % (sizeof extreme / sizeof *extreme)];
 		x[i] = v;
 	}
 }
@@ -125,11 +116,10 @@ typedef struct outputs {
 	FILE *inputs, *table, *text; /* inputs.bin, expected.bin, expected.txt */
 } outputs;
 
-static bool one_input(
-	reference *r, vq_exec *e, uint32_t index, const float *x, void *y, const outputs *to)
+static bool one_input(reference *r, vq_exec *e, uint32_t index, const float *x, void *y, const outputs *to)
 {
-	const void *in[1] = {x};
-	void *out[1] = {y};
+	const void *in[1] = { x };
+	void *out[1] = { y };
 	bool good = put(to->inputs, x, vq_type_bytes(vq_type_of(&r->g, r->g.input[0].value)));
 	uint64_t result;
 
@@ -137,12 +127,10 @@ static bool one_input(
 	if (!vq_evaluator.run(e, in, out, see, r))
 		return false;
 	if (r->seen != r->n)
-		return vq_error(
-			&r->diag, NULL, "the evaluator showed %u of %u values", r->seen, r->n);
+		return vq_error(&r->diag, NULL, "the evaluator showed %u of %u values", r->seen, r->n);
 	for (uint32_t i = 0; i < r->n; i++) {
 		good = good && put_u64(to->table, r->hash[i]);
-		fprintf(to->text, "%u %u %016llx\n", index, r->value[i].id,
-			(unsigned long long)r->hash[i]);
+		fprintf(to->text, "%u %u %016llx\n", index, r->value[i].id, (unsigned long long)r->hash[i]);
 	}
 	result = vq_hash(y, vq_type_bytes(vq_type_of(&r->g, r->g.output[0].value)));
 	fprintf(to->text, "%u output %016llx\n", index, (unsigned long long)result);
@@ -151,17 +139,14 @@ static bool one_input(
 
 static bool all_inputs(reference *r, vq_samples *real, const outputs *to)
 {
-	const vq_type *in = vq_type_of(&r->g, r->g.input[0].value),
-		      *out = vq_type_of(&r->g, r->g.output[0].value);
-	void *x = vq_arena_alloc(&r->arena, vq_type_bytes(in)),
-	     *y = vq_arena_alloc(&r->arena, vq_type_bytes(out));
-	void *slot[1] = {x};
+	const vq_type *in = vq_type_of(&r->g, r->g.input[0].value), *out = vq_type_of(&r->g, r->g.output[0].value);
+	void *x = vq_arena_alloc(&r->arena, vq_type_bytes(in)), *y = vq_arena_alloc(&r->arena, vq_type_bytes(out));
+	void *slot[1] = { x };
 	vq_exec *e = vq_evaluator.prepare(&r->g, r->value, r->n);
 	bool good = e != NULL;
 
 	good = good && put_u32(to->table, real->n + SPECIAL) && put_u32(to->table, r->n) &&
-	       put_u32(to->table, (uint32_t)vq_type_bytes(in)) &&
-	       put_u32(to->table, (uint32_t)vq_type_bytes(out));
+		put_u32(to->table, (uint32_t)vq_type_bytes(in)) && put_u32(to->table, (uint32_t)vq_type_bytes(out));
 	for (uint32_t i = 0; i < r->n && good; i++)
 		good = put_u32(to->table, r->value[i].id) && put_u32(to->table, 0);
 	for (uint32_t i = 0; i < real->n + SPECIAL && good; i++) {
@@ -181,10 +166,10 @@ static bool all_inputs(reference *r, vq_samples *real, const outputs *to)
 static bool expect(reference *r, char **argv)
 {
 	float mean = strtof(argv[2], NULL), std = strtof(argv[3], NULL);
-	vq_image_options image = {.mean = {.item = &mean, .n = 1},
-		.std = {.item = &std, .n = 1},
-		.scale = 1.0f / 255};
-	vq_strings files = {.item = NULL};
+	vq_image_options image = {
+		.mean = { .item = &mean, .n = 1 }, .std = { .item = &std, .n = 1 }, .scale = 1.0f / 255
+	};
+	vq_strings files = { .item = NULL };
 	vq_samples real;
 	outputs to;
 	bool good;
@@ -199,8 +184,7 @@ static bool expect(reference *r, char **argv)
 			if (r->g.node[i].out2.id)
 				r->value[r->n++] = r->g.node[i].out2;
 		}
-	if (!vq_samples_open(&real, &r->arena, &r->diag, &r->g, argv[1], (uint32_t)atoi(argv[4]),
-		    &image, &files))
+	if (!vq_samples_open(&real, &r->arena, &r->diag, &r->g, argv[1], (uint32_t)atoi(argv[4]), &image, &files))
 		return false;
 	if (real.n < FIRST_REAL)
 		return vq_error(&r->diag, NULL, "at least %d samples are needed", FIRST_REAL);
@@ -211,8 +195,7 @@ static bool expect(reference *r, char **argv)
 		return false;
 	good = all_inputs(r, &real, &to);
 	vq_samples_close(&real);
-	return ((fclose(to.inputs) == 0) & (fclose(to.table) == 0) & (fclose(to.text) == 0)) &&
-	       good;
+	return ((fclose(to.inputs) == 0) & (fclose(to.table) == 0) & (fclose(to.text) == 0)) && good;
 }
 
 /* ---- compile ---- */
@@ -230,13 +213,13 @@ static bool write_file(reference *r, const char *path, const void *data, size_t 
 static bool compile(reference *r, int argc, char **argv)
 {
 	bool run_time = false, of_types = false; /* scales of products */
-	vq_target_request request = {.target = argv[5]};
-	vq_emit_options e = {.prefix = argv[3],
+	vq_target_request request = { .target = argv[5] };
+	vq_emit_options e = { .prefix = argv[3],
 		.scheme = "w8a8",
 		.tool = "vitqc " VQ_VERSION,
 		.instrument = strcmp(argv[4], "1") == 0,
-		.strict = true};
-	vq_object o = {.arena = &r->arena}, text = o;
+		.strict = true };
+	vq_object o = { .arena = &r->arena }, text = o;
 	bool assembly = false;
 	vq_file model;
 
@@ -264,23 +247,22 @@ static bool compile(reference *r, int argc, char **argv)
 
 		run_time |= vq_is_dynamic(n->op);
 		of_types |= n->op && vq_ops[n->op].class_ == VQ_CLASS_DOT && !vq_is_dynamic(n->op) &&
-			    vq_type_of(&r->g, n->in[0])->quant;
+			vq_type_of(&r->g, n->in[0])->quant;
 	}
 	if (run_time && !of_types)
 		e.scheme = "w8a8-dynamic";
-	if (assembly && (!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
-				!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]),
-					text.elf, text.elf_bytes)))
+	if (assembly &&
+		(!vq_compile(&r->g, &e, VQ_ARTIFACT_ASM, &text) ||
+			!write_file(r, vq_arena_printf(&r->arena, "%s.s", argv[2]), text.elf, text.elf_bytes)))
 		return false;
 	return vq_compile(&r->g, &e, VQ_ARTIFACT_OBJECT, &o) &&
-	       write_file(r, vq_arena_printf(&r->arena, "%s.o", argv[2]), o.elf, o.elf_bytes) &&
-	       write_file(
-		       r, vq_arena_printf(&r->arena, "%s.h", argv[2]), o.header, strlen(o.header));
+		write_file(r, vq_arena_printf(&r->arena, "%s.o", argv[2]), o.elf, o.elf_bytes) &&
+		write_file(r, vq_arena_printf(&r->arena, "%s.h", argv[2]), o.header, strlen(o.header));
 }
 
 int main(int argc, char **argv)
 {
-	reference r = {.n = 0};
+	reference r = { .n = 0 };
 	bool good = false;
 
 	vq_diag_init(&r.diag, &r.arena, NULL);
@@ -289,8 +271,7 @@ int main(int argc, char **argv)
 	else if (argc >= 8 && strcmp(argv[1], "compile") == 0)
 		good = compile(&r, argc - 2, argv + 2);
 	else
-		vq_error(&r.diag, NULL,
-			"usage: see the first lines of tests/run/same_bits_reference.c");
+		vq_error(&r.diag, NULL, "usage: see the first lines of tests/run/same_bits_reference.c");
 	vq_print_diag(stderr, &r.diag, false);
 	vq_arena_free(&r.arena);
 	return good ? 0 : 1;

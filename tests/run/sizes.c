@@ -9,17 +9,15 @@
 #include <string.h>
 
 static float image[8 * TWO_IMAGE_COUNT], one[8 * TWO_LOGITS_COUNT], all[8 * TWO_LOGITS_COUNT];
-static _Alignas(64) unsigned char workspace[TWO_WORKSPACE_BYTES_B8 > TWO_WORKSPACE_BYTES ? TWO_WORKSPACE_BYTES_B8 : TWO_WORKSPACE_BYTES];
+static _Alignas(64) unsigned char workspace[TWO_WORKSPACE_BYTES_B8 > TWO_WORKSPACE_BYTES ? TWO_WORKSPACE_BYTES_B8
+											 : TWO_WORKSPACE_BYTES];
 
-static const vitq_tensor_info *input_of(const vitq_info *i)
-{
-	return (const void *)((const char *)i + i->tensors);
-}
+static const vitq_tensor_info *input_of(const vitq_info *i) { return (const void *)((const char *)i + i->tensors); }
 
-#define CHECK(what) \
-	if (!(what)) { \
+#define CHECK(what)                                                     \
+	if (!(what)) {                                                  \
 		fprintf(stderr, "sizes: round %d: %s\n", round, #what); \
-		return 1; \
+		return 1;                                               \
 	}
 
 int main(void)
@@ -34,9 +32,11 @@ int main(void)
 		memset(workspace, round, sizeof workspace);
 		CHECK(two_run_b8(image, all, workspace, TWO_WORKSPACE_BYTES_B8, 0) == VITQ_OK);
 		for (int i = 0; i < 8; i++)
-			CHECK(two_run(image + i * TWO_IMAGE_COUNT, one + i * TWO_LOGITS_COUNT, workspace, TWO_WORKSPACE_BYTES, 0) == VITQ_OK);
+			CHECK(two_run(image + i * TWO_IMAGE_COUNT, one + i * TWO_LOGITS_COUNT, workspace,
+				      TWO_WORKSPACE_BYTES, 0) == VITQ_OK);
 		for (int i = 0; i < 8 * TWO_LOGITS_COUNT; i++)
-			CHECK(EXACT ? memcmp(&one[i], &all[i], sizeof one[i]) == 0 : fabsf(one[i] - all[i]) <= 1e-5f * (1 + fabsf(one[i])));
+			CHECK(EXACT ? memcmp(&one[i], &all[i], sizeof one[i]) == 0
+				    : fabsf(one[i] - all[i]) <= 1e-5f * (1 + fabsf(one[i])));
 		CHECK(memcmp(all, all + TWO_LOGITS_COUNT, sizeof all / 8) != 0);
 	}
 	int round = -1;

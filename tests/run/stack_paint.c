@@ -22,10 +22,7 @@ static int nothing(const float *in, float *out, void *space, size_t bytes, const
 	return 0;
 }
 
-static void call(void)
-{
-	code = function(image, logits, workspace, sizeof workspace, NULL);
-}
+static void call(void) { code = function(image, logits, workspace, sizeof workspace, NULL); }
 
 /* the lowest byte of the stack that a call of f changes, counted from the top */
 static size_t depth(int (*f)(const float *, float *, void *, size_t, const vitq_env *))

@@ -59,7 +59,8 @@ static inline vq_tensor codes(vq_tensor t, uint32_t quant)
 }
 
 /* op(in[0..n)) into out; NULL or the error */
-static inline const char *compute(bench *b, vq_op op, const vq_attr *attr, const vq_tensor *in, uint32_t n, vq_tensor *out)
+static inline const char *compute(
+	bench *b, vq_op op, const vq_attr *attr, const vq_tensor *in, uint32_t n, vq_tensor *out)
 {
 	vq_node_info node = { .op = op, .n_in = n };
 
@@ -74,17 +75,17 @@ static inline const char *compute(bench *b, vq_op op, const vq_attr *attr, const
 #define U8(...) ((const uint8_t[]){ __VA_ARGS__ })
 #define S8(...) ((const int8_t[]){ __VA_ARGS__ })
 
-#define assert_f32(t, ...) \
-	do { \
-		const float want_[] = { __VA_ARGS__ }; \
+#define assert_f32(t, ...)                                                \
+	do {                                                              \
+		const float want_[] = { __VA_ARGS__ };                    \
 		assert_int_equal(vq_type_bytes(&(t).type), sizeof want_); \
-		assert_memory_equal((t).data, want_, sizeof want_); \
+		assert_memory_equal((t).data, want_, sizeof want_);       \
 	} while (0)
-#define assert_ints(t, kind, ...) \
-	do { \
-		const kind want_[] = { __VA_ARGS__ }; \
+#define assert_ints(t, kind, ...)                                         \
+	do {                                                              \
+		const kind want_[] = { __VA_ARGS__ };                     \
 		assert_int_equal(vq_type_bytes(&(t).type), sizeof want_); \
-		assert_memory_equal((t).data, want_, sizeof want_); \
+		assert_memory_equal((t).data, want_, sizeof want_);       \
 	} while (0)
 
 /* Numbers that every host makes alike. */

@@ -36,9 +36,6 @@ static inline guarded guarded_alloc(size_t bytes)
 	return g;
 }
 
-static inline void guarded_free(guarded *g)
-{
-	munmap(g->map, g->map_bytes);
-}
+static inline void guarded_free(guarded *g) { munmap(g->map, g->map_bytes); }
 
 #endif

@@ -47,10 +47,7 @@ const vq_target *jit_target(const char *name, const char *cpu, const char *featu
 	return vq_target_resolve(&targets, &diag, &request);
 }
 
-const vq_target *jit_host(void)
-{
-	return jit_target("native", NULL, NULL);
-}
+const vq_target *jit_host(void) { return jit_target("native", NULL, NULL); }
 
 bool jit_runs(const vq_target *t)
 {
@@ -60,8 +57,8 @@ bool jit_runs(const vq_target *t)
 }
 
 /* module with one function in c->module */
-static void build_module(vq_codegen *c, const vq_kernel *k, const vq_target *t, bool strict,
-	LLVMContextRef context, const char *symbol)
+static void build_module(
+	vq_codegen *c, const vq_kernel *k, const vq_target *t, bool strict, LLVMContextRef context, const char *symbol)
 {
 	LLVMModuleRef m = LLVMModuleCreateWithNameInContext("kernel", context);
 	vq_kernel_args a;

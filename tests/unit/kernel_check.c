@@ -18,11 +18,18 @@
 
 /* ---- machines ---- */
 
-typedef struct machine { const char *name, *cpu, *features; } machine;
+typedef struct machine {
+	const char *name, *cpu, *features;
+} machine;
 
 static const machine machines[] = {
-	{ "x86-64", NULL, NULL }, { "x86-64", "haswell", NULL }, { "x86-64", "cascadelake", NULL },
-	{ "aarch64", NULL, NULL }, { "aarch64", "cortex-a76", NULL }, { "armv7", NULL, NULL }, { "riscv64", NULL, NULL },
+	{ "x86-64", NULL, NULL },
+	{ "x86-64", "haswell", NULL },
+	{ "x86-64", "cascadelake", NULL },
+	{ "aarch64", NULL, NULL },
+	{ "aarch64", "cortex-a76", NULL },
+	{ "armv7", NULL, NULL },
+	{ "riscv64", NULL, NULL },
 	{ "riscv64", NULL, "+v" },
 };
 enum { MACHINES = sizeof machines / sizeof *machines };
@@ -45,15 +52,13 @@ uint32_t check_random_u32(void)
 	return (uint32_t)(seed >> 33) ^ (uint32_t)(seed >> 13);
 }
 
-int64_t check_random_in(int64_t lo, int64_t hi)
-{
-	return lo + (int64_t)(check_random_u32() % (uint32_t)(hi - lo + 1));
-}
+int64_t check_random_in(int64_t lo, int64_t hi) { return lo + (int64_t)(check_random_u32() % (uint32_t)(hi - lo + 1)); }
 
 float check_random_f32(void)
 {
-	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, 0.5f, 0x1p-126f, 0x1p-149f, -0x1p-130f, 0x1p-100f, 0x1.8p-101f,
-		FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN, 0x1p22f, 0x1p23f, 2147483520.0f, -2147483648.0f, 88.7f, -87.3f, 127.5f };
+	static const float special[] = { 0.0f, -0.0f, 1.0f, -1.0f, 0.5f, 0x1p-126f, 0x1p-149f, -0x1p-130f, 0x1p-100f,
+		0x1.8p-101f, FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, NAN, 0x1p22f, 0x1p23f, 2147483520.0f,
+		-2147483648.0f, 88.7f, -87.3f, 127.5f };
 	uint32_t kind = check_random_u32() % 16;
 
 	if (kind == 0)
@@ -66,10 +71,7 @@ float check_random_f32(void)
 	return ((float)(int32_t)check_random_u32() * 0x1p-31f) * (kind < 8 ? 4.0f : kind < 12 ? 40.0f : 300.0f);
 }
 
-float check_tame_f32(void)
-{
-	return (float)(int32_t)check_random_u32() * 0x1p-29f;
-}
+float check_tame_f32(void) { return (float)(int32_t)check_random_u32() * 0x1p-29f; }
 
 void check_fill(void *data, vq_elem e, int64_t n)
 {
@@ -77,7 +79,8 @@ void check_fill(void *data, vq_elem e, int64_t n)
 		if (e == VQ_F32)
 			((float *)data)[i] = check_random_f32();
 		else if (e == VQ_I64)
-			((int64_t *)data)[i] = (int64_t)((uint64_t)check_random_u32() << (check_random_u32() % 33)) * (check_random_u32() & 1 ? 1 : -1);
+			((int64_t *)data)[i] = (int64_t)((uint64_t)check_random_u32() << (check_random_u32() % 33)) *
+				(check_random_u32() & 1 ? 1 : -1);
 		else if (e == VQ_I32)
 			((int32_t *)data)[i] = (int32_t)(check_random_u32() + check_random_u32());
 		else
@@ -97,13 +100,15 @@ static void compare(const guarded *result, const unsigned char *want, bool f32, 
 
 		if (!f32) {
 			if (got[i] != want[i])
-				fail_msg("%s, %s%s: byte %zu is %02x, expected %02x", what, t->features, mode, i, got[i], want[i]);
+				fail_msg("%s, %s%s: byte %zu is %02x, expected %02x", what, t->features, mode, i,
+					got[i], want[i]);
 			continue;
 		}
 		memcpy(&a, got + i, 4);
 		memcpy(&b, want + i, 4);
 		if (memcmp(&a, &b, 4) && (a == a || b == b))
-			fail_msg("%s, %s%s: element %zu is %a, expected %a", what, t->features, mode, i / 4, (double)a, (double)b);
+			fail_msg("%s, %s%s: element %zu is %a, expected %a", what, t->features, mode, i / 4, (double)a,
+				(double)b);
 	}
 	memset(result->data, CHECK_PATTERN, result->bytes);
 }
@@ -136,10 +141,7 @@ static vq_arena memory;
 static recorded *cases;
 static uint32_t n_cases;
 
-static const void *keep(const void *data, size_t bytes)
-{
-	return memcpy(vq_arena_alloc(&memory, bytes), data, bytes);
-}
+static const void *keep(const void *data, size_t bytes) { return memcpy(vq_arena_alloc(&memory, bytes), data, bytes); }
 
 static void record(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint32_t result, const void *want, bool f32,
 	const char *what)
@@ -154,7 +156,9 @@ static void record(const vq_kernel *k, const guarded *arg, uint32_t n_args, uint
 	r->what = keep(what, strlen(what) + 1);
 	for (uint32_t i = 0; i < n_args; i++)
 		r->arg[i] = (kernel_data){ keep(i == result ? want : arg[i].data, arg[i].bytes), arg[i].bytes,
-			i != result ? 0u : f32 ? KERNEL_ANY_NAN : 1u };
+			i != result   ? 0u
+				: f32 ? KERNEL_ANY_NAN
+				      : 1u };
 }
 
 void check_elsewhere(const char *name)

@@ -21,8 +21,8 @@ void check_objects(const vq_kernel *k);
 
 uint32_t check_random_u32(void);
 int64_t check_random_in(int64_t lo, int64_t hi); /* inclusive */
-float check_random_f32(void); /* all magnitudes, NaN, infinities, denormals */
-float check_tame_f32(void);   /* in [-4, 4) */
+float check_random_f32(void);                    /* all magnitudes, NaN, infinities, denormals */
+float check_tame_f32(void);                      /* in [-4, 4) */
 void check_fill(void *data, vq_elem e, int64_t n);
 
 #define PICK(table) (table)[check_random_u32() % (sizeof(table) / sizeof *(table))]

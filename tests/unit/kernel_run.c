@@ -19,8 +19,10 @@ const kernel_machine kernel_machines[] = {
 		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53", false },
 	{ "dotprod", "aarch64", "cortex-a76", NULL, "aarch64-linux-gnu-gcc",
 		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a76", false },
-	{ "neon32", "armv7", NULL, NULL, "arm-linux-gnueabihf-gcc", "qemu-arm -L /usr/arm-linux-gnueabihf -cpu cortex-a7", false },
-	{ "rv64", "riscv64", NULL, NULL, "riscv64-linux-gnu-gcc", "qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=false", false },
+	{ "neon32", "armv7", NULL, NULL, "arm-linux-gnueabihf-gcc",
+		"qemu-arm -L /usr/arm-linux-gnueabihf -cpu cortex-a7", false },
+	{ "rv64", "riscv64", NULL, NULL, "riscv64-linux-gnu-gcc",
+		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=false", false },
 	{ "rvv128", "riscv64", NULL, "+v", "riscv64-linux-gnu-gcc",
 		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64", false },
 	{ "rvv256", "riscv64", NULL, "+v,+zvl256b", "riscv64-linux-gnu-gcc",
@@ -33,14 +35,17 @@ struct kernel_suite {
 	const char *name;
 	vq_arena arena;
 	vq_diag diag;
-	vq_target target;      /* a copy: emulation changes it */
+	vq_target target; /* a copy: emulation changes it */
 	vq_codegen c;
 	LLVMTargetMachineRef tm;
-	vq_kernel *kernel; uint32_t n_kernels, cap_kernels;
-	LLVMValueRef *function; uint32_t cap_functions;
-	unsigned char *cases; size_t bytes, cap;
+	vq_kernel *kernel;
+	uint32_t n_kernels, cap_kernels;
+	LLVMValueRef *function;
+	uint32_t cap_functions;
+	unsigned char *cases;
+	size_t bytes, cap;
 	uint32_t n_cases;
-	bool products;         /* some kernel has a k loop */
+	bool products; /* some kernel has a k loop */
 };
 
 /* ---- cases ---- */
@@ -94,10 +99,7 @@ kernel_suite *kernel_suite_open(const kernel_machine *m, const char *name)
 	return s;
 }
 
-const vq_target *kernel_suite_target(const kernel_suite *s)
-{
-	return &s->target;
-}
+const vq_target *kernel_suite_target(const kernel_suite *s) { return &s->target; }
 
 static LLVMValueRef build_kernel(kernel_suite *s, const vq_kernel *k, uint32_t index)
 {
@@ -207,13 +209,22 @@ static LLVMValueRef plain_pack(vq_codegen *c, LLVMValueRef f, int64_t low, int64
 	return LLVMBuildShuffleVector(c->b, half[0], half[1], LLVMConstVector(mask, 2 * n), "");
 }
 
-static LLVMValueRef plain_packssdw(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, INT16_MIN, INT16_MAX, c->i16); }
-static LLVMValueRef plain_packsswb(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, INT8_MIN, INT8_MAX, c->i8); }
+static LLVMValueRef plain_packssdw(vq_codegen *c, LLVMValueRef f)
+{
+	return plain_pack(c, f, INT16_MIN, INT16_MAX, c->i16);
+}
+static LLVMValueRef plain_packsswb(vq_codegen *c, LLVMValueRef f)
+{
+	return plain_pack(c, f, INT8_MIN, INT8_MAX, c->i8);
+}
 static LLVMValueRef plain_packuswb(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, 0, UINT8_MAX, c->i8); }
 
 static void emulate_avx512(kernel_suite *s)
 {
-	static const struct { const char *name; plain_body *body; } plain[] = {
+	static const struct {
+		const char *name;
+		plain_body *body;
+	} plain[] = {
 		{ "llvm.x86.avx512.vpdpbusd.512", plain_vpdpbusd },
 		{ "llvm.x86.avx512.mask.cvtps2dq.512", plain_cvtps2dq },
 		{ "llvm.x86.avx512.packssdw.512", plain_packssdw },
@@ -319,12 +330,15 @@ bool kernel_suite_run(kernel_suite *s, bool *skipped)
 	}
 	if (good && !can_run(s->machine)) {
 		/* AVX-512 has an emulator, slower than qemu-user but for it */
-		int r = strcmp(s->machine->name, "vnni") ? 77 : shell("sh " TEST_ROOT "/tests/run/bare/kernels.sh %s%s%s", stem, "", "");
+		int r = strcmp(s->machine->name, "vnni")
+			? 77
+			: shell("sh " TEST_ROOT "/tests/run/bare/kernels.sh %s%s%s", stem, "", "");
 
 		*skipped = r == 77;
 		good = r == 0 || r == 77;
 	} else if (good)
-		good = !shell("%s -O1 -std=gnu11 -o %s.exe " TEST_ROOT "/tests/run/kernel_driver.c %s.o", s->machine->compiler, stem, stem) &&
+		good = !shell("%s -O1 -std=gnu11 -o %s.exe " TEST_ROOT "/tests/run/kernel_driver.c %s.o",
+			       s->machine->compiler, stem, stem) &&
 			!shell("%s %s.exe %s.cases", s->machine->runner, stem, stem) &&
 			!shell("%s %s.exe %s.cases flush", s->machine->runner, stem, stem);
 	vq_codegen_close(&s->c, s->tm);
@@ -337,10 +351,7 @@ bool kernel_suite_run(kernel_suite *s, bool *skipped)
 
 static uint32_t state = 1;
 
-void test_seed(uint32_t seed)
-{
-	state = seed * 2654435761u + 1;
-}
+void test_seed(uint32_t seed) { state = seed * 2654435761u + 1; }
 
 uint32_t test_random(void)
 {
@@ -348,12 +359,6 @@ uint32_t test_random(void)
 	return state >> 8;
 }
 
-int8_t test_code(int lo, int hi)
-{
-	return (int8_t)(lo + (int)(test_random() % (uint32_t)(hi - lo + 1)));
-}
+int8_t test_code(int lo, int hi) { return (int8_t)(lo + (int)(test_random() % (uint32_t)(hi - lo + 1))); }
 
-float test_f32(float size)
-{
-	return ((float)(int32_t)(test_random() & 0xffff) - 32767.5f) * (size / 32768.0f);
-}
+float test_f32(float size) { return ((float)(int32_t)(test_random() & 0xffff) - 32767.5f) * (size / 32768.0f); }

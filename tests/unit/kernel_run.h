@@ -11,7 +11,7 @@
 
 /* One way to run a target's code. */
 typedef struct kernel_machine {
-	const char *name;     /* of the suite's files, too */
+	const char *name; /* of the suite's files, too */
 	const char *target, *cpu, *attr;
 	const char *compiler; /* NULL: compiled and scanned only */
 	const char *runner;   /* before the program's name; "" natively */
@@ -37,7 +37,8 @@ bool kernel_suite_lacks_word_stores(const kernel_suite *s);
 typedef struct kernel_data {
 	const void *data;
 	size_t bytes;
-	unsigned result; /* 0: an operand; 1: these bytes are expected; KERNEL_ANY_NAN: f32 ones, NaN equals NaN, payloads are not promised */
+	unsigned
+		result; /* 0: an operand; 1: these bytes are expected; KERNEL_ANY_NAN: f32 ones, NaN equals NaN, payloads are not promised */
 } kernel_data;
 /* elements of a result that must stay as they are hold KERNEL_UNTOUCHED */
 enum { KERNEL_ANY_NAN = 3, KERNEL_UNTOUCHED = 0x77 };
@@ -51,9 +52,9 @@ void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, con
 bool kernel_suite_run(kernel_suite *s, bool *skipped);
 
 /* ---- data ---- */
-uint32_t test_random(void);         /* the same sequence in every run; test_seed starts it */
+uint32_t test_random(void); /* the same sequence in every run; test_seed starts it */
 void test_seed(uint32_t seed);
 int8_t test_code(int lo, int hi);
-float test_f32(float size);         /* in (-size, size) */
+float test_f32(float size); /* in (-size, size) */
 
 #endif

@@ -114,8 +114,8 @@ static inline void output(model *m, const char *name)
 	m->output[m->graph.n_output - 1]->type = NULL;
 }
 
-static inline Onnx__TensorProto *tensor(model *m, const char *name, int32_t type, const char *shape, const void *raw,
-	size_t bytes)
+static inline Onnx__TensorProto *tensor(
+	model *m, const char *name, int32_t type, const char *shape, const void *raw, size_t bytes)
 {
 	Onnx__TensorProto t = ONNX__TENSOR_PROTO__INIT;
 
@@ -139,8 +139,8 @@ static inline Onnx__TensorProto *tensor(model *m, const char *name, int32_t type
 	return make(m, sizeof t, &t);
 }
 
-static inline Onnx__TensorProto *initializer(model *m, const char *name, int32_t type, const char *shape, const void *raw,
-	size_t bytes)
+static inline Onnx__TensorProto *initializer(
+	model *m, const char *name, int32_t type, const char *shape, const void *raw, size_t bytes)
 {
 	return m->initializer[m->graph.n_initializer++] = tensor(m, name, type, shape, raw, bytes);
 }
@@ -156,10 +156,11 @@ static inline char **names(model *m, const char *list, size_t *n)
 {
 	char **v = VQ_ARRAY(&m->arena, MAX_ITEMS * 2, char *);
 
-	for (*n = 0; list; ) {
+	for (*n = 0; list;) {
 		size_t length = strcspn(list, " ");
 
-		v[(*n)++] = strncmp(list, "-", length) || length != 1 ? vq_arena_strndup(&m->arena, list, length) : (char *)"";
+		v[(*n)++] = strncmp(list, "-", length) || length != 1 ? vq_arena_strndup(&m->arena, list, length)
+								      : (char *)"";
 		list = list[length] ? list + length + 1 : NULL;
 	}
 	return v;

@@ -53,17 +53,11 @@ static inline uint32_t noise(fixture *f)
 }
 
 /* in (-1, 1), never 0 */
-static inline float noise_f32(fixture *f)
-{
-	return ((float)(noise(f) % 20000) - 9999.5f) / 10000;
-}
+static inline float noise_f32(fixture *f) { return ((float)(noise(f) % 20000) - 9999.5f) / 10000; }
 
 /* DIMS(2, 3): rank and dimensions, for shape() and others */
-#define DIMS(...)                                                                   \
-	(uint32_t)(sizeof(int64_t[]){ __VA_ARGS__ } / sizeof(int64_t)), (int64_t[]) \
-	{                                                                           \
-		__VA_ARGS__                                                         \
-	}
+#define DIMS(...) \
+	(uint32_t)(sizeof(int64_t[]){ __VA_ARGS__ } / sizeof(int64_t)), (int64_t[]) { __VA_ARGS__ }
 
 static inline vq_value input(fixture *f, const char *name, uint32_t rank, const int64_t *dim)
 {
@@ -84,20 +78,11 @@ static inline vq_value constant(fixture *f, uint32_t rank, const int64_t *dim)
 	return vq_add_const(&f->g, &t, data, NULL);
 }
 
-static inline vq_value scalar(fixture *f, float v)
-{
-	return vq_const_f32(&f->g, v);
-}
+static inline vq_value scalar(fixture *f, float v) { return vq_const_f32(&f->g, v); }
 
-static inline vq_value op1(fixture *f, vq_op op, vq_value a)
-{
-	return vq_build1(&f->g, "test", op, a);
-}
+static inline vq_value op1(fixture *f, vq_op op, vq_value a) { return vq_build1(&f->g, "test", op, a); }
 
-static inline vq_value op2(fixture *f, vq_op op, vq_value a, vq_value b)
-{
-	return vq_build2(&f->g, "test", op, a, b);
-}
+static inline vq_value op2(fixture *f, vq_op op, vq_value a, vq_value b) { return vq_build2(&f->g, "test", op, a, b); }
 
 static inline vq_value mean_last(fixture *f, vq_value x)
 {
@@ -143,8 +128,7 @@ static inline void run(fixture *f, bool (*pass)(vq_pass *p))
 	vq_graph_sweep(&f->g);
 	vq_graph_copy(&f->before, &f->g, &f->arena, &f->diag);
 	if (!pass(&p) || f->diag.errors)
-		fail_msg("%s", f->diag.n ? vq_message_text(&f->diag, &f->diag.item[0])
-					 : "the pass failed");
+		fail_msg("%s", f->diag.n ? vq_message_text(&f->diag, &f->diag.item[0]) : "the pass failed");
 	assert_true(vq_verify(&f->g, "pass"));
 }
 
@@ -156,8 +140,7 @@ static inline float *evaluate(fixture *f, const vq_graph *g, const void *const *
 
 	assert_non_null(e);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
-		out[i] =
-			vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
+		out[i] = vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
 	assert_true(vq_evaluator.run(e, in, out, NULL, NULL));
 	vq_evaluator.dispose(e);
 	return out[0];
@@ -189,8 +172,7 @@ static inline void same_results(fixture *f, double tolerance)
 		most = fmax(most, fabs((double)was[i]));
 	for (int64_t i = 0; i < vq_type_count(t); i++)
 		if (fabs((double)was[i] - (double)is[i]) > tolerance * most)
-			fail_msg("element %lld: got %.9g, expected %.9g", (long long)i,
-				(double)is[i], (double)was[i]);
+			fail_msg("element %lld: got %.9g, expected %.9g", (long long)i, (double)is[i], (double)was[i]);
 }
 
 #endif

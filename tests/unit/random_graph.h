@@ -20,8 +20,8 @@ static uint32_t pick(random_graph *r, uint32_t n)
 
 static vq_type pick_type(random_graph *r, vq_elem e)
 {
-	static const int64_t size[] = {1, 1, 2, 2, 3, 4, 6};
-	vq_type t = {.elem = e, .rank = pick(r, 5)};
+	static const int64_t size[] = { 1, 1, 2, 2, 3, 4, 6 };
+	vq_type t = { .elem = e, .rank = pick(r, 5) };
 
 	for (uint32_t i = 0; i < t.rank; i++)
 		t.dim[i] = size[pick(r, 7)];
@@ -51,13 +51,14 @@ static uint32_t pick_entry(random_graph *r, const vq_type *t)
 		scale[i] = (float)(1 + pick(r, 1000)) / 700.0f;
 		zero[i] = (int32_t)pick(r, 300) - 150;
 	}
-	return vq_quant_add(r->g, &(vq_quant){.bits = 8,
-					  .lo = pick(r, 2) ? -128 : -127,
-					  .hi = 127,
-					  .axis = axis,
-					  .n = n,
-					  .scale = scale,
-					  .zero = zero});
+	return vq_quant_add(r->g,
+		&(vq_quant){ .bits = 8,
+			.lo = pick(r, 2) ? -128 : -127,
+			.hi = 127,
+			.axis = axis,
+			.n = n,
+			.scale = scale,
+			.zero = zero });
 }
 
 /* a value of the graph, or a constant */
@@ -66,7 +67,7 @@ static vq_value pick_value(random_graph *r)
 	vq_type t;
 
 	if (r->g->n_values > 1 && pick(r, 4))
-		return (vq_value){1 + pick(r, r->g->n_values - 1)};
+		return (vq_value){ 1 + pick(r, r->g->n_values - 1) };
 	t = pick_type(r, (vq_elem)pick(r, VQ_ELEM_COUNT));
 	if (t.elem == VQ_S8 && pick(r, 2))
 		t.quant = pick_entry(r, &t);
@@ -82,17 +83,13 @@ static vq_value const_of(random_graph *r, uint32_t rank, const int64_t *dim)
 
 static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 {
-	vq_attr a = {0};
+	vq_attr a = { 0 };
 	int64_t n = vq_type_count(x);
 	uint32_t i;
 
 	switch (vq_ops[op].attr) {
-	case VQ_ATTR_AXIS:
-		a.axis.axis = (int32_t)pick(r, x->rank + 1);
-		break;
-	case VQ_ATTR_CAST:
-		a.cast.to = (vq_elem)pick(r, VQ_ELEM_COUNT);
-		break;
+	case VQ_ATTR_AXIS: a.axis.axis = (int32_t)pick(r, x->rank + 1); break;
+	case VQ_ATTR_CAST: a.cast.to = (vq_elem)pick(r, VQ_ELEM_COUNT); break;
 	case VQ_ATTR_SHAPE:
 		for (i = 0; i < x->rank; i++)
 			a.shape.dim[i] = x->dim[x->rank - 1 - i];
@@ -116,8 +113,7 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 		for (i = 0; i < x->rank; i++) {
 			a.slice.start[i] = pick(r, (uint32_t)x->dim[i]);
 			a.slice.step[i] = pick(r, 2) ? 1 : -1;
-			a.slice.count[i] =
-				1 + pick(r, (uint32_t)x->dim[i] - (uint32_t)a.slice.start[i]);
+			a.slice.count[i] = 1 + pick(r, (uint32_t)x->dim[i] - (uint32_t)a.slice.start[i]);
 		}
 		break;
 	case VQ_ATTR_VIEW:
@@ -139,9 +135,7 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 		a.reduce.axes = x->rank ? 1 + pick(r, (1u << x->rank) - 1) : 0;
 		a.reduce.keepdims = pick(r, 2);
 		break;
-	case VQ_ATTR_NORM:
-		a.norm.epsilon = 1e-6f;
-		break;
+	case VQ_ATTR_NORM: a.norm.epsilon = 1e-6f; break;
 	case VQ_ATTR_MATMUL:
 		a.matmul.trans_a = pick(r, 2);
 		a.matmul.trans_b = pick(r, 2);
@@ -164,11 +158,8 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 		a.dynamic.span = (int32_t)pick(r, 2);
 		a.dynamic.symmetric = pick(r, 2);
 		break;
-	case VQ_ATTR_QUANT:
-		a.quant.id = pick_entry(r, x);
-		break;
-	default:
-		break;
+	case VQ_ATTR_QUANT: a.quant.id = pick_entry(r, x); break;
+	default: break;
 	}
 	return a;
 }
@@ -176,25 +167,20 @@ static vq_attr pick_attr(random_graph *r, vq_op op, const vq_type *x)
 /* in[0] as codes and rows, weights and a bias */
 static void pick_dynamic(random_graph *r, int64_t last, vq_value *in)
 {
-	vq_type x = *vq_type_of(r->g, in[0]), w = vq_type_make(VQ_S8, 2, (int64_t[]){5, last});
-	float scale[5] = {1, 0.5f, 3, 1, 0.1f};
-	int32_t zero[5] = {0};
+	vq_type x = *vq_type_of(r->g, in[0]), w = vq_type_make(VQ_S8, 2, (int64_t[]){ 5, last });
+	float scale[5] = { 1, 0.5f, 3, 1, 0.1f };
+	int32_t zero[5] = { 0 };
 	vq_node n;
 
 	x.elem = VQ_S8;
 	n = vq_def_of(r->g, vq_add_node(r->g, VQ_OP_QUANTIZE_DYNAMIC, in, 1, NULL, &x));
 	r->had[VQ_OP_QUANTIZE_DYNAMIC] = true;
-	w.quant = vq_quant_add(r->g, &(vq_quant){.bits = 8,
-					     .lo = -127,
-					     .hi = 127,
-					     .axis = 0,
-					     .n = 5,
-					     .scale = scale,
-					     .zero = zero});
+	w.quant = vq_quant_add(
+		r->g, &(vq_quant){ .bits = 8, .lo = -127, .hi = 127, .axis = 0, .n = 5, .scale = scale, .zero = zero });
 	in[0] = r->g->node[n.id].out;
 	in[1] = r->g->node[n.id].out2;
 	in[2] = pick_const(r, &w);
-	in[3] = const_of(r, 1, (int64_t[]){5});
+	in[3] = const_of(r, 1, (int64_t[]){ 5 });
 }
 
 /* q, k and v, one value, as codes and rows */
@@ -221,7 +207,7 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 	vq_type x = *vq_type_of(r->g, in[0]);
 	uint32_t n = vq_ops[op].least + (vq_ops[op].most > vq_ops[op].least ? pick(r, 2) : 0);
 	int64_t last = x.rank ? x.dim[x.rank - 1] : 1;
-	vq_type index = {.elem = VQ_I64, .rank = pick(r, 3), .dim = {2, 1}};
+	vq_type index = { .elem = VQ_I64, .rank = pick(r, 3), .dim = { 2, 1 } };
 
 	index.dim[1] = index.rank > 1;
 	index.dim[0] = index.rank ? 2 : 0;
@@ -230,8 +216,8 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 		in[i] = pick(r, 3) ? in[0] : pick_value(r);
 	switch (op) {
 	case VQ_OP_LINEAR:
-		in[1] = const_of(r, 2, (int64_t[]){5, last});
-		in[2] = const_of(r, 1, (int64_t[]){5});
+		in[1] = const_of(r, 2, (int64_t[]){ 5, last });
+		in[2] = const_of(r, 1, (int64_t[]){ 5 });
 		break;
 	case VQ_OP_LINEAR_DYNAMIC:
 		if (x.rank && x.elem == VQ_F32)
@@ -242,13 +228,11 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 			pick_dynamic_heads(r, a, in);
 		n = 6;
 		break;
-	case VQ_OP_LAYERNORM:
-		in[1] = in[2] = const_of(r, 1, &last);
-		break;
+	case VQ_OP_LAYERNORM: in[1] = in[2] = const_of(r, 1, &last); break;
 	case VQ_OP_CONV:
 		if (x.rank >= 3)
-			in[1] = const_of(r, x.rank, (int64_t[]){3, x.dim[1], 1, 1, 1});
-		in[2] = const_of(r, 1, (int64_t[]){3});
+			in[1] = const_of(r, x.rank, (int64_t[]){ 3, x.dim[1], 1, 1, 1 });
+		in[2] = const_of(r, 1, (int64_t[]){ 3 });
 		break;
 	case VQ_OP_MATMUL:
 		if (in[1].id == in[0].id)
@@ -258,15 +242,12 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 		in[1] = in[2] = in[0];
 		in[3] = const_of(r, 0, NULL);
 		break;
-	case VQ_OP_GATHER:
-		in[1] = pick_const(r, &index);
-		break;
+	case VQ_OP_GATHER: in[1] = pick_const(r, &index); break;
 	case VQ_OP_WHERE:
-		in[0] = pick_const(r, &(vq_type){.elem = VQ_BOOL});
+		in[0] = pick_const(r, &(vq_type){ .elem = VQ_BOOL });
 		in[2] = in[1];
 		break;
-	default:
-		break;
+	default: break;
 	}
 	return n;
 }
@@ -275,18 +256,18 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 static void make_random_graph(random_graph *r, vq_graph *g, uint32_t nodes)
 {
 	uint32_t *uses, outputs = 0;
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 
 	r->g = g;
 	for (uint32_t i = 0; i < 3; i++) {
-		static const char *const name[] = {"x", "input.1", "1 odd \"name\"\\\n"};
+		static const char *const name[] = { "x", "input.1", "1 odd \"name\"\\\n" };
 		vq_type t = pick_type(r, i ? (vq_elem)pick(r, VQ_ELEM_COUNT) : VQ_F32);
 
 		vq_add_input(g, name[i], &t);
 	}
 	for (uint32_t tries = 0; g->n_nodes <= nodes && tries < 100 * nodes; tries++) {
 		vq_op op = (vq_op)(1 + pick(r, VQ_OP_COUNT - 1));
-		vq_value in[64] = {pick_value(r)};
+		vq_value in[64] = { pick_value(r) };
 		vq_attr a = pick_attr(r, op, vq_type_of(g, in[0]));
 		uint32_t n = pick_operands(r, op, in, &a);
 		vq_type t[64], out;
@@ -306,8 +287,7 @@ static void make_random_graph(random_graph *r, vq_graph *g, uint32_t nodes)
 	uses = vq_use_counts(g, &scratch);
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (!uses[g->node[i].out.id] || i == g->n_nodes - 1)
-			vq_add_output(g, vq_arena_printf(g->arena, "out %u", (unsigned)outputs++),
-				g->node[i].out);
+			vq_add_output(g, vq_arena_printf(g->arena, "out %u", (unsigned)outputs++), g->node[i].out);
 	vq_arena_free(&scratch);
 	vq_graph_sweep(g);
 }

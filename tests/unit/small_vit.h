@@ -12,15 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-	SV_TOKENS = 5,
-	SV_DIM = 16,
-	SV_HEADS = 2,
-	SV_HIDDEN = 32,
-	SV_CLASSES = 10,
-	SV_IMAGE = 64,
-	SV_SAMPLES = 24
-};
+enum { SV_TOKENS = 5, SV_DIM = 16, SV_HEADS = 2, SV_HIDDEN = 32, SV_CLASSES = 10, SV_IMAGE = 64, SV_SAMPLES = 24 };
 
 typedef struct small_vit_options {
 	float outlier;         /* factor of channels 3 and 7 of every LayerNorm; 0: none */
@@ -68,19 +60,15 @@ static inline vq_value sv_const(small_vit *s, uint32_t rank, const int64_t *dim,
 	return vq_add_const(&s->g, &t, data, NULL);
 }
 
-static inline void sv_name(small_vit *s, const char *name)
-{
-	s->g.node[s->g.n_nodes - 1].name = name;
-}
+static inline void sv_name(small_vit *s, const char *name) { s->g.node[s->g.n_nodes - 1].name = name; }
 
-static inline vq_value sv_linear(
-	small_vit *s, const char *name, vq_value x, int64_t n, bool bias, float outlier)
+static inline vq_value sv_linear(small_vit *s, const char *name, vq_value x, int64_t n, bool bias, float outlier)
 {
 	const vq_type *t = vq_type_of(&s->g, x);
 	int64_t k = t->dim[t->rank - 1];
-	vq_value w = sv_const(s, 2, (int64_t[]){n, k}, 1 / sqrtf((float)k));
+	vq_value w = sv_const(s, 2, (int64_t[]){ n, k }, 1 / sqrtf((float)k));
 	float *data = (float *)(uintptr_t)s->g.value[w.id].data;
-	vq_value in[3] = {x, w};
+	vq_value in[3] = { x, w };
 
 	for (int64_t i = 0; outlier > 0 && i < n; i++) {
 		data[i * k + 3] /= outlier;
@@ -93,8 +81,7 @@ static inline vq_value sv_linear(
 	return x;
 }
 
-static inline vq_value sv_norm(
-	small_vit *s, const char *name, vq_value x, const small_vit_options *o, vq_value *params)
+static inline vq_value sv_norm(small_vit *s, const char *name, vq_value x, const small_vit_options *o, vq_value *params)
 {
 	int64_t dim = SV_DIM;
 
@@ -118,8 +105,8 @@ static inline vq_value sv_norm(
 		params[0] = gamma;
 		params[1] = beta;
 	}
-	x = vq_build(&s->g, name, VQ_OP_LAYERNORM, (vq_value[]){x, params[0], params[1]}, 3,
-		&(vq_attr){.norm.epsilon = 1e-6f});
+	x = vq_build(&s->g, name, VQ_OP_LAYERNORM, (vq_value[]){ x, params[0], params[1] }, 3,
+		&(vq_attr){ .norm.epsilon = 1e-6f });
 	sv_name(s, name);
 	return x;
 }
@@ -129,29 +116,28 @@ static inline vq_value sv_embed(small_vit *s, vq_value image)
 	vq_value x, in[2];
 
 	/* 4x4 patches of an 8x8 image */
-	x = vq_build_reshape(&s->g, "patches", image, 6, (int64_t[]){1, 1, 2, 4, 2, 4});
-	x = vq_build_transpose(&s->g, "patches", x, (int64_t[]){0, 2, 4, 1, 3, 5});
-	x = vq_build_reshape(&s->g, "patches", x, 3, (int64_t[]){1, 4, 16});
+	x = vq_build_reshape(&s->g, "patches", image, 6, (int64_t[]){ 1, 1, 2, 4, 2, 4 });
+	x = vq_build_transpose(&s->g, "patches", x, (int64_t[]){ 0, 2, 4, 1, 3, 5 });
+	x = vq_build_reshape(&s->g, "patches", x, 3, (int64_t[]){ 1, 4, 16 });
 	x = sv_linear(s, "embed", x, SV_DIM, true, 0);
-	in[0] = sv_const(s, 3, (int64_t[]){1, 1, SV_DIM}, 1);
+	in[0] = sv_const(s, 3, (int64_t[]){ 1, 1, SV_DIM }, 1);
 	in[1] = x;
-	x = vq_build(&s->g, "tokens", VQ_OP_CONCAT, in, 2, &(vq_attr){.axis.axis = 1});
-	return vq_build2(&s->g, "position", VQ_OP_ADD, x,
-		sv_const(s, 3, (int64_t[]){1, SV_TOKENS, SV_DIM}, 0.3f));
+	x = vq_build(&s->g, "tokens", VQ_OP_CONCAT, in, 2, &(vq_attr){ .axis.axis = 1 });
+	return vq_build2(&s->g, "position", VQ_OP_ADD, x, sv_const(s, 3, (int64_t[]){ 1, SV_TOKENS, SV_DIM }, 0.3f));
 }
 
 static inline void sv_build(small_vit *s, const small_vit_options *o)
 {
-	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){1, 1, 8, 8});
-	vq_value params[2] = {{0}}, other[2] = {{0}}, last[2] = {{0}}, x, y, q, k, v;
+	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){ 1, 1, 8, 8 });
+	vq_value params[2] = { { 0 } }, other[2] = { { 0 } }, last[2] = { { 0 } }, x, y, q, k, v;
 
 	x = sv_embed(s, vq_add_input(&s->g, "image", &t));
 	y = sv_norm(s, "norm1", x, o, params);
 	q = sv_linear(s, "q", y, SV_DIM, true, o->outlier);
 	k = sv_linear(s, "k", y, SV_DIM, true, o->outlier);
 	v = sv_linear(s, "v", y, SV_DIM, true, o->outlier);
-	y = vq_build(&s->g, "attention", VQ_OP_ATTENTION, (vq_value[]){q, k, v}, 3,
-		&(vq_attr){.attention = {SV_HEADS, 1 / sqrtf((float)SV_DIM / SV_HEADS)}});
+	y = vq_build(&s->g, "attention", VQ_OP_ATTENTION, (vq_value[]){ q, k, v }, 3,
+		&(vq_attr){ .attention = { SV_HEADS, 1 / sqrtf((float)SV_DIM / SV_HEADS) } });
 	sv_name(s, "attention");
 	y = sv_linear(s, "proj", y, SV_DIM, true, 0);
 	x = vq_build2(&s->g, "residual", VQ_OP_ADD, x, y);
@@ -165,7 +151,7 @@ static inline void sv_build(small_vit *s, const small_vit_options *o)
 	y = sv_linear(s, "fc2", y, SV_DIM, true, 0);
 	x = vq_build2(&s->g, "residual", VQ_OP_ADD, x, y);
 	x = vq_build_slice(&s->g, "class", x, 1, 0, 1);
-	x = vq_build_reshape(&s->g, "class", x, 2, (int64_t[]){1, SV_DIM});
+	x = vq_build_reshape(&s->g, "class", x, 2, (int64_t[]){ 1, SV_DIM });
 	y = sv_norm(s, "norm3", x, o, last);
 	vq_add_output(&s->g, "logits", sv_linear(s, "head", y, SV_CLASSES, true, o->outlier));
 	vq_graph_sweep(&s->g);
@@ -188,13 +174,12 @@ static inline small_vit *sv_new(void)
 	for (uint32_t i = 0; i < SV_SAMPLES; i++)
 		for (uint32_t j = 0; j < SV_IMAGE; j++)
 			s->image[i][j] = sv_random(&s->seed);
-	s->samples = (vq_samples){.self = s, .n = SV_SAMPLES / 2, .get = sv_sample};
+	s->samples = (vq_samples){ .self = s, .n = SV_SAMPLES / 2, .get = sv_sample };
 	s->report.arena = &s->arena;
-	s->set = (vq_settings){.scheme = VQ_SCHEME_W8A8,
-		.weight_mse = true,
-		.samples = &s->samples,
-		.executor = &vq_evaluator};
-	s->p = (vq_pass){.g = &s->g, .set = &s->set, .report = &s->report};
+	s->set = (vq_settings){
+		.scheme = VQ_SCHEME_W8A8, .weight_mse = true, .samples = &s->samples, .executor = &vq_evaluator
+	};
+	s->p = (vq_pass){ .g = &s->g, .set = &s->set, .report = &s->report };
 	return s;
 }
 
@@ -218,11 +203,11 @@ static inline const char *sv_problem(small_vit *s)
 }
 
 /* Runs g on an image; out: one buffer per output. */
-static inline bool sv_run(const vq_graph *g, const float *image, float *const *out,
-	const vq_value *observed, uint32_t n, vq_observe *observe, void *user)
+static inline bool sv_run(const vq_graph *g, const float *image, float *const *out, const vq_value *observed,
+	uint32_t n, vq_observe *observe, void *user)
 {
 	vq_exec *e = vq_evaluator.prepare(g, observed, n);
-	const void *in[1] = {image};
+	const void *in[1] = { image };
 	bool ok = e && vq_evaluator.run(e, in, (void *const *)out, observe, user);
 
 	if (e)
@@ -234,7 +219,7 @@ static inline vq_node sv_find(const vq_graph *g, const char *name)
 {
 	for (uint32_t i = 1; i < g->n_nodes; i++)
 		if (g->node[i].name && !strcmp(g->node[i].name, name))
-			return (vq_node){i};
+			return (vq_node){ i };
 	return VQ_NO_NODE;
 }
 

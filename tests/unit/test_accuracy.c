@@ -36,8 +36,8 @@ static bool read_npy(const char *name, uint8_t *to, size_t n)
 	f = fopen(path, "rb");
 	if (!f)
 		return false;
-	ok = fread(head, 1, sizeof head, f) == sizeof head &&
-	     !fseek(f, 10 + head[8] + head[9] * 256, SEEK_SET) && fread(to, 1, n, f) == n;
+	ok = fread(head, 1, sizeof head, f) == sizeof head && !fseek(f, 10 + head[8] + head[9] * 256, SEEK_SET) &&
+		fread(to, 1, n, f) == n;
 	fclose(f);
 	return ok;
 }
@@ -76,13 +76,13 @@ static double cosine(const float *a, const float *b)
 static figures classify(const vq_graph *g, bool is_reference)
 {
 	vq_exec *e = vq_evaluator.prepare(g, NULL, 0);
-	figures f = {.least_cos = 1};
+	figures f = { .least_cos = 1 };
 
 	assert_non_null(e);
 	for (uint32_t i = 0; i < n_images; i++) {
 		float x[IMAGE], y[CLASSES], *want = reference + i * CLASSES;
-		const void *in[] = {x};
-		void *out[] = {y};
+		const void *in[] = { x };
+		void *out[] = { y };
 		double c;
 		int best = 0;
 
@@ -104,20 +104,20 @@ static figures classify(const vq_graph *g, bool is_reference)
 
 static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 {
-	vq_arena arena = {0};
+	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
-	vq_report report = {.arena = &arena};
-	vq_samples samples = {NULL, CALIBRATION, sample};
-	vq_settings set = {.scheme = scheme,
+	vq_report report = { .arena = &arena };
+	vq_samples samples = { NULL, CALIBRATION, sample };
+	vq_settings set = { .scheme = scheme,
 		.fold = fold,
 		.granularity = fold == VQ_FOLD_NONE ? VQ_GRANULARITY_TENSOR : VQ_GRANULARITY_AUTO,
 		.weight_mse = true,
 		.samples = &samples,
 		.executor = &vq_evaluator,
 		.verify = true,
-		.measure = true};
-	vq_pass p = {.g = &g, .set = &set, .report = &report};
+		.measure = true };
+	vq_pass p = { .g = &g, .set = &set, .report = &report };
 	char path[512];
 	figures f;
 
@@ -128,14 +128,12 @@ static figures compile(const char *model, vq_scheme scheme, vq_fold fold)
 	f = classify(&g, scheme == VQ_SCHEME_NONE);
 	f.least_sqnr = (double)INFINITY;
 	for (uint32_t i = 0; i < report.n; i++)
-		f.least_sqnr = fmin(
-			f.least_sqnr, report.site[i].sqnr_db); /* NaN where there is no product */
-	print_message("%s %s: top-1 %.2f, cosine %.5f at least %.5f, SQNR at least %.1f dB\n",
-		model,
-		scheme == VQ_SCHEME_NONE ? "float"
-		: scheme == VQ_SCHEME_W8A8_DYNAMIC ? "w8a8-dynamic"
-		: fold == VQ_FOLD_NONE   ? "w8a8 without fold"
-					 : "w8a8",
+		f.least_sqnr = fmin(f.least_sqnr, report.site[i].sqnr_db); /* NaN where there is no product */
+	print_message("%s %s: top-1 %.2f, cosine %.5f at least %.5f, SQNR at least %.1f dB\n", model,
+		scheme == VQ_SCHEME_NONE                   ? "float"
+			: scheme == VQ_SCHEME_W8A8_DYNAMIC ? "w8a8-dynamic"
+			: fold == VQ_FOLD_NONE             ? "w8a8 without fold"
+							   : "w8a8",
 		100 * f.right, f.mean_cos, f.least_cos, f.least_sqnr);
 	vq_arena_free(&arena);
 	return f;
@@ -170,7 +168,7 @@ static void outliers_are_folded_away(void **state)
 /* Nothing but weights is known before run time; nothing is measured against samples. */
 static void scales_per_row_keep_the_model(void **state)
 {
-	static const char *const model[] = {"vit.onnx", "vit_outlier_hard.onnx"};
+	static const char *const model[] = { "vit.onnx", "vit_outlier_hard.onnx" };
 
 	(void)state;
 	for (uint32_t i = 0; i < 2; i++) {

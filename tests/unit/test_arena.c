@@ -11,7 +11,7 @@
 
 static void aligned_zeroed_and_apart(void **state)
 {
-	vq_arena a = {0};
+	vq_arena a = { 0 };
 	unsigned char *block[300];
 
 	(void)state;
@@ -34,9 +34,8 @@ static void aligned_zeroed_and_apart(void **state)
 /* a large block stands alone; the small one before it is still used up */
 static void large_blocks(void **state)
 {
-	vq_arena a = {0};
-	char *small = vq_arena_alloc(&a, 16), *large = vq_arena_alloc(&a, 10 << 20),
-	     *next = vq_arena_alloc(&a, 16);
+	vq_arena a = { 0 };
+	char *small = vq_arena_alloc(&a, 16), *large = vq_arena_alloc(&a, 10 << 20), *next = vq_arena_alloc(&a, 16);
 
 	(void)state;
 	assert_int_equal((uintptr_t)large % 64, 0);
@@ -49,7 +48,7 @@ static void large_blocks(void **state)
 static void released_pieces(void **state)
 {
 	enum { PIECE = 300000 }; /* more than a shared block has */
-	vq_arena a = {0};
+	vq_arena a = { 0 };
 	char *small = vq_arena_alloc(&a, 100), *p[4], *block = vq_alloc(10);
 	const void *kept[2];
 
@@ -60,7 +59,7 @@ static void released_pieces(void **state)
 		if (i != 3)
 			vq_arena_mark(&a, p[i]);
 	}
-	vq_arena_mark(&a, small); /* shares its block: stays */
+	vq_arena_mark(&a, small);    /* shares its block: stays */
 	vq_arena_mark(&a, p[0] + 1); /* no piece starts there */
 	kept[0] = p[0];
 	kept[1] = p[2] + PIECE - 1;
@@ -85,7 +84,7 @@ static void released_pieces(void **state)
 
 static void growing_keeps_items(void **state)
 {
-	vq_arena a = {0};
+	vq_arena a = { 0 };
 	uint32_t cap = 0, *item = NULL;
 
 	(void)state;
@@ -102,7 +101,7 @@ static void growing_keeps_items(void **state)
 
 static void texts(void **state)
 {
-	vq_arena a = {0};
+	vq_arena a = { 0 };
 	char long_text[3000];
 
 	(void)state;
@@ -159,7 +158,7 @@ static void running_out(void **state)
 
 static void messages(void **state)
 {
-	vq_arena a = {0};
+	vq_arena a = { 0 };
 	vq_diag d;
 
 	(void)state;

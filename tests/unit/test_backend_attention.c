@@ -21,12 +21,12 @@ typedef enum bias_shape { NO_BIAS, FULL, PER_KEY, PER_QUERY, MASKED } bias_shape
 typedef struct attend {
 	uint32_t batch, heads, n, m, d, e;
 	bool f32, q_u8;
-	float spread;         /* scale of the scores: how unequal probabilities are */
+	float spread; /* scale of the scores: how unequal probabilities are */
 	bool f32_result;
 	vq_store store;
 	bias_shape bias;
 	bool extremes;
-	bool dynamic;         /* scales are arguments: of every row and head of q, of every head of k and v */
+	bool dynamic; /* scales are arguments: of every row and head of q, of every head of k and v */
 	uint32_t row_block;
 } attend;
 
@@ -35,10 +35,7 @@ static float row_scales[3][MOST_DATA];
 static float qf[MOST_DATA], kf[MOST_DATA], vf[MOST_DATA], biasf[MOST_DATA];
 static unsigned char stored_q[4 * MOST_DATA], packed_k[8 * MOST_DATA], packed_v[8 * MOST_DATA], result[4 * MOST_DATA];
 
-static uint32_t up(uint32_t n, uint32_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint32_t up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
 static void fill(const attend *p, int8_t *codes, float *values, uint32_t n)
 {
@@ -63,12 +60,15 @@ static void pack(const attend *p, const vq_tile *t, bool keys, unsigned char *ou
 
 			for (uint32_t i = 0; i < k; i++) {
 				uint32_t row = keys ? j : i, column = keys ? i : j;
-				size_t from = ((size_t)(z / p->heads) * p->m + row) * p->heads * width + z % p->heads * width + column;
-				size_t to = (size_t)(j / nr) * nr * kp + (size_t)(i / kr) * nr * kr + j % nr * kr + i % kr;
+				size_t from = ((size_t)(z / p->heads) * p->m + row) * p->heads * width +
+					z % p->heads * width + column;
+				size_t to = (size_t)(j / nr) * nr * kp + (size_t)(i / kr) * nr * kr + j % nr * kr +
+					i % kr;
 				const int8_t *codes = keys ? k8 : v8;
 				const float *values = keys ? kf : vf;
 
-				memcpy(out + to * element, p->f32 ? (const void *)&values[from] : &codes[from], element);
+				memcpy(out + to * element, p->f32 ? (const void *)&values[from] : &codes[from],
+					element);
 				sum += codes[from];
 			}
 			sum *= add;
@@ -77,12 +77,20 @@ static void pack(const attend *p, const vq_tile *t, bool keys, unsigned char *ou
 		}
 }
 
-static vq_type type_of(vq_graph *g, bool f32, uint32_t batch, uint32_t rows, uint32_t width, uint32_t heads, const float *scale)
+static vq_type type_of(
+	vq_graph *g, bool f32, uint32_t batch, uint32_t rows, uint32_t width, uint32_t heads, const float *scale)
 {
 	int64_t dim[3] = { batch, rows, width };
 	vq_type t = vq_type_make(f32 ? VQ_F32 : VQ_S8, 3, dim);
 	int32_t zero[16] = { 0 };
-	vq_quant q = { .encoding = VQ_UNIFORM, .bits = 8, .lo = -127, .hi = 127, .axis = 2, .n = heads, .scale = scale, .zero = zero };
+	vq_quant q = { .encoding = VQ_UNIFORM,
+		.bits = 8,
+		.lo = -127,
+		.hi = 127,
+		.axis = 2,
+		.n = heads,
+		.scale = scale,
+		.zero = zero };
 
 	if (!f32)
 		t.quant = vq_quant_add(g, &q);
@@ -118,7 +126,8 @@ static uint32_t make_bias(const attend *p, vq_type *t, int64_t stride[4])
 /* rows of quantize_dynamic: scale and zero point, `each` of them */
 static void fill_scales(float *rows, uint32_t each)
 {
-	static const float size[] = { 1.0f, 1.0f, 1.0f, 0x1p-30f, 1.0f, 0x1p40f, 1.0f }; /* scores beyond what c may be */
+	static const float size[] = { 1.0f, 1.0f, 1.0f, 0x1p-30f, 1.0f, 0x1p40f,
+		1.0f }; /* scores beyond what c may be */
 
 	for (uint32_t i = 0; i < each; i++) {
 		rows[2 * i] = (0.0625f + test_f32(0.03f)) * size[i % 7];
@@ -156,7 +165,8 @@ static void add_attention(kernel_suite *s, attend p)
 	vq_attention *d = &k.u.attention;
 	kernel_data arg[8] = { { NULL, 0, false } };
 	uint32_t n_bias = 0, n_in = 3, width = p.heads * p.d;
-	size_t element = p.f32 ? 4 : 1, o_element = p.store == VQ_STORE_F32 ? 4 : 1, total = (size_t)p.batch * p.n * p.heads * p.e;
+	size_t element = p.f32 ? 4 : 1, o_element = p.store == VQ_STORE_F32 ? 4 : 1,
+	       total = (size_t)p.batch * p.n * p.heads * p.e;
 	const char *wrong;
 	char name[160];
 
@@ -200,7 +210,8 @@ static void add_attention(kernel_suite *s, attend p)
 
 	in[0] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.n, width, p.heads, scale[0]), p.f32 ? (void *)qf : q8 };
 	in[1] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.m, width, p.heads, scale[1]), p.f32 ? (void *)kf : k8 };
-	in[2] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.m, p.heads * p.e, p.heads, scale[2]), p.f32 ? (void *)vf : v8 };
+	in[2] = (vq_tensor){ type_of(&g, p.f32, p.batch, p.m, p.heads * p.e, p.heads, scale[2]),
+		p.f32 ? (void *)vf : v8 };
 	if (p.bias) {
 		n_bias = make_bias(&p, &in[3].type, d->bias_stride);
 		in[3].data = biasf;
@@ -223,7 +234,8 @@ static void add_attention(kernel_suite *s, attend p)
 	n_in += p.bias != NO_BIAS;
 	for (uint32_t i = 0; i < n_in; i++)
 		value[i] = vq_add_input(&g, "x", &in[i].type);
-	vq_value y = vq_add_node(&g, p.dynamic ? VQ_OP_ATTENTION_DYNAMIC : VQ_OP_ATTENTION, value, n_in, &attr, &out.type);
+	vq_value y = vq_add_node(
+		&g, p.dynamic ? VQ_OP_ATTENTION_DYNAMIC : VQ_OP_ATTENTION, value, n_in, &attr, &out.type);
 
 	wrong = vq_eval_node(&g, &g.node[vq_def_of(&g, y).id], in, &out, &arena);
 	if (wrong)
@@ -253,7 +265,10 @@ static void add_attention(kernel_suite *s, attend p)
 		arg[6] = (kernel_data){ row_scales[1], 8 * (size_t)p.batch * p.heads, false };
 		arg[7] = (kernel_data){ row_scales[2], 8 * (size_t)p.batch * p.heads, false };
 	}
-	snprintf(name, sizeof name, "attention %s %u x %u heads, %ux%u, d %u e %u, bias %d, u8 %d, store %d, rows %u", p.f32 ? "f32" : p.dynamic ? "dynamic" : "s8",
+	snprintf(name, sizeof name, "attention %s %u x %u heads, %ux%u, d %u e %u, bias %d, u8 %d, store %d, rows %u",
+		p.f32               ? "f32"
+			: p.dynamic ? "dynamic"
+				    : "s8",
 		p.batch, p.heads, p.n, p.m, p.d, p.e, (int)p.bias, p.q_u8, (int)p.store, d->row_block);
 	kernel_suite_add(s, name, &k, arg, p.dynamic ? 8 : 6);
 	vq_arena_free(&arena);
@@ -263,6 +278,7 @@ static void integers(kernel_suite *s)
 {
 	static const uint32_t ms[] = { 1, 2, 5, 15, 16, 17, 31, 33, 49, 64, 65, 100 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 12; i++)
 		add_attention(s, (attend){ .batch = 1 + i % 2, .heads = 1 + i % 3, .n = 1 + 3 * i % 14, .m = ms[i], .d = 8 + 5 * i % 40,
 			.e = 4 + 7 * i % 33, .q_u8 = i & 1, .store = i % 3 == 0 ? VQ_STORE_F32 : i % 3 == 1 ? VQ_STORE_S8 : VQ_STORE_U8,
@@ -270,20 +286,24 @@ static void integers(kernel_suite *s)
 	add_attention(s, (attend){ .batch = 1, .heads = 3, .n = 26, .m = 197, .d = 64, .e = 64, .q_u8 = true, .store = VQ_STORE_U8, .row_block = 12 });
 	add_attention(s, (attend){ .batch = 1, .heads = 1, .n = 7, .m = 300, .d = 32, .e = 32, .store = VQ_STORE_S8, .spread = 0.3f });
 	add_attention(s, (attend){ .batch = 1, .heads = 1, .n = 6, .m = 64, .d = 64, .e = 64, .store = VQ_STORE_F32, .spread = 0.001f, .extremes = true });
+	/* clang-format on */
 }
 
 static void biased(kernel_suite *s)
 {
+	/* clang-format off */
 	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 9, .m = 49, .d = 32, .e = 32, .bias = FULL, .store = VQ_STORE_S8 });
 	add_attention(s, (attend){ .batch = 2, .heads = 3, .n = 8, .m = 20, .d = 16, .e = 16, .bias = PER_KEY, .q_u8 = true, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 7, .m = 33, .d = 16, .e = 20, .bias = PER_QUERY, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 12, .m = 12, .d = 32, .e = 32, .bias = MASKED, .store = VQ_STORE_S8, .row_block = 5 });
+	/* clang-format on */
 }
 
 static void dynamics(kernel_suite *s)
 {
 	static const uint32_t ms[] = { 1, 5, 16, 33, 65, 100 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 6; i++)
 		add_attention(s, (attend){ .batch = 1 + i % 2, .heads = 1 + i % 3, .n = 1 + 3 * i % 14, .m = ms[i], .d = 8 + 5 * i % 40,
 			.e = 4 + 7 * i % 33, .q_u8 = i & 1, .store = i % 3 == 1 ? VQ_STORE_S8 : VQ_STORE_F32,
@@ -292,18 +312,21 @@ static void dynamics(kernel_suite *s)
 		.row_block = 6 });
 	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 12, .m = 12, .d = 32, .e = 32, .dynamic = true, .bias = MASKED, .row_block = 5 });
 	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 9, .m = 49, .d = 16, .e = 32, .dynamic = true, .bias = FULL, .store = VQ_STORE_U8 });
+	/* clang-format on */
 }
 
 static void floats(kernel_suite *s)
 {
 	static const uint32_t ms[] = { 1, 4, 15, 16, 17, 50, 64, 79 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 8; i++)
 		add_attention(s, (attend){ .batch = 1 + i % 2, .heads = 1 + i % 3, .n = 1 + 3 * i % 11, .m = ms[i], .d = 8 + 5 * i % 20, .e = 5 + 7 * i % 20,
 			.f32 = true, .store = i % 3 ? VQ_STORE_F32 : VQ_STORE_S8, .row_block = i % 4 ? 0 : 3 });
 	add_attention(s, (attend){ .batch = 2, .heads = 2, .n = 9, .m = 49, .d = 32, .e = 32, .f32 = true, .bias = FULL, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 7, .m = 33, .d = 16, .e = 20, .f32 = true, .bias = PER_QUERY, .store = VQ_STORE_F32 });
 	add_attention(s, (attend){ .batch = 1, .heads = 2, .n = 7, .m = 21, .d = 16, .e = 20, .f32 = true, .bias = PER_KEY, .store = VQ_STORE_F32 });
+	/* clang-format on */
 }
 
 static void each_machine(const char *name, void (*cases)(kernel_suite *s))
@@ -320,15 +343,19 @@ static void each_machine(const char *name, void (*cases)(kernel_suite *s))
 	}
 }
 
+/* clang-format off */
 static void test_integers(void **state) { (void)state; each_machine("attention_s8", integers); }
 static void test_biased(void **state) { (void)state; each_machine("attention_bias", biased); }
 static void test_dynamics(void **state) { (void)state; each_machine("attention_dynamic", dynamics); }
 static void test_floats(void **state) { (void)state; each_machine("attention_f32", floats); }
+/* clang-format on */
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_integers), cmocka_unit_test(test_biased), cmocka_unit_test(test_dynamics),
+		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_biased),
+		cmocka_unit_test(test_dynamics),
 		cmocka_unit_test(test_floats),
 	};
 

@@ -24,20 +24,18 @@ typedef struct product {
 	uint32_t batch0, batch1;
 	vq_store store;
 	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows, b_zeros;
-	bool codes, codes_u8;      /* the f32 rows become codes with a scale per row */
+	bool codes, codes_u8; /* the f32 rows become codes with a scale per row */
 	int32_t a_zero, b_zero;
 	uint32_t row_block, col_block;
-	uint32_t a_pad;            /* bytes between rows of A beyond k */
-	uint32_t a_skew;           /* bytes A starts after its buffer */
+	uint32_t a_pad;  /* bytes between rows of A beyond k */
+	uint32_t a_skew; /* bytes A starts after its buffer */
 } product;
 
-static uint32_t up(uint32_t n, uint32_t to)
-{
-	return (n + to - 1) / to * to;
-}
+static uint32_t up(uint32_t n, uint32_t to) { return (n + to - 1) / to * to; }
 
 static int8_t logical_a[MOST], logical_b[MOST];
-static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST], result_scales[MOST];
+static float f32_a[MOST], f32_b[MOST], mult[MOST], addend[MOST], residual[MOST], column_extra[MOST], row_scales[MOST],
+	result_scales[MOST];
 static int32_t zeros[MOST]; /* of the columns, with b_zeros */
 static unsigned char a_bytes[4 * MOST], b_bytes[4 * MOST], p_bytes[4 * MOST], c_bytes[4 * MOST], source[4 * MOST],
 	row_codes[MOST];
@@ -237,7 +235,8 @@ static void add_product(kernel_suite *s, product p)
 	fill(&p, batch);
 	expect(&p, batch);
 	for (uint32_t z = 0; z < batch; z++) {
-		pack_b(&t, p.f32, p.n, p.k, p.f32 ? (void *)(f32_b + (size_t)z * p.n * p.k) : logical_b + (size_t)z * p.n * p.k,
+		pack_b(&t, p.f32, p.n, p.k,
+			p.f32 ? (void *)(f32_b + (size_t)z * p.n * p.k) : logical_b + (size_t)z * p.n * p.k,
 			b_bytes + z * b_size);
 		if (p.with_b && !p.f32)
 			first_accumulators(&p, &t, z, b_bytes + z * b_size + (size_t)np * kp);
@@ -297,9 +296,10 @@ static void add_product(kernel_suite *s, product p)
 		arg[n++] = (kernel_data){ row_codes, (size_t)p.m * p.n * batch, true };
 		arg[n++] = (kernel_data){ result_scales, 8 * (size_t)p.m * batch, true };
 	}
-	snprintf(name, sizeof name, "%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d%s blocks %u %u",
-		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero, (int)p.b_zero, p.b_zeros ? " per column" : "",
-		d->row_block, d->col_block);
+	snprintf(name, sizeof name,
+		"%s %ux%ux%u batch %ux%u store %d u8 %d wide %d extremes %d zeros %d %d%s blocks %u %u",
+		p.f32 ? "f32" : "s8", p.m, p.n, p.k, b0, b1, (int)p.store, p.a_u8, p.wide, p.extremes, (int)p.a_zero,
+		(int)p.b_zero, p.b_zeros ? " per column" : "", d->row_block, d->col_block);
 	kernel_suite_add(s, name, &k, arg, n);
 }
 
@@ -323,15 +323,19 @@ static void each_machine(const char *name, void (*cases)(kernel_suite *s))
 
 static void small_shapes(kernel_suite *s)
 {
-	static const uint32_t ns[] = { 1, 3, 4, 5, 8, 13, 16, 17, 31, 33, 64, 70 }, ks[] = { 1, 2, 3, 7, 8, 15, 16, 17, 48, 65 };
+	static const uint32_t ns[] = { 1, 3, 4, 5, 8, 13, 16, 17, 31, 33, 64, 70 },
+			      ks[] = { 1, 2, 3, 7, 8, 15, 16, 17, 48, 65 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 60; i++)
 		add_product(s, (product){ .m = 1 + i % 20, .n = ns[i % 12], .k = ks[i % 10], .store = i % 3 ? VQ_STORE_S8 : VQ_STORE_F32,
 			.a_u8 = i & 1, .a_zero = i % 5 ? 0 : (int32_t)i - 30, .a_pad = i % 4, .a_skew = i % 3 });
+	/* clang-format on */
 }
 
 static void real_shapes(kernel_suite *s)
 {
+	/* clang-format off */
 	add_product(s, (product){ .m = 50, .n = 192, .k = 192, .store = VQ_STORE_S8, .a_u8 = true, .row_block = 18, .col_block = 1 });
 	add_product(s, (product){ .m = 197, .n = 72, .k = 64, .store = VQ_STORE_U8, .a_u8 = true, .gelu = true, .row_block = 48 });
 	add_product(s, (product){ .m = 13, .n = 100, .k = 96, .store = VQ_STORE_F32, .residual = true, .row_block = 6, .col_block = 2 });
@@ -344,12 +348,14 @@ static void real_shapes(kernel_suite *s)
 	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zeros = true, .a_zero = 300 });
 	add_product(s, (product){ .m = 21, .n = 37, .k = 65, .store = VQ_STORE_S8, .b_zeros = true, .a_zero = -3, .wide = true,
 		.row_block = 9, .col_block = 1 });
+	/* clang-format on */
 }
 
 static void row_scaled(kernel_suite *s)
 {
 	static const uint32_t ns[] = { 1, 5, 16, 31, 64, 70 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 18; i++)
 		add_product(s, (product){ .m = 1 + i, .n = ns[i % 6], .k = 1 + 9 * i, .rows = true, .a_u8 = i & 1,
 			.store = i % 3 ? VQ_STORE_F32 : VQ_STORE_S8 });
@@ -360,6 +366,7 @@ static void row_scaled(kernel_suite *s)
 	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
 	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = true, .row_block = 8 });
 	add_product(s, (product){ .m = 6, .n = 19, .k = 64, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .b_zero = 77, .wide = true });
+	/* clang-format on */
 }
 
 /* results that leave as codes with a scale per row */
@@ -367,6 +374,7 @@ static void row_quantized(kernel_suite *s)
 {
 	static const uint32_t ns[] = { 1, 5, 16, 31, 64, 70 };
 
+	/* clang-format off */
 	for (uint32_t i = 0; i < 12; i++)
 		add_product(s, (product){ .m = 1 + 2 * i, .n = ns[i % 6], .k = 1 + 9 * i, .rows = i & 1, .f32 = i % 4 == 2, .a_u8 = i % 4 == 1, .codes = true,
 			.codes_u8 = i % 3 == 1, .gelu = i % 5 == 0, .store = VQ_STORE_F32, .row_block = i % 2 ? 0 : 4 });
@@ -376,14 +384,17 @@ static void row_quantized(kernel_suite *s)
 		.residual = true, .codes = true, .row_block = 4 });
 	add_product(s, (product){ .m = 29, .n = 100, .k = 64, .store = VQ_STORE_F32, .a_u8 = true, .b_zero = 21, .a_zero = 3, .gelu = true,
 		.column = true, .codes = true, .row_block = 12 });
+	/* clang-format on */
 }
 
 static void worst_cases(kernel_suite *s)
 {
+	/* clang-format off */
 	for (uint32_t wide = 0; wide < 2; wide++)
 		for (uint32_t u8 = 0; u8 < 2; u8++)
 			add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .a_u8 = u8, .wide = wide, .extremes = true });
 	add_product(s, (product){ .m = 6, .n = 64, .k = 1536, .store = VQ_STORE_F32, .a_u8 = true, .extremes = true });
+	/* clang-format on */
 }
 
 static void f32_products(kernel_suite *s)
@@ -391,9 +402,15 @@ static void f32_products(kernel_suite *s)
 	static const uint32_t ns[] = { 1, 5, 16, 31, 64, 70 };
 
 	for (uint32_t i = 0; i < 18; i++)
-		add_product(s, (product){ .m = 1 + i, .n = ns[i % 6], .k = 1 + 7 * i % 50, .f32 = true, .store = i % 4 ? VQ_STORE_F32 : VQ_STORE_S8 });
+		add_product(s,
+			(product){ .m = 1 + i,
+				.n = ns[i % 6],
+				.k = 1 + 7 * i % 50,
+				.f32 = true,
+				.store = i % 4 ? VQ_STORE_F32 : VQ_STORE_S8 });
 	add_product(s, (product){ .m = 9, .n = 20, .k = 33, .batch0 = 2, .batch1 = 3, .f32 = true, .with_b = true });
-	add_product(s, (product){ .m = 19, .n = 40, .k = 64, .f32 = true, .gelu = true, .row_block = 8, .col_block = 1 });
+	add_product(
+		s, (product){ .m = 19, .n = 40, .k = 64, .f32 = true, .gelu = true, .row_block = 8, .col_block = 1 });
 }
 
 /* ---- rows quantized at run time ---- */
@@ -440,7 +457,8 @@ static void add_rowquant(kernel_suite *s, uint32_t rows, uint32_t n, uint32_t pa
 		}
 		q = vq_c_row_scale(lo, hi);
 		for (uint32_t i = 0; i < n; i++)
-			c_bytes[r * n + i] = (unsigned char)(vq_c_quantize(x[i] * q.inv, -128, 127, q.zero) ^ (u8 ? 0x80 : 0));
+			c_bytes[r * n + i] = (unsigned char)(vq_c_quantize(x[i] * q.inv, -128, 127, q.zero) ^
+				(u8 ? 0x80 : 0));
 		row_scales[2 * r] = q.scale;
 		row_scales[2 * r + 1] = (float)q.zero;
 	}
@@ -452,7 +470,8 @@ static void add_rowquant(kernel_suite *s, uint32_t rows, uint32_t n, uint32_t pa
 }
 
 /* blocks of `tall` rows with one scale, `groups` of them side by side */
-static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t groups, uint32_t n, bool symmetric, bool u8, uint32_t row_block)
+static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t groups, uint32_t n, bool symmetric,
+	bool u8, uint32_t row_block)
 {
 	vq_kernel k;
 	vq_rowquant *d = &k.u.rowquant;
@@ -461,6 +480,7 @@ static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t 
 	kernel_data arg[3];
 	char name[100];
 
+	/* clang-format off */
 	memset(&k, 0, sizeof k);
 	k.kind = VQ_KERNEL_ROWQUANT;
 	*d = (vq_rowquant){ .rows = outer * groups, .n = n, .tall = tall, .groups = groups, .symmetric = symmetric, .u8 = u8, .row_block = row_block,
@@ -471,6 +491,7 @@ static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t 
 		uint32_t at = b / groups * tall * width + b % groups * n;
 		float lo = 0, hi = 0;
 		vq_row_scale q;
+		/* clang-format on */
 
 		for (uint32_t i = 0; i < tall * n; i++) {
 			lo = vq_c_min(f32_a[at + i / n * width + i % n], lo);
@@ -480,7 +501,8 @@ static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t 
 		for (uint32_t i = 0; i < tall * n; i++) {
 			uint32_t e = at + i / n * width + i % n;
 
-			c_bytes[e] = (unsigned char)(vq_c_quantize(f32_a[e] * q.inv, least, 127, q.zero) ^ (u8 ? 0x80 : 0));
+			c_bytes[e] = (unsigned char)(vq_c_quantize(f32_a[e] * q.inv, least, 127, q.zero) ^
+				(u8 ? 0x80 : 0));
 		}
 		row_scales[2 * b] = q.scale;
 		row_scales[2 * b + 1] = (float)q.zero;
@@ -488,7 +510,8 @@ static void add_blocks(kernel_suite *s, uint32_t outer, uint32_t tall, uint32_t 
 	arg[0] = (kernel_data){ f32_a, 4 * (size_t)all, false };
 	arg[1] = (kernel_data){ c_bytes, all, true };
 	arg[2] = (kernel_data){ row_scales, 8 * (size_t)outer * groups, true };
-	snprintf(name, sizeof name, "rowquant %u blocks of %u x %u groups of %u, symmetric %d, u8 %d", outer, tall, groups, n, symmetric, u8);
+	snprintf(name, sizeof name, "rowquant %u blocks of %u x %u groups of %u, symmetric %d, u8 %d", outer, tall,
+		groups, n, symmetric, u8);
 	kernel_suite_add(s, name, &k, arg, 3);
 }
 
@@ -499,8 +522,10 @@ static void add_norm_codes(kernel_suite *s, uint32_t rows, uint32_t n, bool u8, 
 	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
-	vq_tensor in[3] = { { vq_type_make(VQ_F32, 2, (int64_t[]){ rows, n }), f32_a }, { vq_type_make(VQ_F32, 1, (int64_t[]){ n }), mult },
-		{ vq_type_make(VQ_F32, 1, (int64_t[]){ n }), addend } }, out = { in[0].type, f32_b };
+	vq_tensor in[3] = { { vq_type_make(VQ_F32, 2, (int64_t[]){ rows, n }), f32_a },
+		{ vq_type_make(VQ_F32, 1, (int64_t[]){ n }), mult },
+		{ vq_type_make(VQ_F32, 1, (int64_t[]){ n }), addend } },
+		  out = { in[0].type, f32_b };
 	vq_kernel k;
 	kernel_data arg[5];
 	char name[80];
@@ -556,7 +581,8 @@ static void rowquants(kernel_suite *s)
 
 /* ---- packing ---- */
 
-static void add_pack(kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1, uint32_t n, uint32_t k, bool k_inner, int32_t add)
+static void add_pack(
+	kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1, uint32_t n, uint32_t k, bool k_inner, int32_t add)
 {
 	const vq_target *target = kernel_suite_target(s);
 	vq_tile t = f32 ? vq_tile_f32(target->isa) : vq_tile_s8(target->isa, false);
@@ -590,7 +616,8 @@ static void add_pack(kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1
 
 				f32_b[j * k + i] = test_f32(1.0f);
 				logical_b[j * k + i] = test_code(-127, 127);
-				memcpy(source + at * element, f32 ? (void *)&f32_b[j * k + i] : &logical_b[j * k + i], element);
+				memcpy(source + at * element, f32 ? (void *)&f32_b[j * k + i] : &logical_b[j * k + i],
+					element);
 			}
 		pack_b(&t, f32, n, k, f32 ? (void *)f32_b : logical_b, c_bytes + z * bytes);
 		for (uint32_t j = 0; j < np && !f32; j++) {
@@ -602,8 +629,10 @@ static void add_pack(kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1
 			memcpy(c_bytes + z * bytes + panels + 4 * j, &sum, 4);
 		}
 	}
-	snprintf(name, sizeof name, "pack %s %ux%u, %ux%u, k inner %d", f32 ? "f32" : "s8", batch0, batch1, n, k, k_inner);
-	kernel_data arg[2] = { { source, (size_t)width * (k_inner ? n : k) * batch0 * element, false }, { c_bytes, bytes * batch, true } };
+	snprintf(name, sizeof name, "pack %s %ux%u, %ux%u, k inner %d", f32 ? "f32" : "s8", batch0, batch1, n, k,
+		k_inner);
+	kernel_data arg[2] = { { source, (size_t)width * (k_inner ? n : k) * batch0 * element, false },
+		{ c_bytes, bytes * batch, true } };
 	kernel_suite_add(s, name, &kernel, arg, 2);
 }
 
@@ -619,6 +648,7 @@ static void packs(kernel_suite *s)
 	}
 }
 
+/* clang-format off */
 static void test_small_shapes(void **state) { (void)state; each_machine("gemm_small", small_shapes); }
 static void test_real_shapes(void **state) { (void)state; each_machine("gemm_real", real_shapes); }
 static void test_worst_cases(void **state) { (void)state; each_machine("gemm_worst", worst_cases); }
@@ -627,13 +657,19 @@ static void test_row_quantized(void **state) { (void)state; each_machine("gemm_c
 static void test_row_scaled(void **state) { (void)state; each_machine("gemm_rows", row_scaled); }
 static void test_rowquants(void **state) { (void)state; each_machine("rowquant", rowquants); }
 static void test_packs(void **state) { (void)state; each_machine("pack", packs); }
+/* clang-format on */
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_small_shapes), cmocka_unit_test(test_real_shapes), cmocka_unit_test(test_worst_cases),
-		cmocka_unit_test(test_products_f32), cmocka_unit_test(test_row_scaled), cmocka_unit_test(test_row_quantized),
-		cmocka_unit_test(test_rowquants), cmocka_unit_test(test_packs),
+		cmocka_unit_test(test_small_shapes),
+		cmocka_unit_test(test_real_shapes),
+		cmocka_unit_test(test_worst_cases),
+		cmocka_unit_test(test_products_f32),
+		cmocka_unit_test(test_row_scaled),
+		cmocka_unit_test(test_row_quantized),
+		cmocka_unit_test(test_rowquants),
+		cmocka_unit_test(test_packs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

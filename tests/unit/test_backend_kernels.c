@@ -21,9 +21,7 @@ static float load_scalar(const vq_extra *x, const void *data, int64_t i)
 	float v;
 
 	switch (x->elem) {
-	case VQ_F32:
-		v = ((const float *)data)[i];
-		return x->sanitize && !(v == v) ? 0.0f : v;
+	case VQ_F32: v = ((const float *)data)[i]; return x->sanitize && !(v == v) ? 0.0f : v;
 	case VQ_S8: {
 		int32_t code = ((const int8_t *)data)[i];
 
@@ -126,11 +124,11 @@ static uint32_t stored_bytes(const vq_epilogue *e)
 
 /* ---- elementwise ---- */
 
-static const vq_op unary_ops[] = { VQ_OP_NEG, VQ_OP_ABS, VQ_OP_SQRT, VQ_OP_RECIP, VQ_OP_EXP, VQ_OP_LOG, VQ_OP_ERF, VQ_OP_TANH,
-	VQ_OP_SIGMOID, VQ_OP_RELU, VQ_OP_GELU, VQ_OP_GELU_TANH, VQ_OP_GELU_QUICK, VQ_OP_SILU, VQ_OP_FLOOR, VQ_OP_ROUND,
-	VQ_OP_NOT };
-static const vq_op binary_ops[] = { VQ_OP_ADD, VQ_OP_SUB, VQ_OP_MUL, VQ_OP_DIV, VQ_OP_MIN, VQ_OP_MAX, VQ_OP_EQUAL, VQ_OP_LESS,
-	VQ_OP_AND, VQ_OP_OR };
+static const vq_op unary_ops[] = { VQ_OP_NEG, VQ_OP_ABS, VQ_OP_SQRT, VQ_OP_RECIP, VQ_OP_EXP, VQ_OP_LOG, VQ_OP_ERF,
+	VQ_OP_TANH, VQ_OP_SIGMOID, VQ_OP_RELU, VQ_OP_GELU, VQ_OP_GELU_TANH, VQ_OP_GELU_QUICK, VQ_OP_SILU, VQ_OP_FLOOR,
+	VQ_OP_ROUND, VQ_OP_NOT };
+static const vq_op binary_ops[] = { VQ_OP_ADD, VQ_OP_SUB, VQ_OP_MUL, VQ_OP_DIV, VQ_OP_MIN, VQ_OP_MAX, VQ_OP_EQUAL,
+	VQ_OP_LESS, VQ_OP_AND, VQ_OP_OR };
 static const float exponents[] = { 0.0f, 1.0f, 2.0f, 3.0f, 0.5f, -1.0f, -0.5f };
 /* elements of operand k an iteration touches: lowest is 0 because strides are not negative */
 static int64_t extent(const vq_elementwise *d, const int64_t *stride)
@@ -230,7 +228,8 @@ static void unary_functions(void **state)
 
 static void random_store(vq_epilogue *e)
 {
-	static const vq_store stores[] = { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8, VQ_STORE_I32, VQ_STORE_BOOL, VQ_STORE_F32 };
+	static const vq_store stores[] = { VQ_STORE_F32, VQ_STORE_S8, VQ_STORE_U8, VQ_STORE_I32, VQ_STORE_BOOL,
+		VQ_STORE_F32 };
 
 	e->store = PICK(stores);
 	e->flush = true; /* so that -0 and +0, which max may give in either order, are one */
@@ -384,14 +383,18 @@ static void bounded_stores(void **state)
 		d->tasks = 1;
 		d->out_stride[0] = d->epilogue.extra[0].stride[0] = 1;
 		d->epilogue.n_extras = d->epilogue.n_eops = 1;
-		d->epilogue.extra[0] = (vq_extra){ .elem = i % 2 ? VQ_I32 : VQ_S8, .index = VQ_X_STRIDED, .stride = { 1 } };
+		d->epilogue.extra[0] = (vq_extra){
+			.elem = i % 2 ? VQ_I32 : VQ_S8, .index = VQ_X_STRIDED, .stride = { 1 }
+		};
 		d->epilogue.eop[0] = (vq_eop){ .op = VQ_OP_MUL, .extra = -2, .imm = i % 2 ? 0.97f : 1.5f };
 		random_store(&d->epilogue);
 		d->epilogue.store = check_random_u32() & 1 ? VQ_STORE_S8 : VQ_STORE_U8;
 		d->epilogue.scaled = false;
 		d->epilogue.bounded = true;
 		d->epilogue.hi = i % 5 ? 127 : 90;
-		d->epilogue.zero = i % 3 ? (int32_t)check_random_in(-200, 200) : i % 4 ? 0 : (int32_t)check_random_in(-40000, 40000);
+		d->epilogue.zero = i % 3 ? (int32_t)check_random_in(-200, 200)
+			: i % 4          ? 0
+					 : (int32_t)check_random_in(-40000, 40000);
 		snprintf(what, sizeof what, "bounded store %u", i);
 		run_elementwise(&k, true, what);
 		if (i % 8 == 0)

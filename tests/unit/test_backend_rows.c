@@ -59,7 +59,8 @@ static void pick_result(bench *b, vq_epilogue *e, uint32_t rank, const int64_t *
 }
 
 /* evaluates, runs the kernel everywhere, compares */
-static void evaluate_and_run(bench *b, const vq_kernel *k, const vq_epilogue *e, guarded *arg, uint32_t n_args, uint32_t result)
+static void evaluate_and_run(
+	bench *b, const vq_kernel *k, const vq_epilogue *e, guarded *arg, uint32_t n_args, uint32_t result)
 {
 	size_t bytes = vq_type_bytes(&b->out.type);
 	guarded out = guarded_alloc(bytes);
@@ -89,7 +90,11 @@ static void fill_rows(float *x, int64_t rows, int64_t n, bool denormals)
 		for (int64_t i = 0; i < n; i++) {
 			float v = check_tame_f32();
 
-			v = kind == 1 ? v * 0x1p70f : kind == 2 ? v * 0x1p-130f : kind == 3 ? 1.375f : kind == 4 ? check_random_f32() : v;
+			v = kind == 1       ? v * 0x1p70f
+				: kind == 2 ? v * 0x1p-130f
+				: kind == 3 ? 1.375f
+				: kind == 4 ? check_random_f32()
+					    : v;
 			x[r * n + i] = denormals ? v : vq_c_flush(v);
 		}
 		if (kind == 5)
@@ -102,10 +107,7 @@ static void fill_rows(float *x, int64_t rows, int64_t n, bool denormals)
 static const uint32_t long_rows[] = { 48, 63, 64, 77, 192, 197, 384, 1000 };
 
 /* 1 … 40, then long_rows */
-static uint32_t row_length(uint32_t i)
-{
-	return i < 40 ? i + 1 : long_rows[i - 40];
-}
+static uint32_t row_length(uint32_t i) { return i < 40 ? i + 1 : long_rows[i - 40]; }
 enum { ROW_LENGTHS = 40 + sizeof long_rows / sizeof *long_rows };
 
 /* ---- LayerNorm ---- */
@@ -248,7 +250,8 @@ static void split_axes(vq_reduce *d, uint32_t rank, const int64_t *dim, uint32_t
 
 static void reduction(uint32_t i)
 {
-	static const vq_op ops[] = { VQ_OP_REDUCE_SUM, VQ_OP_REDUCE_MEAN, VQ_OP_REDUCE_MAX, VQ_OP_REDUCE_MIN, VQ_OP_REDUCE_PROD };
+	static const vq_op ops[] = { VQ_OP_REDUCE_SUM, VQ_OP_REDUCE_MEAN, VQ_OP_REDUCE_MAX, VQ_OP_REDUCE_MIN,
+		VQ_OP_REDUCE_PROD };
 	uint32_t rank = (uint32_t)check_random_in(1, 4), axes = (uint32_t)check_random_in(0, (1 << rank) - 1);
 	int64_t dim[4], kept[4] = { 1 };
 	bool codes = check_random_u32() & 1;
@@ -308,7 +311,8 @@ static void gather(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < 40; i++) {
-		uint32_t outer = (uint32_t)check_random_in(1, 3), axis = (uint32_t)check_random_in(1, 9), n = (uint32_t)check_random_in(1, 7);
+		uint32_t outer = (uint32_t)check_random_in(1, 3), axis = (uint32_t)check_random_in(1, 9),
+			 n = (uint32_t)check_random_in(1, 7);
 		uint32_t inner = i < 20 ? i + 1 : (uint32_t)check_random_in(1, 900), index_bytes = i % 2 ? 8 : 4;
 		guarded data = guarded_alloc(outer * axis * inner), index = guarded_alloc(n * index_bytes);
 		guarded out = guarded_alloc(outer * n * inner);
@@ -318,10 +322,13 @@ static void gather(void **state)
 
 		memset(&k, 0, sizeof k);
 		k.kind = VQ_KERNEL_GATHER;
-		k.u.gather = (vq_gather){ .outer = outer, .axis = axis, .n = n, .inner_bytes = inner, .index = i % 2 ? VQ_I64 : VQ_I32 };
+		k.u.gather = (vq_gather){
+			.outer = outer, .axis = axis, .n = n, .inner_bytes = inner, .index = i % 2 ? VQ_I64 : VQ_I32
+		};
 		check_fill(data.data, VQ_U8, (int64_t)outer * axis * inner);
 		for (uint32_t j = 0; j < n; j++) {
-			int64_t at = check_random_in(-1, axis), row = at < 0 || at >= axis ? axis - 1 : at; /* the clamp */
+			int64_t at = check_random_in(-1, axis),
+				row = at < 0 || at >= axis ? axis - 1 : at; /* the clamp */
 
 			if (i % 2)
 				((int64_t *)index.data)[j] = at;

@@ -20,17 +20,17 @@ static void entries_of_ranges(void **state)
 	int32_t zero;
 
 	(void)state;
-	vq_entry_asymmetric((vq_range){-1, 1.55}, &scale, &zero);
+	vq_entry_asymmetric((vq_range){ -1, 1.55 }, &scale, &zero);
 	assert_float_equal(scale, 0.01f, 1e-7);
 	assert_int_equal(zero, -28);
-	vq_entry_asymmetric((vq_range){2, 5.1}, &scale, &zero); /* 0 is taken in */
+	vq_entry_asymmetric((vq_range){ 2, 5.1 }, &scale, &zero); /* 0 is taken in */
 	assert_float_equal(scale, 0.02f, 1e-7);
 	assert_int_equal(zero, -128);
-	vq_entry_asymmetric((vq_range){-5.1, -2}, &scale, &zero);
+	vq_entry_asymmetric((vq_range){ -5.1, -2 }, &scale, &zero);
 	assert_int_equal(zero, 127);
-	vq_entry_asymmetric((vq_range){0, 0}, &scale, &zero);
+	vq_entry_asymmetric((vq_range){ 0, 0 }, &scale, &zero);
 	assert_true(scale > 0 && zero == 0);
-	vq_entry_asymmetric((vq_range){0, 1e-38}, &scale, &zero);
+	vq_entry_asymmetric((vq_range){ 0, 1e-38 }, &scale, &zero);
 	assert_true(scale >= 0x1p-60f);
 	assert_true(vq_entry_symmetric(12.7) == 0.1f);
 	assert_true(vq_entry_symmetric(0) > 0);
@@ -44,10 +44,10 @@ static void fill(small_vit *s, vq_stats *t, bool outlier)
 
 	for (int i = 0; i < 100000; i++)
 		data[i] = sv_random(&seed);
-	vq_stats_init(t, &s->arena, (vq_value){1}, 1, true);
+	vq_stats_init(t, &s->arena, (vq_value){ 1 }, 1, true);
 	assert_true(vq_stats_add(t, data, 100000));
 	if (outlier)
-		assert_true(vq_stats_add(t, &(float){1000}, 1));
+		assert_true(vq_stats_add(t, &(float){ 1000 }, 1));
 }
 
 static void observers_and_outliers(void **state)
@@ -83,12 +83,12 @@ static void observers_and_outliers(void **state)
 /* ranges of rows contain 0; noise goes with their squares */
 static void rows_are_measured(void **state)
 {
-	static const float data[] = {1, 3, -1, 0.5f, 2, 4, 0, 0, 0};
-	vq_arena a = {0};
+	static const float data[] = { 1, 3, -1, 0.5f, 2, 4, 0, 0, 0 };
+	vq_arena a = { 0 };
 	vq_stats s;
 
 	(void)state;
-	vq_stats_init(&s, &a, (vq_value){1}, 3, false);
+	vq_stats_init(&s, &a, (vq_value){ 1 }, 3, false);
 	assert_true(vq_stats_row_gain(&s) == 1);
 	assert_true(vq_stats_add(&s, data, 3));
 	/* 4, 4 and 0; -1 to 4 together; mean squares 11 / 3, 20.25 / 3, none */
@@ -104,19 +104,18 @@ static void not_finite_is_noticed(void **state)
 	vq_stats t;
 
 	(void)state;
-	vq_stats_init(&t, &s->arena, (vq_value){1}, 2, false);
-	assert_true(vq_stats_add(&t, (float[]){1, 2, 3, 4}, 2));
-	assert_true(
-		t.lo[0] == 1 && t.hi[0] == 3 && t.lo[1] == 2 && t.hi[1] == 4 && t.square[0] == 10);
-	assert_false(vq_stats_add(&t, (float[]){1, NAN}, 1));
-	vq_stats_init(&t, &s->arena, (vq_value){1}, 2, false);
-	assert_false(vq_stats_add(&t, (float[]){INFINITY, 0}, 1));
+	vq_stats_init(&t, &s->arena, (vq_value){ 1 }, 2, false);
+	assert_true(vq_stats_add(&t, (float[]){ 1, 2, 3, 4 }, 2));
+	assert_true(t.lo[0] == 1 && t.hi[0] == 3 && t.lo[1] == 2 && t.hi[1] == 4 && t.square[0] == 10);
+	assert_false(vq_stats_add(&t, (float[]){ 1, NAN }, 1));
+	vq_stats_init(&t, &s->arena, (vq_value){ 1 }, 2, false);
+	assert_false(vq_stats_add(&t, (float[]){ INFINITY, 0 }, 1));
 	sv_free(s);
 }
 
 static void needs_samples(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){0});
+	small_vit *s = sv_make(&(small_vit_options){ 0 });
 
 	(void)state;
 	s->set.samples = NULL;
@@ -131,9 +130,8 @@ static void needs_samples(void **state)
 
 static void names_the_node_of_a_nan(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){0});
-	float *w = (float *)(uintptr_t)s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id]
-			   .data;
+	small_vit *s = sv_make(&(small_vit_options){ 0 });
+	float *w = (float *)(uintptr_t)s->g.value[vq_operand(&s->g, sv_find(&s->g, "norm2"), 1).id].data;
 
 	(void)state;
 	w[4] = NAN;
@@ -147,11 +145,10 @@ static bool same_stats(const vq_stats *a, const vq_stats *b)
 {
 	size_t n = a->channels;
 
-	return a->channels == b->channels && a->rows == b->rows && a->row_square == b->row_square && a->row_inverse == b->row_inverse &&
-	       !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
-	       !memcmp(a->hi, b->hi, n * sizeof *a->hi) &&
-	       !memcmp(a->square, b->square, n * sizeof *a->square) &&
-	       (!a->histogram || !memcmp(a->histogram, b->histogram, sizeof *a->histogram));
+	return a->channels == b->channels && a->rows == b->rows && a->row_square == b->row_square &&
+		a->row_inverse == b->row_inverse && !memcmp(a->lo, b->lo, n * sizeof *a->lo) &&
+		!memcmp(a->hi, b->hi, n * sizeof *a->hi) && !memcmp(a->square, b->square, n * sizeof *a->square) &&
+		(!a->histogram || !memcmp(a->histogram, b->histogram, sizeof *a->histogram));
 }
 
 static char *slurp(small_vit *s, const char *path)
@@ -167,7 +164,7 @@ static char *slurp(small_vit *s, const char *path)
 
 static void statistics_round_trip(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = 10});
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 10 });
 	char path[] = "/tmp/vq_stats_XXXXXX", again[] = "/tmp/vq_stats_XXXXXX";
 	vq_stats *ran;
 	uint32_t n, seen = 0;
@@ -199,13 +196,13 @@ static void statistics_round_trip(void **state)
 	sv_free(s);
 
 	/* another graph is refused, and so is a damaged file */
-	s = sv_make(&(small_vit_options){0});
+	s = sv_make(&(small_vit_options){ 0 });
 	s->g.node[sv_find(&s->g, "norm2").id].name = "other";
 	s->set.stats_in = path;
 	assert_false(vq_pass_calibrate(&s->p));
 	assert_non_null(strstr(s->diag.item[0].text, "another graph"));
 	sv_free(s);
-	s = sv_make(&(small_vit_options){0});
+	s = sv_make(&(small_vit_options){ 0 });
 	assert_int_equal(truncate(path, 300), 0);
 	s->set.stats_in = path;
 	assert_false(vq_pass_calibrate(&s->p));
@@ -217,7 +214,7 @@ static void statistics_round_trip(void **state)
 /* What one size of a model was calibrated with, another takes whole; one with other operators does not. */
 static void statistics_for_another_size(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = 10}), *t;
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 10 }), *t;
 	vq_kept_stats kept;
 	uint32_t seen = 0;
 
@@ -226,7 +223,7 @@ static void statistics_for_another_size(void **state)
 	s->set.keep = &kept;
 	if (!vq_pass_calibrate(&s->p))
 		fail_msg("%s", sv_problem(s));
-	t = sv_make(&(small_vit_options){.outlier = 10});
+	t = sv_make(&(small_vit_options){ .outlier = 10 });
 	t->set.observer = VQ_OBSERVE_MSE;
 	t->set.samples = NULL;
 	t->set.like = &kept;
@@ -260,14 +257,14 @@ static vq_stats *stats_with(small_vit *s, const vq_executor *x)
 /* A product that reads the input itself, one behind movement, one that reads an output. */
 static void build_corners(small_vit *s)
 {
-	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){8, 8});
+	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){ 8, 8 });
 	vq_value x = vq_add_input(&s->g, "x", &t), y;
 
 	vq_add_output(&s->g, "a", sv_linear(s, "a", x, 4, true, 0));
-	y = vq_build_reshape(&s->g, NULL, x, 2, (int64_t[]){4, 16});
+	y = vq_build_reshape(&s->g, NULL, x, 2, (int64_t[]){ 4, 16 });
 	y = sv_linear(s, "b", y, 16, true, 0);
 	vq_add_output(&s->g, "b", y);
-	y = vq_build_transpose(&s->g, NULL, y, (int64_t[]){1, 0});
+	y = vq_build_transpose(&s->g, NULL, y, (int64_t[]){ 1, 0 });
 	y = sv_linear(s, "c", y, 8, true, 0);
 	y = vq_build_slice(&s->g, NULL, y, 0, 3, 2);
 	vq_add_output(&s->g, "d", sv_linear(s, "d", y, 3, true, 0));
@@ -288,7 +285,7 @@ static void executors_agree(void **state)
 		if (corner)
 			build_corners(s);
 		else
-			sv_build(s, &(small_vit_options){.outlier = 30});
+			sv_build(s, &(small_vit_options){ .outlier = 30 });
 		s->set.observer = VQ_OBSERVE_PERCENTILE;
 		one = stats_with(s, &vq_evaluator);
 		two = stats_with(s, jit);

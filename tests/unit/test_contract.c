@@ -17,30 +17,18 @@
 
 static uint64_t stride = 1999;
 
-static double sigmoid_ref(double x)
-{
-	return 1 / (1 + exp(-x));
-}
+static double sigmoid_ref(double x) { return 1 / (1 + exp(-x)); }
 
-static double gelu_ref(double x)
-{
-	return 0.5 * x * erfc(-x * 0.70710678118654752440);
-}
+static double gelu_ref(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
 
 static double gelu_tanh_ref(double x)
 {
 	return x * sigmoid_ref(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x));
 }
 
-static double gelu_quick_ref(double x)
-{
-	return x * sigmoid_ref(1.702 * x);
-}
+static double gelu_quick_ref(double x) { return x * sigmoid_ref(1.702 * x); }
 
-static double silu_ref(double x)
-{
-	return x * sigmoid_ref(x);
-}
+static double silu_ref(double x) { return x * sigmoid_ref(x); }
 
 /*
  * The largest |f(x) - ref(x)| / unit over finite x in [lo, hi], unit = max(1, |x|) or |ref(x)|; results whose reference
@@ -91,8 +79,9 @@ static void functions_keep_their_bounds(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-		double e = row[i].bound < (double)INFINITY ?
-			worst(row[i].f, row[i].ref, row[i].f == vq_c_floor ? 0 : -FLT_MAX, FLT_MAX, false) : 0;
+		double e = row[i].bound < (double)INFINITY
+			? worst(row[i].f, row[i].ref, row[i].f == vq_c_floor ? 0 : -FLT_MAX, FLT_MAX, false)
+			: 0;
 		double r = row[i].relative > 0 ? worst(row[i].f, row[i].ref, row[i].lo, row[i].hi, true) : 0;
 
 		print_message("%-10s error / max(1, |x|) %.3g, relative %.3g\n", row[i].name, e, r);
@@ -108,9 +97,11 @@ static void special_values(void **state)
 	(void)state;
 	assert_true(vq_c_exp(-87.1f) == 0 && vq_c_exp(89) == inf && vq_c_exp(inf) == inf && vq_c_exp(-inf) == 0);
 	assert_true(vq_c_exp(0) == 1 && isnan(vq_c_exp(NAN)));
-	assert_true(vq_c_sigmoid(0) == 0.5f && vq_c_sigmoid(inf) == 1 && vq_c_sigmoid(-inf) == 0 && isnan(vq_c_sigmoid(NAN)));
+	assert_true(vq_c_sigmoid(0) == 0.5f && vq_c_sigmoid(inf) == 1 && vq_c_sigmoid(-inf) == 0 &&
+		isnan(vq_c_sigmoid(NAN)));
 	assert_true(vq_c_tanh(inf) == 1 && vq_c_tanh(-inf) == -1 && isnan(vq_c_tanh(NAN)));
-	assert_true(fabsf(vq_c_erf(inf) - 1) < 4e-6f && vq_c_erf(-inf) == -vq_c_erf(inf) && vq_c_erf(NAN) == vq_c_erf(inf));
+	assert_true(
+		fabsf(vq_c_erf(inf) - 1) < 4e-6f && vq_c_erf(-inf) == -vq_c_erf(inf) && vq_c_erf(NAN) == vq_c_erf(inf));
 	assert_true(vq_c_log(1) == 0 && vq_c_log(0) == -inf && vq_c_log(1e-40f) == -inf && vq_c_log(-1e-40f) == -inf);
 	assert_true(isnan(vq_c_log(-1)) && isnan(vq_c_log(-inf)) && vq_c_log(inf) == inf && isnan(vq_c_log(NAN)));
 	assert_true(vq_c_floor(-0.5f) == -1 && vq_c_floor(-1e-40f) == 0 && vq_c_floor(8388607.5f) == 8388607.0f);
@@ -182,8 +173,8 @@ static void softmax_codes(void **state)
 		last = code;
 		all++;
 	}
-	print_message("255 * 2^y  error %.3g codes, relative %.3g; %llu of %llu codes differ, %llu order violations\n", error,
-		relative, (unsigned long long)differ, (unsigned long long)all, (unsigned long long)rises);
+	print_message("255 * 2^y  error %.3g codes, relative %.3g; %llu of %llu codes differ, %llu order violations\n",
+		error, relative, (unsigned long long)differ, (unsigned long long)all, (unsigned long long)rises);
 	assert_true(error < 9.0e-4 && relative < 7.5e-3);
 	assert_true(rises <= 1); /* one pair of neighbouring f32 among all 1.1e9 */
 	for (uint32_t j = 0; j < VQ_DITHER_PERIOD; j++) {
@@ -217,7 +208,8 @@ static void dither_is_van_der_corput(void **state)
 
 	(void)state;
 	assert_true(vq_dither(0) == -0.5f && vq_dither(1) == 0 && vq_dither(2) == -0.25f && vq_dither(3) == 0.25f);
-	assert_true(vq_dither(255) == 0.49609375f && vq_dither(256) == -0.5f && vq_dither(1000) == vq_dither(1000 % 256));
+	assert_true(
+		vq_dither(255) == 0.49609375f && vq_dither(256) == -0.5f && vq_dither(1000) == vq_dither(1000 % 256));
 	for (uint32_t j = 0; j < VQ_DITHER_PERIOD; j++)
 		sum += (double)vq_dither(j);
 	assert_true(sum == -0.5); /* mean -1/512 */
@@ -225,7 +217,8 @@ static void dither_is_van_der_corput(void **state)
 
 static void rounding_is_to_even(void **state)
 {
-	static const float v[] = { 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 126.5f, -127.5f, 4194303.5f, -4194303.5f, 0.49999997f };
+	static const float v[] = { 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 126.5f, -127.5f, 4194303.5f, -4194303.5f,
+		0.49999997f };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++)

@@ -45,8 +45,10 @@ static object compile(const char *cc, const char *options, const char *text)
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
-	snprintf(command, sizeof command, "cd %s && %s -O2 -fPIC -fvisibility=hidden -ffreestanding -fno-asynchronous-unwind-tables "
-		"-fno-unwind-tables -fno-stack-protector %s -c x.c -o x.o", folder, cc, options);
+	snprintf(command, sizeof command,
+		"cd %s && %s -O2 -fPIC -fvisibility=hidden -ffreestanding -fno-asynchronous-unwind-tables "
+		"-fno-unwind-tables -fno-stack-protector %s -c x.c -o x.o",
+		folder, cc, options);
 	assert_int_equal(system(command), 0);
 	snprintf(path, sizeof path, "%s/x.o", folder);
 	f = fopen(path, "rb");
@@ -62,9 +64,12 @@ static object compile(const char *cc, const char *options, const char *text)
 }
 
 static const char plain[] = "static const float w[4] = { 1, 2, 3, 4 };\n"
-	"__attribute__((visibility(\"default\"))) float vit_run(int i) { return w[i & 3]; }\n";
+			    "__attribute__((visibility(\"default\"))) float vit_run(int i) { return w[i & 3]; }\n";
 
-static const struct { const char *target, *cc, *options; vq_float_abi float_abi; } compilers[] = {
+static const struct {
+	const char *target, *cc, *options;
+	vq_float_abi float_abi;
+} compilers[] = {
 	{ "x86-64", "x86_64-linux-gnu-gcc", "", VQ_FLOAT_ABI_DEFAULT },
 	{ "aarch64", "aarch64-linux-gnu-gcc", "", VQ_FLOAT_ABI_DEFAULT },
 	{ "armv7", "arm-linux-gnueabihf-gcc", "", VQ_FLOAT_ABI_HARD },
@@ -109,17 +114,23 @@ static void good_objects(void **state)
 
 static void faults(void **state)
 {
-	static const struct { const char *text, *options, *says; } row[] = {
-		{ "extern float expf(float); __attribute__((visibility(\"default\"))) float vit_run(float x) { return expf(x); }", "",
-			"undefined symbol 'expf'" },
+	static const struct {
+		const char *text, *options, *says;
+	} row[] = {
+		{ "extern float expf(float); __attribute__((visibility(\"default\"))) float vit_run(float x) { return expf(x); }",
+			"", "undefined symbol 'expf'" },
 		{ "int vit_count = 3; int vit_run(void) { return vit_count++; }", "", "writable section .data" },
 		{ "static int n; int vit_run(void) { return n++; }", "", "writable section .bss" },
-		{ "_Thread_local int vit_n = 4; int vit_run(void) { return vit_n; }", "", "thread-local section .tdata" },
-		{ "static const char a[] = \"abc\"; const char *const vit_names[2] = { a, a + 1 };", "", "writable section .data.rel.ro" },
-		{ "int helper(void) { return 1; } int vit_run(void) { return 2; }", "", "global symbol 'helper' does not start with 'vit_'" },
+		{ "_Thread_local int vit_n = 4; int vit_run(void) { return vit_n; }", "",
+			"thread-local section .tdata" },
+		{ "static const char a[] = \"abc\"; const char *const vit_names[2] = { a, a + 1 };", "",
+			"writable section .data.rel.ro" },
+		{ "int helper(void) { return 1; } int vit_run(void) { return 2; }", "",
+			"global symbol 'helper' does not start with 'vit_'" },
 		{ "int vitality(void) { return 1; }", "", "global symbol 'vitality'" },
 		{ "int vit_run(void) { return 2; }", "-fasynchronous-unwind-tables", "section .eh_frame" },
-		{ "static const char a[] = \"abc\"; const char *const vit_names[2] = { a, a + 1 };", "-fno-pic", "text relocation" },
+		{ "static const char a[] = \"abc\"; const char *const vit_names[2] = { a, a + 1 };", "-fno-pic",
+			"text relocation" },
 		{ "int vit_common; ", "-fcommon", "common (writable) symbol 'vit_common'" },
 	};
 	uint32_t seen = 0;
@@ -141,7 +152,8 @@ static void faults(void **state)
 			assert_false(check(target(compilers[i].target, compilers[i].float_abi), &o));
 			assert_int_equal(diag.bugs, diag.errors);
 			if (!said(row[k].says))
-				fail_msg("%s: expected '%s', got '%s'", compilers[i].cc, row[k].says, diag.item[0].text);
+				fail_msg(
+					"%s: expected '%s', got '%s'", compilers[i].cc, row[k].says, diag.item[0].text);
 			test_free(o.p);
 		}
 	}
@@ -215,7 +227,8 @@ static void placed_weights(void **state)
 	(void)state;
 	for (int i = 0; i < N_COMPILERS; i++) {
 		const vq_target *t = target(compilers[i].target, compilers[i].float_abi);
-		object o = compile(compilers[i].cc, compilers[i].options, "static char w[4000] __attribute__((section(\".bss.mine\")));\n"
+		object o = compile(compilers[i].cc, compilers[i].options,
+			"static char w[4000] __attribute__((section(\".bss.mine\")));\n"
 			"__attribute__((visibility(\"default\"))) char *vit_run(int i) { return w + i; }\n");
 		unsigned char *p;
 

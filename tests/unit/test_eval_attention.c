@@ -54,7 +54,8 @@ static void f32_by_its_definition(void **state)
 				float acc = 0;
 
 				for (int j = 0; j < M; j++) {
-					float t = ((float *)p.data)[j] * ((float *)in[2].data)[(o * M + j) * H * E + h * E + e];
+					float t = ((float *)p.data)[j] *
+						((float *)in[2].data)[(o * M + j) * H * E + h * E + e];
 
 					acc = acc + t;
 				}
@@ -122,7 +123,8 @@ static int32_t row_codes(const setup *s, int o, int n, int h, bool biased, int32
 		t[j] = (float)acc[j] * c;
 		t[j] = t[j] + bias[j] * 0x1.715476p+0f;
 		top = fmaxf(top, t[j]);
-		exact[j] = acc[j] * (double)s->sq[h] * (double)s->sk[h] * (double)s->attr.attention.scale + (biased ? (double)bias[j] : 0);
+		exact[j] = acc[j] * (double)s->sq[h] * (double)s->sk[h] * (double)s->attr.attention.scale +
+			(biased ? (double)bias[j] : 0);
 		peak = fmax(peak, exact[j]);
 	}
 	for (int j = 0; j < M; j++) {

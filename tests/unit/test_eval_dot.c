@@ -22,7 +22,8 @@ static void linear_adds_in_order(void **state)
 	enum { M = 3, N = 37, K = 101 };
 	bench *b = *state;
 	uint32_t seed = 1;
-	vq_tensor in[3] = { tensor(b, VQ_F32, NULL, M, K, 0), tensor(b, VQ_F32, NULL, N, K, 0), tensor(b, VQ_F32, NULL, N, 0) };
+	vq_tensor in[3] = { tensor(b, VQ_F32, NULL, M, K, 0), tensor(b, VQ_F32, NULL, N, K, 0),
+		tensor(b, VQ_F32, NULL, N, 0) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, M, N, 0);
 	const float *x, *w, *c;
 
@@ -62,7 +63,8 @@ static void matmul_transposes_and_broadcasts(void **state)
 	for (int form = 0; form < 4; form++) {
 		vq_attr attr = { .matmul = { .trans_a = form & 1, .trans_b = form >> 1 } };
 		uint32_t seed = 7;
-		vq_tensor in[2] = { form & 1 ? tensor(b, VQ_F32, NULL, B, 1, K, M, 0) : tensor(b, VQ_F32, NULL, B, 1, M, K, 0),
+		vq_tensor in[2] = { form & 1 ? tensor(b, VQ_F32, NULL, B, 1, K, M, 0)
+					     : tensor(b, VQ_F32, NULL, B, 1, M, K, 0),
 			form & 2 ? tensor(b, VQ_F32, NULL, H, N, K, 0) : tensor(b, VQ_F32, NULL, H, K, N, 0) };
 		vq_tensor out = tensor(b, VQ_F32, NULL, B, H, M, N, 0);
 		const float *x, *w;
@@ -145,7 +147,8 @@ static void accumulator_overflow_is_reported(void **state)
 {
 	enum { K = 400 };
 	bench *b = *state;
-	uint32_t qx = vq_quant_per_tensor(&b->g, 1, 4000000, -128, 127), qw = vq_quant_per_tensor(&b->g, 1, 0, -127, 127);
+	uint32_t qx = vq_quant_per_tensor(&b->g, 1, 4000000, -128, 127),
+		 qw = vq_quant_per_tensor(&b->g, 1, 0, -127, 127);
 	vq_tensor in[2] = { codes(tensor(b, VQ_S8, NULL, 1, K, 0), qx), codes(tensor(b, VQ_S8, NULL, 1, K, 0), qw) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, 1, 1, 0);
 
@@ -161,7 +164,8 @@ static void scales_out_of_bounds_are_refused(void **state)
 	vq_tensor in[2] = { codes(tensor(b, VQ_S8, S8(1), 1, 1, 0), q), codes(tensor(b, VQ_S8, S8(1), 1, 1, 0), q) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, 1, 1, 0);
 
-	assert_string_equal(compute(b, VQ_OP_LINEAR, NULL, in, 2, &out), "merged scale 0x1p-120 is outside [2^-100, 2^100]");
+	assert_string_equal(
+		compute(b, VQ_OP_LINEAR, NULL, in, 2, &out), "merged scale 0x1p-120 is outside [2^-100, 2^100]");
 }
 
 static void integer_matmul_with_zero_points(void **state)
@@ -170,7 +174,8 @@ static void integer_matmul_with_zero_points(void **state)
 	static const float sa[H] = { 0.01f, 0.02f, 0.03f };
 	static const int32_t za[H] = { 0, -5, 9 };
 	bench *b = *state;
-	uint32_t seed = 5, qb = vq_quant_per_tensor(&b->g, 0.5f, -17, -128, 127), qo = vq_quant_per_tensor(&b->g, 3, 2, -128, 127);
+	uint32_t seed = 5, qb = vq_quant_per_tensor(&b->g, 0.5f, -17, -128, 127),
+		 qo = vq_quant_per_tensor(&b->g, 3, 2, -128, 127);
 	vq_quant q = { .bits = 8, .lo = -128, .hi = 127, .axis = 1, .n = H, .scale = sa, .zero = za };
 	vq_attr attr = { .matmul = { .trans_b = true } };
 	vq_tensor in[2] = { codes(tensor(b, VQ_S8, NULL, 1, H, M, K, 0), vq_quant_add(&b->g, &q)),
@@ -196,10 +201,16 @@ static void check_conv(bench *b, bool integer, int group)
 {
 	enum { B = 2, C = 4, O = 6, IH = 7, IW = 8, KH = 3, KW = 2, OH = 4, OW = 3 };
 	int per = C / group;
-	vq_attr attr = { .conv = { .stride = { 2, 3 }, .dilation = { 1, 2 }, .before = { 1, 0 }, .after = { 1, 1 }, .group = group } };
-	uint32_t seed = 11, qx = vq_quant_per_tensor(&b->g, 0.1f, 300, -128, 127), qw = vq_quant_per_tensor(&b->g, 0.2f, 0, -127, 127);
+	vq_attr attr = { .conv = { .stride = { 2, 3 },
+				 .dilation = { 1, 2 },
+				 .before = { 1, 0 },
+				 .after = { 1, 1 },
+				 .group = group } };
+	uint32_t seed = 11, qx = vq_quant_per_tensor(&b->g, 0.1f, 300, -128, 127),
+		 qw = vq_quant_per_tensor(&b->g, 0.2f, 0, -127, 127);
 	vq_tensor in[3] = { tensor(b, integer ? VQ_S8 : VQ_F32, NULL, B, C, IH, IW, 0),
-		tensor(b, integer ? VQ_S8 : VQ_F32, NULL, O, per, KH, KW, 0), tensor(b, VQ_F32, F32(1, 2, 3, 4, 5, 6), O, 0) };
+		tensor(b, integer ? VQ_S8 : VQ_F32, NULL, O, per, KH, KW, 0),
+		tensor(b, VQ_F32, F32(1, 2, 3, 4, 5, 6), O, 0) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, B, O, OH, OW, 0);
 
 	if (integer) {
@@ -219,7 +230,8 @@ static void check_conv(bench *b, bool integer, int group)
 		for (int c = 0; c < per; c++)
 			for (int t = 0; t < KH * KW; t++) {
 				int h = y * 2 - 1 + t / KW, w = x * 3 + t % KW * 2;
-				int from = ((n * C + o / (O / group) * per + c) * IH + h) * IW + w, tap = (o * per + c) * KH * KW + t;
+				int from = ((n * C + o / (O / group) * per + c) * IH + h) * IW + w,
+				    tap = (o * per + c) * KH * KW + t;
 
 				if (h < 0 || h >= IH || w < 0 || w >= IW)
 					continue;
@@ -261,7 +273,8 @@ static void half_quantized_is_f32(void **state)
 {
 	bench *b = *state;
 	uint32_t q = vq_quant_per_tensor(&b->g, 0.5f, 1, -128, 127);
-	vq_tensor in[2] = { codes(tensor(b, VQ_S8, S8(3, 5), 1, 2, 0), q), tensor(b, VQ_F32, F32(0.1f, 0.2f), 1, 2, 0) };
+	vq_tensor in[2] = { codes(tensor(b, VQ_S8, S8(3, 5), 1, 2, 0), q),
+		tensor(b, VQ_F32, F32(0.1f, 0.2f), 1, 2, 0) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, 1, 1, 0);
 
 	assert_null(compute(b, VQ_OP_LINEAR, NULL, in, 2, &out));

@@ -16,6 +16,7 @@ static void quantize(bench *b, const float *x, int rows, int n, int8_t *code, fl
 
 static void rows_by_hand(void **state)
 {
+	/* clang-format off */
 	static const float x[] = {
 		-1.0f, 0.0f, 1.55f, 0.5f,      /* 0.01 per code: zero point -128 + 100 */
 		0.0f, 0.0f, 0.0f, 0.0f,        /* nothing to scale */
@@ -26,6 +27,7 @@ static void rows_by_hand(void **state)
 	static const float zeros[] = { -28, -128, -128, 127 };
 	int8_t code[16];
 	float row[8];
+	/* clang-format on */
 
 	quantize(*state, x, 4, 4, code, row);
 	assert_memory_equal(code, want, sizeof want);
@@ -38,6 +40,7 @@ static void rows_by_hand(void **state)
 
 static void odd_rows(void **state)
 {
+	/* clang-format off */
 	static const float x[] = {
 		NAN, -1.0f, 1.55f, NAN,            /* NaN is no part of the range and counts as 0 */
 		INFINITY, 1.0f, -1.0f, -INFINITY,  /* the range ends at 2^100 */
@@ -48,6 +51,7 @@ static void odd_rows(void **state)
 	static const int8_t want[] = { -28, -128, 127, -28, 127, -1, -1, -128, 127, -1, -128, -128, 127, -128, -1, -1, -128, -128, -128, -128 };
 	int8_t code[20];
 	float row[10];
+	/* clang-format on */
 
 	quantize(*state, x, 5, 4, code, row);
 	assert_memory_equal(code, want, sizeof want);
@@ -81,6 +85,7 @@ static void half_a_step(void **state)
 /* groups of a row, and rows that share a scale */
 static void parts_by_hand(void **state)
 {
+	/* clang-format off */
 	static const float x[] = {
 		1.27f, -0.5f,   2.0f, 254.0f,
 		-0.3f,  0.0f,  -508.0f, 1.0f,
@@ -94,10 +99,12 @@ static void parts_by_hand(void **state)
 	vq_tensor out[2] = { tensor(b, VQ_S8, NULL, 2, 2, 4, 0), tensor(b, VQ_F32, NULL, 2, 1, 4, 0) };
 	vq_attr a = { .dynamic = { .groups = 2, .span = 1, .symmetric = true } };
 	const float *row = out[1].data;
+	/* clang-format on */
 
 	assert_null(compute(b, VQ_OP_QUANTIZE_DYNAMIC, &a, &in, 1, out));
 	assert_memory_equal(out[0].data, shared, sizeof shared);
-	assert_true(fabsf(row[0] - 0.01f) < 1e-8f && fabsf(row[2] - 4.0f) < 1e-6f && row[4] == VQ_LEAST_ROW_SCALE && row[6] == 1.0f);
+	assert_true(fabsf(row[0] - 0.01f) < 1e-8f && fabsf(row[2] - 4.0f) < 1e-6f && row[4] == VQ_LEAST_ROW_SCALE &&
+		row[6] == 1.0f);
 	assert_true(row[1] == 0 && row[3] == 0 && row[5] == 0 && row[7] == 0);
 	a.dynamic.span = 0;
 	out[1] = tensor(b, VQ_F32, NULL, 2, 2, 4, 0);
@@ -120,11 +127,14 @@ static void attention(void **state)
 	static const float scale[3][H] = { { 0.5f, 0.25f }, { 0.125f, 2.0f }, { 0.25f, 0x1p-7f } };
 	uint32_t seed = 5;
 	vq_attr a = { .attention = { .heads = H, .scale = 0x1p-9f } };
-	vq_tensor in[4], pairs[7], out = tensor(b, VQ_F32, NULL, 1, N, H * D, 0), want = tensor(b, VQ_F32, NULL, 1, N, H * D, 0);
+	vq_tensor in[4], pairs[7], out = tensor(b, VQ_F32, NULL, 1, N, H * D, 0),
+				   want = tensor(b, VQ_F32, NULL, 1, N, H * D, 0);
 
 	for (int i = 0; i < 3; i++) {
 		int rows = i ? M : N;
-		vq_quant q = { .bits = 8, .lo = -127, .hi = 127, .axis = 2, .n = H, .scale = scale[i], .zero = I32(0, 0) };
+		vq_quant q = {
+			.bits = 8, .lo = -127, .hi = 127, .axis = 2, .n = H, .scale = scale[i], .zero = I32(0, 0)
+		};
 		float *row;
 
 		for (int j = 0; j < rows * H * D; j++)
@@ -187,7 +197,8 @@ static void linear(void **state)
 	q.zero = I32(1, 1);
 	in[2] = codes(tensor(b, VQ_S8, S8(1, 2, 3, -127, 0, 127), 2, 3, 0), vq_quant_add(&b->g, &q));
 	assert_null(compute(b, VQ_OP_LINEAR_DYNAMIC, NULL, in, 3, &out));
-	assert_f32(out, (128 + 510) * 0.25f * 0.5f, (255 * 126 - 128) * 0.25f * 2.0f, 3 * 4.0f * 0.5f, -3 * 4.0f * 2.0f);
+	assert_f32(
+		out, (128 + 510) * 0.25f * 0.5f, (255 * 126 - 128) * 0.25f * 2.0f, 3 * 4.0f * 0.5f, -3 * 4.0f * 2.0f);
 }
 
 static void overflow(void **state)
@@ -211,14 +222,13 @@ static void overflow(void **state)
 /* text in, executed: both results are values of the graph */
 static void in_a_graph(void **state)
 {
-	static const char text[] =
-		"quant #1 = axis 0 [0x1p-7, 0x1p-6] [0, 0] -127:127\n"
-		"graph f(x: f32[2,2]) {\n"
-		"  const @w : s8<#1>[2,2] = inline [64, 32, -127, 127]\n"
-		"  %c, %r = quantize_dynamic %x : s8[2,2], f32[2,2]\n"
-		"  %y = linear_dynamic %c, %r, @w\n"
-		"  return %y as \"y\", %r as \"r\", %c as \"c\"\n"
-		"}\n";
+	static const char text[] = "quant #1 = axis 0 [0x1p-7, 0x1p-6] [0, 0] -127:127\n"
+				   "graph f(x: f32[2,2]) {\n"
+				   "  const @w : s8<#1>[2,2] = inline [64, 32, -127, 127]\n"
+				   "  %c, %r = quantize_dynamic %x : s8[2,2], f32[2,2]\n"
+				   "  %y = linear_dynamic %c, %r, @w\n"
+				   "  return %y as \"y\", %r as \"r\", %c as \"c\"\n"
+				   "}\n";
 	bench *b = *state;
 	vq_graph g;
 	vq_exec *e;
@@ -228,7 +238,8 @@ static void in_a_graph(void **state)
 	assert_true(vq_parse_graph(&g, &b->arena, &b->diag, text, sizeof text - 1, "."));
 	e = vq_evaluator.prepare(&g, NULL, 0);
 	assert_non_null(e);
-	assert_true(vq_evaluator.run(e, (const void *[]){ F32(1.0f, 2.0f, -255.0f, 0.0f) }, (void *[]){ y, r, c }, NULL, NULL));
+	assert_true(vq_evaluator.run(
+		e, (const void *[]){ F32(1.0f, 2.0f, -255.0f, 0.0f) }, (void *[]){ y, r, c }, NULL, NULL));
 	vq_evaluator.dispose(e);
 	assert_true(r[1] == -128.0f && r[3] == 127.0f);
 	assert_int_equal(c[1], 127);

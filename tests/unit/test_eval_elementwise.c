@@ -109,7 +109,8 @@ static void i32_wraps_at_32_bits(void **state)
 static void integer_pow(void **state)
 {
 	bench *b = *state;
-	vq_tensor in[2] = { tensor(b, VQ_I64, I64(3, -2, 2, -1, 1), 5, 0), tensor(b, VQ_I64, I64(4, 3, -1, -3, -9), 5, 0) };
+	vq_tensor in[2] = { tensor(b, VQ_I64, I64(3, -2, 2, -1, 1), 5, 0),
+		tensor(b, VQ_I64, I64(4, 3, -1, -3, -9), 5, 0) };
 	vq_tensor out = tensor(b, VQ_I64, NULL, 5, 0);
 
 	assert_null(compute(b, VQ_OP_POW, NULL, in, 2, &out));
@@ -129,7 +130,8 @@ static void division_by_zero_is_named(void **state)
 static void comparisons_and_logic(void **state)
 {
 	bench *b = *state;
-	vq_tensor f[2] = { tensor(b, VQ_F32, F32(1, 2, NAN, 1e-40f), 4, 0), tensor(b, VQ_F32, F32(2, 2, NAN, 0), 4, 0) };
+	vq_tensor f[2] = { tensor(b, VQ_F32, F32(1, 2, NAN, 1e-40f), 4, 0),
+		tensor(b, VQ_F32, F32(2, 2, NAN, 0), 4, 0) };
 	vq_tensor i[2] = { tensor(b, VQ_I64, I64(-1, 5, 5, 7), 4, 0), tensor(b, VQ_I64, I64(5), 1, 0) };
 	vq_tensor c[2] = { tensor(b, VQ_BOOL, U8(0, 0, 1, 1), 4, 0), tensor(b, VQ_BOOL, U8(0, 1, 0, 1), 4, 0) };
 	vq_tensor out = tensor(b, VQ_BOOL, NULL, 4, 0);
@@ -167,7 +169,8 @@ static void casts_from_f32_are_clamped(void **state)
 	bench *b = *state;
 	vq_tensor in = tensor(b, VQ_F32, F32(NAN, -1e30f, 1e30f, -1.9f, 300.5f), 5, 0);
 	vq_tensor i64 = tensor(b, VQ_I64, NULL, 5, 0), i32 = tensor(b, VQ_I32, NULL, 5, 0);
-	vq_tensor u8 = tensor(b, VQ_U8, NULL, 5, 0), s8 = tensor(b, VQ_S8, NULL, 5, 0), yes = tensor(b, VQ_BOOL, NULL, 5, 0);
+	vq_tensor u8 = tensor(b, VQ_U8, NULL, 5, 0), s8 = tensor(b, VQ_S8, NULL, 5, 0),
+		  yes = tensor(b, VQ_BOOL, NULL, 5, 0);
 
 	assert_null(compute(b, VQ_OP_CAST, NULL, &in, 1, &i64));
 	assert_ints(i64, int64_t, 0, INT64_MIN, INT64_MAX, -1, 300);
@@ -207,14 +210,16 @@ static void mixed_elements_are_refused(void **state)
 
 	assert_string_equal(compute(b, VQ_OP_ADD, NULL, in, 2, &out), "add has no meaning for elements of type f32");
 	assert_string_equal(compute(b, VQ_OP_ADD, NULL, c, 2, &yes), "add has no meaning for elements of type bool");
-	assert_string_equal(compute(b, VQ_OP_GELU, NULL, &in[1], 1, &out), "gelu has no meaning for elements of type i64");
+	assert_string_equal(
+		compute(b, VQ_OP_GELU, NULL, &in[1], 1, &out), "gelu has no meaning for elements of type i64");
 }
 
 /* codes read as (code - zero) * scale; the result is y * f32(1/so), rounded half to even */
 static void quantized_operands_and_result(void **state)
 {
 	bench *b = *state;
-	uint32_t qi = vq_quant_per_tensor(&b->g, 0.25f, 2, -128, 127), qo = vq_quant_per_tensor(&b->g, 0.5f, -3, -128, 127);
+	uint32_t qi = vq_quant_per_tensor(&b->g, 0.25f, 2, -128, 127),
+		 qo = vq_quant_per_tensor(&b->g, 0.5f, -3, -128, 127);
 	vq_tensor in[2] = { codes(tensor(b, VQ_S8, S8(2, 3, 4, 5, 7), 5, 0), qi), tensor(b, VQ_F32, F32(0), 1, 0) };
 	vq_tensor out = codes(tensor(b, VQ_S8, NULL, 5, 0), qo);
 

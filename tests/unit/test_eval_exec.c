@@ -89,7 +89,8 @@ static void run_time_errors_name_the_node(void **state)
 	bench *b = *state;
 	vq_type t = vq_type_make(VQ_F32, 1, (int64_t[]){ 4 }), i = vq_type_make(VQ_I64, 1, (int64_t[]){ 1 });
 	vq_type o = vq_type_make(VQ_F32, 1, (int64_t[]){ 1 });
-	vq_value x = vq_add_input(&b->g, "x", &t), id = vq_add_input(&b->g, "id", &i), y = add(b, VQ_OP_GATHER, x, id, &o);
+	vq_value x = vq_add_input(&b->g, "x", &t), id = vq_add_input(&b->g, "id", &i),
+		 y = add(b, VQ_OP_GATHER, x, id, &o);
 	const void *good[2] = { F32(1, 2, 3, 4), I64(2) }, *bad[2] = { good[0], I64(9) };
 	float out = 0;
 	void *to[1] = { &out };

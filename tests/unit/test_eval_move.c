@@ -59,7 +59,8 @@ static void concat_along_the_middle(void **state)
 	bench *b = *state;
 	vq_attr attr = { .axis = { 1 } };
 	vq_tensor in[3] = { tensor(b, VQ_F32, F32(1, 2, 3, 4), 2, 1, 2, 0),
-		tensor(b, VQ_F32, F32(5, 6, 7, 8, 9, 10, 11, 12), 2, 2, 2, 0), tensor(b, VQ_F32, F32(13, 14, 15, 16), 2, 1, 2, 0) };
+		tensor(b, VQ_F32, F32(5, 6, 7, 8, 9, 10, 11, 12), 2, 2, 2, 0),
+		tensor(b, VQ_F32, F32(13, 14, 15, 16), 2, 1, 2, 0) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, 2, 4, 2, 0);
 
 	assert_null(compute(b, VQ_OP_CONCAT, &attr, in, 3, &out));
@@ -70,7 +71,8 @@ static void gather_along_an_axis(void **state)
 {
 	bench *b = *state;
 	vq_attr rows = { .axis = { 0 } }, columns = { .axis = { 1 } };
-	vq_tensor in[2] = { tensor(b, VQ_F32, F32(0, 1, 2, 10, 11, 12), 2, 3, 0), tensor(b, VQ_I64, I64(1, 0, 1), 3, 0) };
+	vq_tensor in[2] = { tensor(b, VQ_F32, F32(0, 1, 2, 10, 11, 12), 2, 3, 0),
+		tensor(b, VQ_I64, I64(1, 0, 1), 3, 0) };
 	vq_tensor c[2] = { in[0], tensor(b, VQ_I32, I32(2), 0) };
 	vq_tensor out = tensor(b, VQ_F32, NULL, 3, 3, 0), column = tensor(b, VQ_F32, NULL, 2, 0);
 
@@ -97,7 +99,8 @@ static void pad_of_values_and_codes(void **state)
 	uint32_t q = vq_quant_per_tensor(&b->g, 0.5f, 3, -128, 127);
 	vq_attr attr = { .pad = { .before = { 1, 0 }, .after = { 0, 2 }, .value = 2 } };
 	vq_tensor f = tensor(b, VQ_F32, F32(1, 2, 3, 4), 2, 2, 0), fo = tensor(b, VQ_F32, NULL, 3, 4, 0);
-	vq_tensor c = codes(tensor(b, VQ_S8, S8(1, 2, 3, 4), 2, 2, 0), q), co = codes(tensor(b, VQ_S8, NULL, 3, 4, 0), q);
+	vq_tensor c = codes(tensor(b, VQ_S8, S8(1, 2, 3, 4), 2, 2, 0), q),
+		  co = codes(tensor(b, VQ_S8, NULL, 3, 4, 0), q);
 
 	assert_null(compute(b, VQ_OP_PAD, &attr, &f, 1, &fo));
 	assert_f32(fo, 2, 2, 2, 2, 1, 2, 2, 2, 3, 4, 2, 2);

@@ -45,7 +45,8 @@ static void other_reductions(void **state)
 	vq_attr attr = { .reduce = { .axes = 2, .keepdims = true } };
 
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-		vq_tensor in = tensor(b, VQ_F32, F32(4, 2, 3, -1, -3, -1, 2, 5), 2, 4, 0), out = tensor(b, VQ_F32, NULL, 2, 1, 0);
+		vq_tensor in = tensor(b, VQ_F32, F32(4, 2, 3, -1, -3, -1, 2, 5), 2, 4, 0),
+			  out = tensor(b, VQ_F32, NULL, 2, 1, 0);
 
 		if (row[i].op == VQ_OP_REDUCE_MEAN)
 			((float *)in.data)[3] = 0;
@@ -194,9 +195,9 @@ static void layernorm_by_its_definition(void **state)
 	for (int i = 0; i < ROWS * N; i++)
 		x[i] = random_f32(&seed, 3) + 1;
 	for (int i = 0; i < N; i++) {
-		x[N + i] = 2;                        /* constant */
-		x[2 * N + i] *= 0x1p-70f;            /* squares below the bound */
-		x[3 * N + i] *= 0x1p70f;             /* squares overflow */
+		x[N + i] = 2;             /* constant */
+		x[2 * N + i] *= 0x1p-70f; /* squares below the bound */
+		x[3 * N + i] *= 0x1p70f;  /* squares overflow */
 		x[4 * N + i] = i == 7 ? NAN : 1;
 		g[i] = random_f32(&seed, 2);
 		beta[i] = random_f32(&seed, 1);

@@ -20,7 +20,7 @@ typedef struct fixture {
 static int setup(void **state)
 {
 	fixture *f = vq_alloc(sizeof *f);
-	vq_type t = vq_type_make(VQ_F32, 1, (int64_t[]){4});
+	vq_type t = vq_type_make(VQ_F32, 1, (int64_t[]){ 4 });
 
 	vq_diag_init(&f->diag, &f->arena, NULL);
 	vq_graph_init(&f->g, &f->arena, &f->diag, "f");
@@ -72,11 +72,12 @@ static void sweep_drops_what_nothing_needs(void **state)
 	assert_int_equal(f->g.n_nodes, 3);
 	assert_int_equal(f->g.n_quants, 1);
 	assert_int_equal(f->g.n_inputs, 2);
-	prints(f, "graph f(x: f32[4], unused: f32[4]) {\n"
-		  "  const @0 : f32[] = inline [0x1p+1]\n"
-		  "  %1 = add %x, @0 : f32[4]\n"
-		  "  %2 = relu %1 : f32[4]\n"
-		  "  return %2 as \"b\"\n}\n");
+	prints(f,
+		"graph f(x: f32[4], unused: f32[4]) {\n"
+		"  const @0 : f32[] = inline [0x1p+1]\n"
+		"  %1 = add %x, @0 : f32[4]\n"
+		"  %2 = relu %1 : f32[4]\n"
+		"  return %2 as \"b\"\n}\n");
 }
 
 /* the order of nodes is that of the graph, not of their making */
@@ -91,18 +92,18 @@ static void sweep_orders_by_need(void **state)
 	vq_add_output(&f->g, "y", sum);
 	vq_add_output(&f->g, "x", f->x);
 	vq_graph_sweep(&f->g);
-	prints(f, "graph f(x: f32[4]) {\n"
-		  "  %1 = tanh %x : f32[4]\n"
-		  "  %2 = exp %x : f32[4]\n"
-		  "  %3 = sub %1, %2 : f32[4]\n"
-		  "  return %3 as \"y\", %x as \"x\"\n}\n");
+	prints(f,
+		"graph f(x: f32[4]) {\n"
+		"  %1 = tanh %x : f32[4]\n"
+		"  %2 = exp %x : f32[4]\n"
+		"  %3 = sub %1, %2 : f32[4]\n"
+		"  return %3 as \"y\", %x as \"x\"\n}\n");
 }
 
 static void replace_changes_every_use(void **state)
 {
 	fixture *f = *state;
-	vq_value a = vq_build1(&f->g, NULL, VQ_OP_EXP, f->x),
-		 b = vq_build2(&f->g, NULL, VQ_OP_ADD, a, a);
+	vq_value a = vq_build1(&f->g, NULL, VQ_OP_EXP, f->x), b = vq_build2(&f->g, NULL, VQ_OP_ADD, a, a);
 	uint32_t *uses;
 
 	vq_add_output(&f->g, "a", a);
@@ -112,17 +113,17 @@ static void replace_changes_every_use(void **state)
 	assert_int_equal(uses[b.id], 1);
 	vq_replace(&f->g, a, f->x);
 	vq_graph_sweep(&f->g);
-	prints(f, "graph f(x: f32[4]) {\n"
-		  "  %1 = add %x, %x : f32[4]\n"
-		  "  return %x as \"a\", %1 as \"b\"\n}\n");
+	prints(f,
+		"graph f(x: f32[4]) {\n"
+		"  %1 = add %x, %x : f32[4]\n"
+		"  return %x as \"a\", %1 as \"b\"\n}\n");
 }
 
 /* a node made late may become an operand of an early one; sweeping restores the order */
 static void sweep_after_replacing_by_a_later_node(void **state)
 {
 	fixture *f = *state;
-	vq_value a = vq_build1(&f->g, NULL, VQ_OP_EXP, f->x),
-		 b = vq_build1(&f->g, NULL, VQ_OP_NEG, a);
+	vq_value a = vq_build1(&f->g, NULL, VQ_OP_EXP, f->x), b = vq_build1(&f->g, NULL, VQ_OP_NEG, a);
 	vq_value c = vq_build1(&f->g, NULL, VQ_OP_ABS, f->x);
 
 	vq_add_output(&f->g, "b", b);
@@ -149,8 +150,7 @@ static void deep_graphs_need_no_stack(void **state)
 static void entries_are_shared(void **state)
 {
 	fixture *f = *state;
-	uint32_t a = vq_quant_per_tensor(&f->g, 0.5f, 3, -128, 127),
-		 b = vq_quant_per_tensor(&f->g, 0.5f, 3, -128, 127);
+	uint32_t a = vq_quant_per_tensor(&f->g, 0.5f, 3, -128, 127), b = vq_quant_per_tensor(&f->g, 0.5f, 3, -128, 127);
 	uint32_t c = vq_quant_per_tensor(&f->g, 0.5f, 3, -127, 127),
 		 d = vq_quant_per_tensor(&f->g, 0.25f, 3, -128, 127);
 
@@ -163,11 +163,11 @@ static void entries_are_shared(void **state)
 /* a copy prints the same and changing it leaves the original alone; sweeping twice is sweeping once */
 static void copies_of_random_graphs(void **state)
 {
-	random_graph r = {.seed = 3};
+	random_graph r = { .seed = 3 };
 
 	(void)state;
 	for (int round = 0; round < 60; round++) {
-		vq_arena arena = {0}, other = {0};
+		vq_arena arena = { 0 }, other = { 0 };
 		vq_diag diag;
 		vq_graph g, copy;
 		char *before, *after;

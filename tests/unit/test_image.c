@@ -56,8 +56,11 @@ static void jpeg(void **state)
 
 static void damaged(void **state)
 {
-	static const struct { const unsigned char *p; size_t n; } file[] = { { rgb_png, sizeof rgb_png },
-		{ palette_png, sizeof palette_png }, { smooth_jpeg, sizeof smooth_jpeg }, { grey_jpeg, sizeof grey_jpeg } };
+	static const struct {
+		const unsigned char *p;
+		size_t n;
+	} file[] = { { rgb_png, sizeof rgb_png }, { palette_png, sizeof palette_png },
+		{ smooth_jpeg, sizeof smooth_jpeg }, { grey_jpeg, sizeof grey_jpeg } };
 	vq_image image;
 
 	(void)state;
@@ -89,7 +92,11 @@ static void damaged(void **state)
 
 static void resize(void **state)
 {
-	static const struct { uint32_t w, h; vq_filter filter; const unsigned char *want; } row[] = {
+	static const struct {
+		uint32_t w, h;
+		vq_filter filter;
+		const unsigned char *want;
+	} row[] = {
 		{ 3, 2, VQ_FILTER_BILINEAR, shrunk_bilinear },
 		{ 3, 2, VQ_FILTER_BICUBIC, shrunk_bicubic },
 		{ 10, 9, VQ_FILTER_BILINEAR, grown_bilinear },

@@ -78,21 +78,26 @@ static void fortran_order(void **state)
 	vq_array a;
 
 	(void)state;
-	assert_true(parse(&a, 1, "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", column_major, sizeof column_major));
+	assert_true(parse(&a, 1, "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }", column_major,
+		sizeof column_major));
 	for (int32_t i = 0; i < 6; i++)
 		assert_int_equal(((const int32_t *)a.data)[i], i);
 }
 
 static void bad_headers(void **state)
 {
-	static const struct { const char *dictionary, *says; } row[] = {
-		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", "cut off: 8 bytes of elements expected, got 4" },
+	static const struct {
+		const char *dictionary, *says;
+	} row[] = {
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }",
+			"cut off: 8 bytes of elements expected, got 4" },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }", "is empty: dimension 0 is 0" },
 		{ "{'descr': '<f4', 'fortran_order': False, }", "is missing" },
 		{ "{'descr': '<c8', 'fortran_order': False, 'shape': (1,), }", "'<c8' is not supported" },
 		{ "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "structured arrays" },
 		{ "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,), }", "neither True nor False" },
-		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }", "more than 8 dimensions" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }",
+			"more than 8 dimensions" },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999,), }", "too large" },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (1048576,1048576,1048576), }", "too large" },
 		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (1", "shape is not a list" },
@@ -143,8 +148,10 @@ static void archives_of_numpy(void **state)
 /* Whatever is cut off or changed: an answer, and no read outside (the copies are exactly as long as they say). */
 static void damaged_archives(void **state)
 {
-	static const struct { const unsigned char *p; size_t n; } file[] = { { compressed_npz, sizeof compressed_npz },
-		{ stored_npz, sizeof stored_npz } };
+	static const struct {
+		const unsigned char *p;
+		size_t n;
+	} file[] = { { compressed_npz, sizeof compressed_npz }, { stored_npz, sizeof stored_npz } };
 
 	(void)state;
 	for (size_t f = 0; f < 2; f++) {

@@ -35,7 +35,8 @@ static void three_results(void **state)
 
 static void integers_alone(void **state)
 {
-	static const uint8_t a[] = { 11, 7, 3, 10, 6, 2, 9, 5, 1, 8, 4, 0 }, b[] = { 1, 4, 2, 5, 3, 6 }, za = 12, zb = 0;
+	static const uint8_t a[] = { 11, 7, 3, 10, 6, 2, 9, 5, 1, 8, 4, 0 }, b[] = { 1, 4, 2, 5, 3, 6 }, za = 12,
+			     zb = 0;
 	static const int32_t want[] = { -38, -83, -44, -98, -50, -113, -56, -128 };
 	model *m = model_new(11);
 
@@ -81,7 +82,8 @@ static model *product(bool flip, const char *weights_type, uint8_t zero)
 	model *m = model_new(11);
 
 	input(m, "x", DT(FLOAT), "1,2");
-	initializer(m, "w", strcmp(weights_type, "uint8") ? DT(INT8) : DT(UINT8), "2,2", (uint8_t[]){ 1, 2, 0xff, 0x80 }, 4);
+	initializer(m, "w", strcmp(weights_type, "uint8") ? DT(INT8) : DT(UINT8), "2,2",
+		(uint8_t[]){ 1, 2, 0xff, 0x80 }, 4);
 	initializer(m, "zw", strcmp(weights_type, "uint8") ? DT(INT8) : DT(UINT8), "2", (uint8_t[]){ zero, zero }, 2);
 	FLOATS(m, "sw", "2", 0.5f, 2);
 	FLOATS(m, "b", "2", 100, 200);
@@ -203,7 +205,8 @@ static void fused_by_onnxruntime(void **state)
 	node(m, "DynamicQuantizeLinear", "x", "q s z");
 	node(m, "com.microsoft.MatMulIntegerToFloat", "q w s sw z zw b", "y");
 	EXPECT(RUN(m, ramp), 100 - 1, 200 - 258);
-	assert_true(count(m, VQ_OP_LINEAR_DYNAMIC) == 1 && vq_operand(&m->g, vq_def_of(&m->g, m->g.output[0].value), 3).id != 0);
+	assert_true(count(m, VQ_OP_LINEAR_DYNAMIC) == 1 &&
+		vq_operand(&m->g, vq_def_of(&m->g, m->g.output[0].value), 3).id != 0);
 	m->graph.n_node = 1;
 	FLOATS(m, "s1", "", 0.25f);
 	BYTES(m, "z1", UINT8, "", 2);

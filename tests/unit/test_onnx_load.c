@@ -120,7 +120,8 @@ static model *bad_tensor(int32_t type, const char *shape, size_t bytes)
 static void absurd_tensors_are_refused(void **state)
 {
 	(void)state;
-	must_refuse(bad_tensor(DT(FLOAT), "36028797018963968", 16), "raw data has 16 bytes, expected 144115188075855872");
+	must_refuse(
+		bad_tensor(DT(FLOAT), "36028797018963968", 16), "raw data has 16 bytes, expected 144115188075855872");
 	must_refuse(bad_tensor(DT(FLOAT), "1152921504606846976,8", 16), "too many elements");
 	must_refuse(bad_tensor(DT(FLOAT), "4294967296,4294967296,16", 16), "too many elements");
 	must_refuse(bad_tensor(DT(FLOAT), "-4", 16), "dimension 0 is -4");
@@ -216,10 +217,7 @@ static void damaged_files(void **state)
 
 static char folder[] = "/tmp/vitqc_test_onnx_XXXXXX";
 
-static const char *in_folder(model *m, const char *name)
-{
-	return vq_arena_printf(&m->arena, "%s/%s", folder, name);
-}
+static const char *in_folder(model *m, const char *name) { return vq_arena_printf(&m->arena, "%s/%s", folder, name); }
 
 static void write_bytes(const char *path, const void *data, size_t n)
 {

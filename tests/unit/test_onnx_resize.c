@@ -39,8 +39,8 @@ static void resizes(void **state)
 	EXPECT(RUN(m, x), 6);
 	/* weights at 1/4 for a = -3/4: -0.105468750, 0.87890625, 0.26171875, -0.03515625 */
 	m = resize("cubic", "half_pixel", 4);
-	EXPECT(RUN(m, x), 4 - 4 * 0.10546875f, 4 + 4 * (0.26171875f - 0.03515625f),
-		8 - 4 * (0.26171875f - 0.03515625f), 8 + 4 * 0.10546875f);
+	EXPECT(RUN(m, x), 4 - 4 * 0.10546875f, 4 + 4 * (0.26171875f - 0.03515625f), 8 - 4 * (0.26171875f - 0.03515625f),
+		8 + 4 * 0.10546875f);
 }
 
 static void nearest_by_a_whole_factor_is_strides(void **state)

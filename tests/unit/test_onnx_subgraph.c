@@ -132,8 +132,8 @@ static void bodies_have_their_own_opset(void **state)
 
 static void endless_calls_are_refused(void **state)
 {
-	static const char *const name[] = { "F0", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12", "F13",
-		"F14", "F15", "F16", "F17", "F18" };
+	static const char *const name[] = { "F0", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11",
+		"F12", "F13", "F14", "F15", "F16", "F17", "F18" };
 	model *m = begin();
 
 	(void)state;

@@ -84,7 +84,8 @@ static void spellings(void **state)
 static void numbers(void **state)
 {
 	(void)state;
-	assert_true(parse("-calib-observer=percentile:99.9 -calib-count=32 -calib=imgs -image-resize=256 -image-crop=224 "
+	assert_true(parse(
+		"-calib-observer=percentile:99.9 -calib-count=32 -calib=imgs -image-resize=256 -image-crop=224 "
 		"-image-mean=0.485,0.456,0.406 -image-std=0.5 -image-scale=1/127.5 -image-layout=nhwc -image-order=bgr m.onnx"));
 	assert_int_equal(o.observer, VQ_OBSERVE_PERCENTILE);
 	assert_true(o.percentile == 99.9);
@@ -120,7 +121,9 @@ static void modes(void **state)
 
 static void refusals(void **state)
 {
-	static const struct { const char *line, *says; } row[] = {
+	static const struct {
+		const char *line, *says;
+	} row[] = {
 		{ "", "no model" },
 		{ "a.onnx b.onnx", "one model at a time: got 'a.onnx' and 'b.onnx'" },
 		{ "m.onnx -taget=x", "unknown option '-taget=x'" },
@@ -128,7 +131,8 @@ static void refusals(void **state)
 		{ "m.onnx -o", "option -o: the value FILE is missing" },
 		{ "m.onnx -o ''", "option -o: the argument is empty" },
 		{ "m.onnx -verify=1", "option -verify: takes no value, got '1'" },
-		{ "m.onnx -quant=w8a8-dynamic -calib=x.npy", "w8a8-dynamic finds its scales at run time: it needs no calibration" },
+		{ "m.onnx -quant=w8a8-dynamic -calib=x.npy",
+			"w8a8-dynamic finds its scales at run time: it needs no calibration" },
 		{ "m.onnx -quant=w8a8-dynamic -emit=onnx", "ONNX has no form of -quant=w8a8-dynamic" },
 		{ "m.onnx -quant=w4a4", "'w4a4' is not built yet" },
 		{ "m.onnx -quant=plan.json", "not built yet" },
@@ -173,7 +177,8 @@ static void refusals(void **state)
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		assert_false(parse(row[i].line));
 		if (!said(row[i].says))
-			fail_msg("'%s': expected '%s', got '%s'", row[i].line, row[i].says, vq_message_text(&diag, &diag.item[0]));
+			fail_msg("'%s': expected '%s', got '%s'", row[i].line, row[i].says,
+				vq_message_text(&diag, &diag.item[0]));
 	}
 }
 

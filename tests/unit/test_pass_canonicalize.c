@@ -114,8 +114,7 @@ static vq_value random_step(fixture *f, vq_value v)
 		a.shape.rank = t.rank + noise(f) % 2;
 		a.shape.dim[0] = 2;
 		for (uint32_t i = 0; i < t.rank; i++)
-			a.shape.dim[a.shape.rank - t.rank + i] =
-				dim[i] == 1 && noise(f) % 2 ? 3 : dim[i];
+			a.shape.dim[a.shape.rank - t.rank + i] = dim[i] == 1 && noise(f) % 2 ? 3 : dim[i];
 		return vq_build(&f->g, NULL, VQ_OP_EXPAND, &v, 1, &a);
 	default: { /* a view of what is there: a transpose of it with one dimension cut short */
 		int64_t step = 1;
@@ -158,8 +157,7 @@ static void random_chains_keep_their_elements(void **state)
 		v = op1(o, VQ_OP_TANH, v);
 		for (uint32_t k = 0; k < 7; k++)
 			v = random_step(o, v);
-		v = vq_build(&o->g, NULL, VQ_OP_CONCAT, (vq_value[]){ v, v },
-			vq_type_of(&o->g, v)->rank ? 2 : 0, NULL);
+		v = vq_build(&o->g, NULL, VQ_OP_CONCAT, (vq_value[]){ v, v }, vq_type_of(&o->g, v)->rank ? 2 : 0, NULL);
 		if (v.id) {
 			output(o, v);
 			run(o, vq_pass_canonicalize);
@@ -171,8 +169,7 @@ static void random_chains_keep_their_elements(void **state)
 			run(o, vq_pass_canonicalize);
 			assert_int_equal(o->g.n_nodes, nodes);
 			for (uint32_t k = 1; k < nodes; k++)
-				assert_memory_equal(&o->g.node[k].attr, &o->before.node[k].attr,
-					sizeof(vq_attr));
+				assert_memory_equal(&o->g.node[k].attr, &o->before.node[k].attr, sizeof(vq_attr));
 		}
 		vq_arena_free(&o->arena);
 	}
@@ -265,11 +262,9 @@ static void gathers_in_steps_are_slices(void **state)
 	fixture *f = *state;
 	vq_value x = op1(f, VQ_OP_TANH, input(f, "x", DIMS(2, 6, 3))), v, w;
 
-	v = vq_build(&f->g, NULL, VQ_OP_GATHER,
-		(vq_value[]){ x, vq_const_i64s(&f->g, (int64_t[]){ 4, 2, 0 }, 3) }, 2,
+	v = vq_build(&f->g, NULL, VQ_OP_GATHER, (vq_value[]){ x, vq_const_i64s(&f->g, (int64_t[]){ 4, 2, 0 }, 3) }, 2,
 		&(vq_attr){ .axis = { 1 } });
-	w = vq_build(&f->g, NULL, VQ_OP_GATHER,
-		(vq_value[]){ x, vq_const_i64s(&f->g, (int64_t[]){ 0, 1, 3 }, 3) }, 2,
+	w = vq_build(&f->g, NULL, VQ_OP_GATHER, (vq_value[]){ x, vq_const_i64s(&f->g, (int64_t[]){ 0, 1, 3 }, 3) }, 2,
 		&(vq_attr){ .axis = { 1 } });
 	output(f, op2(f, VQ_OP_SUB, v, w));
 	run(f, vq_pass_canonicalize);
@@ -318,8 +313,7 @@ static void a_chosen_row_rises_above_layernorm(void **state)
 	in[1] = constant(f, DIMS(4));
 	in[2] = constant(f, DIMS(4));
 	v = vq_build(&f->g, NULL, VQ_OP_LAYERNORM, in, 3, &(vq_attr){ .norm = { 1e-6f } });
-	v = vq_build(&f->g, NULL, VQ_OP_GATHER,
-		(vq_value[]){ v, vq_const_i64s(&f->g, (int64_t[]){ 0 }, 1) }, 2,
+	v = vq_build(&f->g, NULL, VQ_OP_GATHER, (vq_value[]){ v, vq_const_i64s(&f->g, (int64_t[]){ 0 }, 1) }, 2,
 		&(vq_attr){ .axis = { 1 } });
 	output(f, v);
 	run(f, vq_pass_canonicalize);
@@ -350,13 +344,8 @@ static void codes_move_behind_dequantize(void **state)
 	fixture *f = *state;
 	float scale[2] = { 0.5f, 0.25f };
 	int32_t zero[2] = { 0, 0 };
-	uint32_t q = vq_quant_add(&f->g, &(vq_quant){ .bits = 8,
-						 .lo = -128,
-						 .hi = 127,
-						 .axis = 0,
-						 .n = 2,
-						 .scale = scale,
-						 .zero = zero });
+	uint32_t q = vq_quant_add(&f->g,
+		&(vq_quant){ .bits = 8, .lo = -128, .hi = 127, .axis = 0, .n = 2, .scale = scale, .zero = zero });
 	vq_value w = vq_build_quantize(&f->g, NULL, constant(f, DIMS(2, 3)), q);
 
 	w = TRANSPOSE(f, vq_build_dequantize(&f->g, NULL, w), 1, 0);
@@ -385,10 +374,7 @@ static void tame_constants(fixture *f)
 	}
 }
 
-static bool contains(const vq_graph *g, vq_op op)
-{
-	return count_op(g, op) > 0;
-}
+static bool contains(const vq_graph *g, vq_op op) { return count_op(g, op) > 0; }
 
 /*
  * evaluates g on inputs made from its input ports' types and seed; NULL if the evaluator refuses
@@ -410,13 +396,11 @@ static void **results(fixture *f, const vq_graph *g)
 			if (t->elem == VQ_F32)
 				((float *)data)[k] = noise_f32(f);
 			else
-				data[(size_t)k * vq_elem_bytes(t->elem)] =
-					(unsigned char)(noise(f) % 2);
+				data[(size_t)k * vq_elem_bytes(t->elem)] = (unsigned char)(noise(f) % 2);
 		in[i] = data;
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++)
-		out[i] =
-			vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
+		out[i] = vq_arena_alloc(&f->arena, vq_type_bytes(vq_type_of(g, g->output[i].value)));
 	good = e && vq_evaluator.run(e, in, out, NULL, NULL);
 	if (e)
 		vq_evaluator.dispose(e);
@@ -463,14 +447,12 @@ static void random_graphs_keep_their_values(void **state)
 		for (uint32_t k = 0; is && k < one.g.n_outputs; k++) {
 			const vq_type *t = vq_type_of(&one.g, one.g.output[k].value);
 
-			assert_true(vq_same_shape(
-				t, vq_type_of(&one.before, one.before.output[k].value)));
+			assert_true(vq_same_shape(t, vq_type_of(&one.before, one.before.output[k].value)));
 			for (int64_t j = 0; j < vq_type_count(t) && t->elem == VQ_F32; j++)
 				if (!same_value(((float *)was[k])[j], ((float *)is[k])[j]))
 					fail_msg("graph %u, output %u, element %d: got %a, "
 						 "expected %a",
-						(unsigned)i, (unsigned)k, (int)j,
-						(double)((float *)is[k])[j],
+						(unsigned)i, (unsigned)k, (int)j, (double)((float *)is[k])[j],
 						(double)((float *)was[k])[j]);
 			if (t->elem != VQ_F32)
 				assert_memory_equal(was[k], is[k], vq_type_bytes(t));

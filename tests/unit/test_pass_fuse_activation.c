@@ -1,26 +1,11 @@
 /* fuse_activation: the associations exporters use, and near misses. */
 #include "pass_fixture.h"
 
-static vq_value mul(fixture *f, vq_value a, vq_value b)
-{
-	return op2(f, VQ_OP_MUL, a, b);
-}
-static vq_value add(fixture *f, vq_value a, vq_value b)
-{
-	return op2(f, VQ_OP_ADD, a, b);
-}
-static vq_value divide(fixture *f, vq_value a, vq_value b)
-{
-	return op2(f, VQ_OP_DIV, a, b);
-}
-static vq_value k(fixture *f, double v)
-{
-	return scalar(f, (float)v);
-}
-static vq_value x_of(fixture *f)
-{
-	return op1(f, VQ_OP_ABS, input(f, "x", DIMS(3, 40)));
-}
+static vq_value mul(fixture *f, vq_value a, vq_value b) { return op2(f, VQ_OP_MUL, a, b); }
+static vq_value add(fixture *f, vq_value a, vq_value b) { return op2(f, VQ_OP_ADD, a, b); }
+static vq_value divide(fixture *f, vq_value a, vq_value b) { return op2(f, VQ_OP_DIV, a, b); }
+static vq_value k(fixture *f, double v) { return scalar(f, (float)v); }
+static vq_value x_of(fixture *f) { return op1(f, VQ_OP_ABS, input(f, "x", DIMS(3, 40))); }
 
 static void becomes(fixture *f, vq_value y, vq_op op)
 {
@@ -72,8 +57,7 @@ static void gelu_half_in_the_middle(void **state)
 static void gelu_multiplied_out(void **state)
 {
 	fixture *f = *state;
-	vq_value x = x_of(f), e = op1(f, VQ_OP_ERF, mul(f, k(f, 0.70710677), x)),
-		 half = mul(f, x, k(f, 0.5));
+	vq_value x = x_of(f), e = op1(f, VQ_OP_ERF, mul(f, k(f, 0.70710677), x)), half = mul(f, x, k(f, 0.5));
 
 	becomes(f, add(f, half, mul(f, half, e)), VQ_OP_GELU);
 }
@@ -130,8 +114,7 @@ static void tanh_gelu_of_torch(void **state)
 static void tanh_gelu_with_pow(void **state)
 {
 	fixture *f = *state;
-	vq_value x = x_of(f),
-		 t = op1(f, VQ_OP_TANH, tanh_argument(f, x, op2(f, VQ_OP_POW, x, k(f, 3))));
+	vq_value x = x_of(f), t = op1(f, VQ_OP_TANH, tanh_argument(f, x, op2(f, VQ_OP_POW, x, k(f, 3))));
 
 	becomes(f, mul(f, mul(f, x, k(f, 0.5)), add(f, t, k(f, 1))), VQ_OP_GELU_TANH);
 }
@@ -141,10 +124,8 @@ static void tanh_gelu_factored(void **state)
 	fixture *f = *state;
 	vq_value x = x_of(f), t;
 
-	t = mul(f, mul(f, x, k(f, 0.7978846)),
-		add(f, k(f, 1), mul(f, mul(f, x, k(f, 0.044715)), x)));
-	becomes(f, mul(f, mul(f, x, k(f, 0.5)), add(f, op1(f, VQ_OP_TANH, t), k(f, 1))),
-		VQ_OP_GELU_TANH);
+	t = mul(f, mul(f, x, k(f, 0.7978846)), add(f, k(f, 1), mul(f, mul(f, x, k(f, 0.044715)), x)));
+	becomes(f, mul(f, mul(f, x, k(f, 0.5)), add(f, op1(f, VQ_OP_TANH, t), k(f, 1))), VQ_OP_GELU_TANH);
 }
 
 static void tanh_gelu_with_a_square_stays(void **state)

@@ -6,10 +6,7 @@
 
 enum { B = 2, N = 5, H = 3, D = 4, C = H * D };
 
-static bool fuse(vq_pass *p)
-{
-	return vq_pass_fuse_linear(p) && vq_pass_fuse_attention(p);
-}
+static bool fuse(vq_pass *p) { return vq_pass_fuse_linear(p) && vq_pass_fuse_attention(p); }
 
 static vq_value project(fixture *f, vq_value x)
 {
@@ -17,10 +14,7 @@ static vq_value project(fixture *f, vq_value x)
 }
 
 /* [B, N, C] -> [B, H, N, D] */
-static vq_value heads(fixture *f, vq_value v)
-{
-	return TRANSPOSE(f, reshape(f, v, DIMS(B, N, H, D)), 0, 2, 1, 3);
-}
+static vq_value heads(fixture *f, vq_value v) { return TRANSPOSE(f, reshape(f, v, DIMS(B, N, H, D)), 0, 2, 1, 3); }
 
 static vq_value softmax(fixture *f, vq_value v)
 {
@@ -30,10 +24,7 @@ static vq_value softmax(fixture *f, vq_value v)
 }
 
 /* [B, H, N, D] -> [B, N, C] */
-static vq_value merge(fixture *f, vq_value v)
-{
-	return reshape(f, TRANSPOSE(f, v, 0, 2, 1, 3), DIMS(B, N, C));
-}
+static vq_value merge(fixture *f, vq_value v) { return reshape(f, TRANSPOSE(f, v, 0, 2, 1, 3), DIMS(B, N, C)); }
 
 static vq_node fused(fixture *f, uint32_t nodes)
 {
@@ -53,16 +44,14 @@ static vq_node fused(fixture *f, uint32_t nodes)
 static void form_of_timm(void **state)
 {
 	fixture *f = *state;
-	vq_value v = matmul(f, input(f, "x", DIMS(B, N, C)), constant(f, DIMS(C, 3 * C))), part[3],
-		 s;
+	vq_value v = matmul(f, input(f, "x", DIMS(B, N, C)), constant(f, DIMS(C, 3 * C))), part[3], s;
 	vq_node a;
 
 	v = op2(f, VQ_OP_ADD, constant(f, DIMS(3 * C)), v);
 	v = TRANSPOSE(f, reshape(f, v, DIMS(B, N, 3, H, D)), 2, 0, 3, 1, 4);
 	for (int i = 0; i < 3; i++)
 		part[i] = reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(B, H, N, D));
-	s = op2(f, VQ_OP_MUL, matmul(f, part[0], TRANSPOSE(f, part[1], 0, 1, 3, 2)),
-		scalar(f, 0.3f));
+	s = op2(f, VQ_OP_MUL, matmul(f, part[0], TRANSPOSE(f, part[1], 0, 1, 3, 2)), scalar(f, 0.3f));
 	output(f, merge(f, matmul(f, softmax(f, s), part[2])));
 	a = fused(f, 4);
 	assert_int_equal(f->g.node[a.id].attr.attention.heads, H);
@@ -72,8 +61,7 @@ static void form_of_timm(void **state)
 static void form_of_huggingface(void **state)
 {
 	fixture *f = *state;
-	vq_value x = input(f, "x", DIMS(B, N, C)), k = project(f, x), v = project(f, x),
-		 q = project(f, x), s;
+	vq_value x = input(f, "x", DIMS(B, N, C)), k = project(f, x), v = project(f, x), q = project(f, x), s;
 
 	k = TRANSPOSE(f, reshape(f, k, DIMS(B, N, H, D)), 0, 2, 3, 1);
 	s = op2(f, VQ_OP_DIV, matmul(f, heads(f, q), k), scalar(f, 1.7f));
@@ -84,8 +72,7 @@ static void form_of_huggingface(void **state)
 static void form_with_a_mask(void **state)
 {
 	fixture *f = *state;
-	vq_value x = input(f, "x", DIMS(B, N, C)), m = input(f, "mask", DIMS(B, 1, 1, N)),
-		 k = project(f, x), s;
+	vq_value x = input(f, "x", DIMS(B, N, C)), m = input(f, "mask", DIMS(B, 1, 1, N)), k = project(f, x), s;
 	vq_node a;
 
 	k = TRANSPOSE(f, reshape(f, k, DIMS(B, N, H, D)), 0, 2, 3, 1);
@@ -145,10 +132,8 @@ static void a_scale_with_nowhere_to_go_stays(void **state)
 	vq_value x = input(f, "x", DIMS(B, N, C)), q = op1(f, VQ_OP_TANH, x), s;
 	vq_node a;
 
-	s = matmul(f, op2(f, VQ_OP_MUL, heads(f, q), scalar(f, 0.5f)),
-		TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
-	output(f, merge(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.25f))),
-				   heads(f, x))));
+	s = matmul(f, op2(f, VQ_OP_MUL, heads(f, q), scalar(f, 0.5f)), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2));
+	output(f, merge(f, matmul(f, softmax(f, op2(f, VQ_OP_MUL, s, scalar(f, 0.25f))), heads(f, x))));
 	a = fused(f, 2);
 	assert_true(f->g.node[a.id].attr.attention.scale == 0.125f);
 }
@@ -179,8 +164,7 @@ static void probabilities_used_elsewhere_stay(void **state)
 
 	p = softmax(f, matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2)));
 	y = matmul(f, p, heads(f, x));
-	stays(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ y, p }, 2,
-			 &(vq_attr){ .axis = { 3 } }));
+	stays(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ y, p }, 2, &(vq_attr){ .axis = { 3 } }));
 }
 
 static void a_softmax_along_the_queries_stays(void **state)
@@ -213,8 +197,7 @@ static void quantized_probabilities_stay(void **state)
 	vq_value x = input(f, "x", DIMS(B, N, C)), s;
 
 	s = softmax(f, matmul(f, heads(f, x), TRANSPOSE(f, heads(f, x), 0, 1, 3, 2)));
-	s = vq_build_quantize(
-		&f->g, NULL, s, vq_quant_per_tensor(&f->g, 1.0f / 255, -128, -128, 127));
+	s = vq_build_quantize(&f->g, NULL, s, vq_quant_per_tensor(&f->g, 1.0f / 255, -128, -128, 127));
 	stays(f, matmul(f, vq_build_dequantize(&f->g, NULL, s), heads(f, x)));
 }
 

@@ -25,10 +25,8 @@ static vq_value layernorm(fixture *f, vq_value x, const form *w, vq_value eps)
 	v = w->recip ? either(f, w, VQ_OP_MUL, d, op1(f, VQ_OP_RECIP, s)) : op2(f, VQ_OP_DIV, d, s);
 	if (!w->affine)
 		return v;
-	v = either(
-		f, w, VQ_OP_MUL, v, w->leading ? constant(f, DIMS(1, 1, c)) : constant(f, DIMS(c)));
-	return either(
-		f, w, VQ_OP_ADD, v, w->leading ? constant(f, DIMS(1, 1, c)) : constant(f, DIMS(c)));
+	v = either(f, w, VQ_OP_MUL, v, w->leading ? constant(f, DIMS(1, 1, c)) : constant(f, DIMS(c)));
+	return either(f, w, VQ_OP_ADD, v, w->leading ? constant(f, DIMS(1, 1, c)) : constant(f, DIMS(c)));
 }
 
 static void every_form_is_one_node(void **state)
@@ -64,11 +62,10 @@ static void gamma_and_beta_keep_their_bits(void **state)
 		const vq_node_info *b = &f->before.node[i];
 
 		if (b->op == VQ_OP_MUL && vq_is_const(&f->before, b->in[1]))
-			assert_memory_equal(f->g.value[n->in[1].id].data,
-				f->before.value[b->in[1].id].data, 80);
+			assert_memory_equal(f->g.value[n->in[1].id].data, f->before.value[b->in[1].id].data, 80);
 	}
-	assert_memory_equal(f->g.value[n->in[2].id].data,
-		f->before.value[f->before.node[f->before.n_nodes - 1].in[1].id].data, 80);
+	assert_memory_equal(
+		f->g.value[n->in[2].id].data, f->before.value[f->before.node[f->before.n_nodes - 1].in[1].id].data, 80);
 }
 
 static void left_alone(fixture *f)
@@ -84,8 +81,7 @@ static void a_centred_value_used_elsewhere_stays(void **state)
 	vq_value x = input(f, "x", DIMS(2, 3, 20)), d, v;
 
 	d = op2(f, VQ_OP_SUB, x, mean_last(f, x));
-	v = op1(f, VQ_OP_SQRT,
-		op2(f, VQ_OP_ADD, mean_last(f, op2(f, VQ_OP_MUL, d, d)), scalar(f, 1e-5f)));
+	v = op1(f, VQ_OP_SQRT, op2(f, VQ_OP_ADD, mean_last(f, op2(f, VQ_OP_MUL, d, d)), scalar(f, 1e-5f)));
 	output(f, op2(f, VQ_OP_ADD, op2(f, VQ_OP_DIV, d, v), d));
 	left_alone(f);
 }
@@ -97,8 +93,7 @@ static void a_variance_over_another_axis_stays(void **state)
 
 	d = op2(f, VQ_OP_SUB, x, mean_last(f, x));
 	v = op2(f, VQ_OP_MUL, d, d);
-	v = vq_build(&f->g, NULL, VQ_OP_REDUCE_MEAN, &v, 1,
-		&(vq_attr){ .reduce = { .axes = 2, .keepdims = true } });
+	v = vq_build(&f->g, NULL, VQ_OP_REDUCE_MEAN, &v, 1, &(vq_attr){ .reduce = { .axes = 2, .keepdims = true } });
 	v = op1(f, VQ_OP_SQRT, op2(f, VQ_OP_ADD, v, scalar(f, 1e-5f)));
 	output(f, op2(f, VQ_OP_DIV, d, v));
 	left_alone(f);
@@ -122,8 +117,7 @@ static void the_mean_of_something_else_stays(void **state)
 	vq_value x = input(f, "x", DIMS(2, 3, 20)), d, v;
 
 	d = op2(f, VQ_OP_SUB, x, mean_last(f, op1(f, VQ_OP_TANH, x)));
-	v = op1(f, VQ_OP_SQRT,
-		op2(f, VQ_OP_ADD, mean_last(f, op2(f, VQ_OP_MUL, d, d)), scalar(f, 1e-5f)));
+	v = op1(f, VQ_OP_SQRT, op2(f, VQ_OP_ADD, mean_last(f, op2(f, VQ_OP_MUL, d, d)), scalar(f, 1e-5f)));
 	output(f, op2(f, VQ_OP_DIV, d, v));
 	left_alone(f);
 }

@@ -3,8 +3,7 @@
 
 static vq_value slice_last(fixture *f, vq_value v, int64_t start, int64_t count)
 {
-	return vq_build_slice(
-		&f->g, "test", v, (int32_t)vq_type_of(&f->g, v)->rank - 1, start, count);
+	return vq_build_slice(&f->g, "test", v, (int32_t)vq_type_of(&f->g, v)->rank - 1, start, count);
 }
 
 static void matmul_and_bias(void **state)
@@ -104,17 +103,19 @@ static void patches_are_a_view(void **state)
 /* conv of `in` channels in groups, everything else different in every dimension */
 static vq_value conv_like(fixture *f, uint32_t spatial, int64_t in, int64_t out, int32_t group)
 {
-	vq_attr a = { .conv = { .stride = { 2, 1, 3 }, .dilation = { 1, 2, 1 }, .before = { 1, 0, 2 },
-				.after = { 0, 3, 1 }, .group = group } };
+	vq_attr a = { .conv = { .stride = { 2, 1, 3 },
+			      .dilation = { 1, 2, 1 },
+			      .before = { 1, 0, 2 },
+			      .after = { 0, 3, 1 },
+			      .group = group } };
 	int64_t x[] = { 2, in, 7, 8, 6 }, w[] = { out, in / group, 3, 2, 3 };
 	vq_type t = vq_type_make(VQ_F32, 2 + spatial, x);
 
 	for (uint32_t k = spatial; k < 3; k++)
 		a.conv.stride[k] = a.conv.dilation[k] = a.conv.before[k] = a.conv.after[k] = 0;
 	return vq_build(&f->g, "test", VQ_OP_CONV,
-		(vq_value[]){ vq_add_input(&f->g, "x", &t), constant(f, 2 + spatial, w),
-			constant(f, DIMS(out)) },
-		3, &a);
+		(vq_value[]){ vq_add_input(&f->g, "x", &t), constant(f, 2 + spatial, w), constant(f, DIMS(out)) }, 3,
+		&a);
 }
 
 static void becomes_one_linear(fixture *f, uint32_t spatial)
@@ -126,20 +127,11 @@ static void becomes_one_linear(fixture *f, uint32_t spatial)
 	same_results(f, 1e-6);
 }
 
-static void conv_of_a_sequence(void **state)
-{
-	becomes_one_linear(*state, 1);
-}
+static void conv_of_a_sequence(void **state) { becomes_one_linear(*state, 1); }
 
-static void conv_of_an_image(void **state)
-{
-	becomes_one_linear(*state, 2);
-}
+static void conv_of_an_image(void **state) { becomes_one_linear(*state, 2); }
 
-static void conv_of_a_volume(void **state)
-{
-	becomes_one_linear(*state, 3);
-}
+static void conv_of_a_volume(void **state) { becomes_one_linear(*state, 3); }
 
 static void groups_are_linear_each(void **state)
 {
@@ -186,13 +178,11 @@ static void merged_projection_of_timm(void **state)
 	v = reshape(f, v, DIMS(2, 5, 3, 3, 4));
 	v = TRANSPOSE(f, v, 2, 0, 3, 1, 4);
 	for (int i = 0; i < 3; i++)
-		part[i] = op1(f, VQ_OP_TANH,
-			reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(2, 3, 5, 4)));
+		part[i] = op1(f, VQ_OP_TANH, reshape(f, vq_build_slice(&f->g, NULL, v, 0, i, 1), DIMS(2, 3, 5, 4)));
 	output(f, op2(f, VQ_OP_ADD, op2(f, VQ_OP_ADD, part[0], part[1]), part[2]));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 3);
-	assert_int_equal(count_op(&f->g, VQ_OP_VIEW),
-		1); /* the three move alike: the movement sinks below the sum */
+	assert_int_equal(count_op(&f->g, VQ_OP_VIEW), 1); /* the three move alike: the movement sinks below the sum */
 	same_results(f, 0);
 }
 
@@ -225,9 +215,7 @@ static void channels_nobody_reads_go(void **state)
 
 	output(f,
 		op1(f, VQ_OP_TANH,
-			slice_last(f,
-				matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))),
-				4, 6)));
+			slice_last(f, matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))), 4, 6)));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
 	assert_int_equal(vq_type_of(&f->g, f->g.node[1].out)->dim[2], 6);
@@ -241,8 +229,9 @@ static void a_projection_also_used_whole_stays(void **state)
 	vq_value v = matmul(f, input(f, "x", DIMS(2, 5, 12)), constant(f, DIMS(12, 24))), s;
 
 	s = op2(f, VQ_OP_ADD, slice_last(f, v, 0, 12), slice_last(f, v, 12, 12));
-	output(f, vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ op1(f, VQ_OP_TANH, v), s }, 2,
-			  &(vq_attr){ .axis = { 2 } }));
+	output(f,
+		vq_build(&f->g, NULL, VQ_OP_CONCAT, (vq_value[]){ op1(f, VQ_OP_TANH, v), s }, 2,
+			&(vq_attr){ .axis = { 2 } }));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
 	same_results(f, 0);
@@ -255,13 +244,8 @@ static uint32_t per_channel(fixture *f, int32_t axis, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++)
 		scale[i] = 0.005f + 0.0001f * (float)i;
-	return vq_quant_add(&f->g, &(vq_quant){ .bits = 8,
-					   .lo = -128,
-					   .hi = 127,
-					   .axis = axis,
-					   .n = n,
-					   .scale = scale,
-					   .zero = zero });
+	return vq_quant_add(&f->g,
+		&(vq_quant){ .bits = 8, .lo = -128, .hi = 127, .axis = axis, .n = n, .scale = scale, .zero = zero });
 }
 
 /*
@@ -321,8 +305,7 @@ static void factors_of_codes_stay(void **state)
 	vq_value w = vq_build_quantize(&f->g, NULL, constant(f, DIMS(12, 6)), per_channel(f, 1, 6));
 
 	w = vq_build_dequantize(&f->g, NULL, w);
-	output(f,
-		op2(f, VQ_OP_MUL, matmul(f, input(f, "x", DIMS(5, 12)), w), constant(f, DIMS(6))));
+	output(f, op2(f, VQ_OP_MUL, matmul(f, input(f, "x", DIMS(5, 12)), w), constant(f, DIMS(6))));
 	run(f, vq_pass_fuse_linear);
 	assert_int_equal(count_op(&f->g, VQ_OP_MUL), 1);
 	same_results(f, 0);

@@ -35,9 +35,7 @@ static void ran(const trace *l, const char *const *want, uint32_t n)
 		assert_string_equal(l->name[i], want[i]);
 }
 
-#define RAN(l, ...)                                  \
-	ran(l, (const char *const[]){ __VA_ARGS__ }, \
-		sizeof(const char *[]){ __VA_ARGS__ } / sizeof(char *))
+#define RAN(l, ...) ran(l, (const char *const[]){ __VA_ARGS__ }, sizeof(const char *[]){ __VA_ARGS__ } / sizeof(char *))
 
 static void a_float_model_stops_after_fusing(void **state)
 {
@@ -46,8 +44,7 @@ static void a_float_model_stops_after_fusing(void **state)
 
 	output(f, matmul(f, input(f, "x", DIMS(2, 3)), constant(f, DIMS(3, 4))));
 	assert_true(pipeline(f, &l));
-	RAN(&l, "canonicalize", "fuse_layernorm", "fuse_activation", "fuse_linear",
-		"fuse_attention");
+	RAN(&l, "canonicalize", "fuse_layernorm", "fuse_activation", "fuse_linear", "fuse_attention");
 	assert_int_equal(count_op(&f->g, VQ_OP_LINEAR), 1);
 }
 
@@ -55,13 +52,13 @@ static void a_model_with_scales_is_not_calibrated(void **state)
 {
 	fixture *f = *state;
 	trace l = { 0 };
-	vq_value v = vq_build_quantize(&f->g, NULL, input(f, "x", DIMS(2, 3)),
-		vq_quant_per_tensor(&f->g, 0.1f, 0, -128, 127));
+	vq_value v = vq_build_quantize(
+		&f->g, NULL, input(f, "x", DIMS(2, 3)), vq_quant_per_tensor(&f->g, 0.1f, 0, -128, 127));
 
 	output(f, op1(f, VQ_OP_TANH, vq_build_dequantize(&f->g, NULL, v)));
 	assert_true(pipeline(f, &l));
-	RAN(&l, "canonicalize", "fuse_layernorm", "fuse_activation", "fuse_linear",
-		"fuse_attention", "cancel_qdq", "absorb_qdq");
+	RAN(&l, "canonicalize", "fuse_layernorm", "fuse_activation", "fuse_linear", "fuse_attention", "cancel_qdq",
+		"absorb_qdq");
 }
 
 static void the_hook_may_stop_it(void **state)
@@ -79,8 +76,7 @@ static void passes_are_found_by_name(void **state)
 {
 	(void)state;
 	for (uint32_t i = 0; i < vq_n_passes; i++)
-		assert_ptr_equal(
-			vq_pass_find(vq_passes[i].name, strlen(vq_passes[i].name)), &vq_passes[i]);
+		assert_ptr_equal(vq_pass_find(vq_passes[i].name, strlen(vq_passes[i].name)), &vq_passes[i]);
 	assert_null(vq_pass_find("fuse", 4));
 	assert_ptr_equal(vq_pass_find("canonicalize,x", 12), &vq_passes[0]);
 }

@@ -44,7 +44,8 @@ static void fill(bench *b, const vq_type *t, void *data)
 		case VQ_I32: ((int32_t *)data)[i] = (int32_t)(next(b) % 4); break;
 		case VQ_BOOL: ((uint8_t *)data)[i] = next(b) & 1; break;
 		case VQ_S8:
-			((int8_t *)data)[i] = (int8_t)(q ? q->lo + (int32_t)(next(b) % (uint32_t)(q->hi - q->lo + 1)) : (int32_t)(next(b) & 127));
+			((int8_t *)data)[i] = (int8_t)(q ? q->lo + (int32_t)(next(b) % (uint32_t)(q->hi - q->lo + 1))
+							 : (int32_t)(next(b) & 127));
 			break;
 		default: ((uint8_t *)data)[i] = (uint8_t)next(b); break;
 		}
@@ -82,7 +83,8 @@ static void compare(const bench *b)
 
 		for (size_t k = 0; k < bytes; k++)
 			if (((const char *)b->got[i])[k] != ((const char *)b->want[i])[k])
-				fail_msg("output '%s' differs from the evaluator's at byte %zu of %zu", b->g.output[i].name, k, bytes);
+				fail_msg("output '%s' differs from the evaluator's at byte %zu of %zu",
+					b->g.output[i].name, k, bytes);
 	}
 }
 
@@ -376,7 +378,8 @@ static uint32_t steps_of(const char *text, vq_kernel_kind kind)
 	bench b;
 
 	begin(&b, text);
-	assert_true(vq_plan_make(&p, &b.arena, &b.g, vq_target_resolve(&b.arena, &b.diag, &request), true, NULL, 0, false));
+	assert_true(
+		vq_plan_make(&p, &b.arena, &b.g, vq_target_resolve(&b.arena, &b.diag, &request), true, NULL, 0, false));
 	for (uint32_t i = 0; i < p.n_steps; i++)
 		n += p.kernel[p.step[i].kernel].kind == kind;
 	vq_free(p.weights);
@@ -391,7 +394,8 @@ static const char *mlp(const char *more)
 	size_t at = (size_t)snprintf(text, sizeof text, "graph f(x: f32[2,16,20]) {\n");
 
 	for (int c = 0; c < 2; c++) {
-		at += (size_t)snprintf(text + at, sizeof text - at, "  const @%c : s8<0x1p-6,0,-127:127>[%s] = inline [", "vw"[c], c ? "5,24" : "24,20");
+		at += (size_t)snprintf(text + at, sizeof text - at,
+			"  const @%c : s8<0x1p-6,0,-127:127>[%s] = inline [", "vw"[c], c ? "5,24" : "24,20");
 		for (int i = 0; i < (c ? 120 : 480); i++)
 			at += (size_t)snprintf(text + at, sizeof text - at, "%s%d", i ? ", " : "", i * 37 % 255 - 127);
 		at += (size_t)snprintf(text + at, sizeof text - at, "]\n");
@@ -402,7 +406,8 @@ static const char *mlp(const char *more)
 	snprintf(text + at, sizeof text - at,
 		"]\n  %%n = layernorm %%x, @g, @g epsilon=0x1p-20\n  %%c, %%r = quantize_dynamic %%n : s8[2,16,20], f32[2,16,2]\n"
 		"  %%1 = linear_dynamic %%c, %%r, @v\n  %%2 = gelu %%1\n  %%d, %%s = quantize_dynamic %%2 : s8[2,16,24], f32[2,16,2]\n"
-		"  %%3 = linear_dynamic %%d, %%s, @w\n  return %%3 as \"y\"%s\n}\n", more);
+		"  %%3 = linear_dynamic %%d, %%s, @w\n  return %%3 as \"y\"%s\n}\n",
+		more);
 	return text;
 }
 
@@ -422,9 +427,10 @@ static void rows_quantized_where_they_are_made(void **state)
 /* one scale for several rows and for the whole tensor, groups, operands that are views */
 static void shared_scales(void **state)
 {
-	static const char head[] = "graph f(x: f32[2,6,8], k: f32[2,8,5], bias: f32[6,5]) {\n"
-				   "  const @w : s8<0x1p-6,0,-127:127>[3,8] = inline [1, -2, 3, -4, 127, -127, 0, 5, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1, -1, 1, 1, 1]\n"
-				   "  %t = transpose %k perm=[0,2,1]\n";
+	static const char head[] =
+		"graph f(x: f32[2,6,8], k: f32[2,8,5], bias: f32[6,5]) {\n"
+		"  const @w : s8<0x1p-6,0,-127:127>[3,8] = inline [1, -2, 3, -4, 127, -127, 0, 5, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1, -1, 1, 1, 1]\n"
+		"  %t = transpose %k perm=[0,2,1]\n";
 
 	(void)state;
 	for (int span = 0; span < 3; span++) {

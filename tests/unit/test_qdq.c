@@ -29,15 +29,12 @@ static void to_qdq(small_vit *s)
 	check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
 }
 
-static bool quantized(const vq_graph *g, vq_value v)
-{
-	return vq_type_of(g, v)->quant != 0;
-}
+static bool quantized(const vq_graph *g, vq_value v) { return vq_type_of(g, v)->quant != 0; }
 
 static void everything_becomes_integer(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){0});
-	static const char *const linears[] = {"embed", "q", "k", "v", "proj", "fc1", "fc2", "head"};
+	small_vit *s = sv_make(&(small_vit_options){ 0 });
+	static const char *const linears[] = { "embed", "q", "k", "v", "proj", "fc1", "fc2", "head" };
 	vq_graph *g = &s->g;
 	vq_node n;
 
@@ -83,8 +80,8 @@ static double logit_error(const vq_graph *a, const vq_graph *b, const small_vit 
 	double error = 0, size = 0;
 
 	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
-		assert_true(sv_run(a, s->image[i], (float *[]){one}, NULL, 0, NULL, NULL));
-		assert_true(sv_run(b, s->image[i], (float *[]){two}, NULL, 0, NULL, NULL));
+		assert_true(sv_run(a, s->image[i], (float *[]){ one }, NULL, 0, NULL, NULL));
+		assert_true(sv_run(b, s->image[i], (float *[]){ two }, NULL, 0, NULL, NULL));
 		for (uint32_t k = 0; k < SV_CLASSES; k++) {
 			double e = (double)one[k] - (double)two[k];
 
@@ -98,7 +95,7 @@ static double logit_error(const vq_graph *a, const vq_graph *b, const small_vit 
 /* which linears have scales per token, as a word of their first letters */
 static const char *dynamic_linears(small_vit *s)
 {
-	static const char *const linears[] = {"embed", "q", "k", "v", "proj", "fc1", "fc2", "head"};
+	static const char *const linears[] = { "embed", "q", "k", "v", "proj", "fc1", "fc2", "head" };
 	char *word = VQ_ARRAY(&s->arena, 9, char), *at = word;
 
 	for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
@@ -116,12 +113,14 @@ static const char *dynamic_linears(small_vit *s)
 static void granularity(void **state)
 {
 	for (int i = 0; i < 5; i++) { /* 4: a gain, but little noise */
-		small_vit *s = sv_make(&(small_vit_options){0});
+		small_vit *s = sv_make(&(small_vit_options){ 0 });
 		vq_stats *fc2, *q;
 		vq_graph original;
 
 		(void)state;
-		s->set.granularity = i == 3 ? VQ_GRANULARITY_TOKEN : i == 2 ? VQ_GRANULARITY_TENSOR : VQ_GRANULARITY_AUTO;
+		s->set.granularity = i == 3 ? VQ_GRANULARITY_TOKEN
+			: i == 2            ? VQ_GRANULARITY_TENSOR
+					    : VQ_GRANULARITY_AUTO;
 		check(s, vq_pass_calibrate(&s->p), "calibrate");
 		fc2 = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc2"), 0));
 		q = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "q"), 0));
@@ -150,17 +149,14 @@ static void granularity(void **state)
 
 static void idempotent(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = 20});
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 20 });
 	vq_graph before;
 	uint32_t n;
 
 	(void)state;
 	to_qdq(s);
 	n = s->g.n_nodes;
-	check(s,
-		vq_pass_transform(&s->p) && vq_pass_quantize_weights(&s->p) &&
-			vq_pass_insert_qdq(&s->p),
-		"again");
+	check(s, vq_pass_transform(&s->p) && vq_pass_quantize_weights(&s->p) && vq_pass_insert_qdq(&s->p), "again");
 	check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
 	assert_int_equal(n, s->g.n_nodes);
 	check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
@@ -169,8 +165,7 @@ static void idempotent(void **state)
 	check(s, vq_pass_cancel_qdq(&s->p) && vq_pass_absorb_qdq(&s->p), "again");
 	assert_int_equal(n, s->g.n_nodes);
 	for (uint32_t i = 1; i < n; i++)
-		assert_true(vq_same_type(vq_type_of(&before, before.node[i].out),
-			vq_type_of(&s->g, s->g.node[i].out)));
+		assert_true(vq_same_type(vq_type_of(&before, before.node[i].out), vq_type_of(&s->g, s->g.node[i].out)));
 	sv_free(s);
 }
 
@@ -181,7 +176,7 @@ typedef struct errors {
 
 static errors quantized_errors(float outlier, vq_fold fold)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = outlier});
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = outlier });
 	vq_graph original, qdq;
 	errors e;
 
@@ -205,13 +200,12 @@ static errors quantized_errors(float outlier, vq_fold fold)
 
 static void outliers_need_the_transform(void **state)
 {
-	errors plain = quantized_errors(0, VQ_FOLD_REPQ),
-	       naive = quantized_errors(300, VQ_FOLD_NONE);
+	errors plain = quantized_errors(0, VQ_FOLD_REPQ), naive = quantized_errors(300, VQ_FOLD_NONE);
 	errors repq = quantized_errors(300, VQ_FOLD_REPQ);
 
 	(void)state;
-	print_message("plain %g %g %g, naive %g %g, repq %g %g %g\n", plain.qdq, plain.integer,
-		plain.between, naive.qdq, naive.integer, repq.qdq, repq.integer, repq.between);
+	print_message("plain %g %g %g, naive %g %g, repq %g %g %g\n", plain.qdq, plain.integer, plain.between,
+		naive.qdq, naive.integer, repq.qdq, repq.integer, repq.between);
 	/*
 	 * half of the samples were not calibrated on; 16 channels average little away: 0.033 and
 	 * 0.037 were measured
@@ -260,12 +254,12 @@ static vq_value type_quantized(const vq_graph *g, const char *name)
  */
 static void integer_codes_are_qdq_codes(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.negative_gamma = true});
+	small_vit *s = sv_make(&(small_vit_options){ .negative_gamma = true });
 	vq_graph qdq;
 	uint32_t different = 0, total = 0;
 	codes a, b;
 	float logits[SV_CLASSES];
-	static const char *const names[] = {"norm1", "q", "v"};
+	static const char *const names[] = { "norm1", "q", "v" };
 
 	(void)state;
 	to_qdq(s);
@@ -279,10 +273,8 @@ static void integer_codes_are_qdq_codes(void **state)
 		b.data = vq_arena_alloc(&s->arena, b.n);
 		assert_int_equal(vq_type_bytes(vq_type_of(&qdq, a.v)), a.n);
 		for (uint32_t i = 0; i < SV_SAMPLES; i++) {
-			assert_true(
-				sv_run(&qdq, s->image[i], (float *[]){logits}, &a.v, 1, keep, &a));
-			assert_true(
-				sv_run(&s->g, s->image[i], (float *[]){logits}, &b.v, 1, keep, &b));
+			assert_true(sv_run(&qdq, s->image[i], (float *[]){ logits }, &a.v, 1, keep, &a));
+			assert_true(sv_run(&s->g, s->image[i], (float *[]){ logits }, &b.v, 1, keep, &b));
 			for (size_t j = 0; j < a.n; j++) {
 				assert_in_range(a.data[j] - b.data[j] + 1, 0, 2);
 				different += a.data[j] != b.data[j];
@@ -299,7 +291,7 @@ static void integer_codes_are_qdq_codes(void **state)
 
 static void weights(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){0});
+	small_vit *s = sv_make(&(small_vit_options){ 0 });
 	vq_value w = vq_operand(&s->g, sv_find(&s->g, "fc1"), 1);
 	float *from = (float *)(uintptr_t)s->g.value[w.id].data;
 	const vq_quant *q;
@@ -332,8 +324,8 @@ static void weights(void **state)
 		for (int i = 0; i < SV_DIM; i++) {
 			assert_in_range(to[o * SV_DIM + i] + 127, 0, 254);
 			/* clipping loses little: nobody is further off than 12 % of the peak */
-			assert_true(fabs(to[o * SV_DIM + i] * (double)q->scale[o] -
-					    (double)from[o * SV_DIM + i]) <= 0.12 * peak + 1e-30);
+			assert_true(fabs(to[o * SV_DIM + i] * (double)q->scale[o] - (double)from[o * SV_DIM + i]) <=
+				0.12 * peak + 1e-30);
 		}
 	}
 	sv_free(s);
@@ -343,7 +335,7 @@ static void too_long_a_sum_stays_float(void **state)
 {
 	enum { K = 70000 };
 	small_vit *s = sv_new();
-	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){1, K});
+	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){ 1, K });
 	vq_value x, w;
 	float *data = VQ_ARRAY(&s->arena, K, float);
 
@@ -352,10 +344,10 @@ static void too_long_a_sum_stays_float(void **state)
 		data[i] = i % 2 ? 1 : -1;
 	t.dim[1] = SV_IMAGE;
 	x = vq_add_input(&s->g, "x", &t);
-	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){1, SV_IMAGE, 1});
-	x = vq_build(&s->g, NULL, VQ_OP_EXPAND, &x, 1,
-		&(vq_attr){.shape = {.dim = {1, SV_IMAGE, K / 35}, .rank = 3}});
-	x = vq_build_reshape(&s->g, NULL, x, 2, (int64_t[]){1, SV_IMAGE * (K / 35)});
+	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){ 1, SV_IMAGE, 1 });
+	x = vq_build(
+		&s->g, NULL, VQ_OP_EXPAND, &x, 1, &(vq_attr){ .shape = { .dim = { 1, SV_IMAGE, K / 35 }, .rank = 3 } });
+	x = vq_build_reshape(&s->g, NULL, x, 2, (int64_t[]){ 1, SV_IMAGE * (K / 35) });
 	t.dim[1] = SV_IMAGE * (K / 35);
 	data = VQ_ARRAY(&s->arena, (size_t)t.dim[1], float);
 	for (int i = 0; i < t.dim[1]; i++)
@@ -378,14 +370,13 @@ static void too_long_a_sum_stays_float(void **state)
 
 static vq_value qdq(small_vit *s, vq_value x, float scale, int32_t zero)
 {
-	return vq_build_dequantize(&s->g, NULL,
-		vq_build_quantize(
-			&s->g, NULL, x, vq_quant_per_tensor(&s->g, scale, zero, -128, 127)));
+	return vq_build_dequantize(
+		&s->g, NULL, vq_build_quantize(&s->g, NULL, x, vq_quant_per_tensor(&s->g, scale, zero, -128, 127)));
 }
 
 static vq_value input(small_vit *s)
 {
-	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){4, 16});
+	vq_type t = vq_type_make(VQ_F32, 2, (int64_t[]){ 4, 16 });
 
 	return vq_add_input(&s->g, "x", &t);
 }
@@ -396,8 +387,8 @@ static void pairs_meet_through_movement(void **state)
 	vq_value x = qdq(s, vq_build1(&s->g, NULL, VQ_OP_GELU, input(s)), 0.1f, 3);
 
 	(void)state;
-	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){1, 0});
-	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){2, 8, 4});
+	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){ 1, 0 });
+	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){ 2, 8, 4 });
 	vq_add_output(&s->g, "same", qdq(s, x, 0.1f, 3));
 	vq_add_output(&s->g, "other", qdq(s, x, 0.2f, 3));
 	check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
@@ -419,10 +410,8 @@ static void quantize_rises_to_the_producer(void **state)
 	b = vq_build_slice(&s->g, NULL, x, 0, 1, 3);
 	in[0] = b;
 	in[1] = a;
-	x = vq_build(
-		&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){.axis.axis = 0}); /* as Swin's shift */
-	vq_add_output(
-		&s->g, "y", qdq(s, vq_build_transpose(&s->g, NULL, x, (int64_t[]){1, 0}), 0.1f, 0));
+	x = vq_build(&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){ .axis.axis = 0 }); /* as Swin's shift */
+	vq_add_output(&s->g, "y", qdq(s, vq_build_transpose(&s->g, NULL, x, (int64_t[]){ 1, 0 }), 0.1f, 0));
 	vq_graph_sweep(&s->g);
 	check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
 	check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
@@ -452,7 +441,7 @@ static void values_wanted_in_float_stay_float(void **state)
 		if (s->g.node[i].op == VQ_OP_QUANTIZE)
 			assert_int_equal(vq_type_count(vq_type_of(&s->g, s->g.node[i].out)), 16);
 		if (s->g.node[i].op == VQ_OP_RELU)
-			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){i}, 0)));
+			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){ i }, 0)));
 	}
 	sv_free(s);
 }
@@ -463,36 +452,31 @@ static void imported_scales(void **state)
 	small_vit *s = sv_new();
 	vq_value x = qdq(s, input(s), 0.1f, 5), y, w, in[2];
 	float scale[16];
-	int32_t zero[16] = {0};
+	int32_t zero[16] = { 0 };
 
 	(void)state;
 	for (int i = 0; i < 16; i++)
 		scale[i] = 0.01f * (float)(i + 1);
-	w = sv_const(s, 2, (int64_t[]){16, 16}, 0.3f);
+	w = sv_const(s, 2, (int64_t[]){ 16, 16 }, 0.3f);
 	w = vq_build_quantize(&s->g, NULL, w,
-		vq_quant_add(&s->g, &(vq_quant){.bits = 8,
-					    .lo = -128,
-					    .hi = 127,
-					    .axis = 0,
-					    .n = 16,
-					    .scale = scale,
-					    .zero = zero}));
+		vq_quant_add(&s->g,
+			&(vq_quant){
+				.bits = 8, .lo = -128, .hi = 127, .axis = 0, .n = 16, .scale = scale, .zero = zero }));
 	in[0] = x;
 	in[1] = vq_build_dequantize(&s->g, NULL, w);
 	y = vq_build(&s->g, NULL, VQ_OP_LINEAR, in, 2, NULL);
 	y = qdq(s, y, 0.2f, 0);
 	vq_add_output(&s->g, "y", qdq(s, vq_build2(&s->g, NULL, VQ_OP_ADD, x, y), 0.3f, -1));
 	vq_graph_sweep(&s->g);
-	check(s, vq_pass_calibrate(&s->p),
-		"calibrate"); /* without samples for it: none are needed */
+	check(s, vq_pass_calibrate(&s->p), "calibrate"); /* without samples for it: none are needed */
 	check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
 	check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
 	assert_int_equal(sv_count(&s->g, VQ_OP_QUANTIZE), 1);
 	assert_int_equal(sv_count(&s->g, VQ_OP_DEQUANTIZE), 1);
 	for (uint32_t i = 1; i < s->g.n_nodes; i++)
 		if (s->g.node[i].op == VQ_OP_ADD || s->g.node[i].op == VQ_OP_LINEAR) {
-			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){i}, 0)));
-			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){i}, 1)));
+			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){ i }, 0)));
+			assert_true(quantized(&s->g, vq_operand(&s->g, (vq_node){ i }, 1)));
 			assert_true(quantized(&s->g, s->g.node[i].out));
 		}
 	assert_int_equal(s->report.n, 1);

@@ -20,10 +20,7 @@ static vq_strings files;
 static vq_image_options image;
 static char folder[] = "/tmp/vq_samples_XXXXXX";
 
-static const char *in_folder(const char *name)
-{
-	return vq_arena_printf(&arena, "%s/%s", folder, name);
-}
+static const char *in_folder(const char *name) { return vq_arena_printf(&arena, "%s/%s", folder, name); }
 
 static void write_file(const char *name, const void *bytes, size_t n)
 {
@@ -280,7 +277,8 @@ static int clean(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { /* later ones use files of earlier ones */
+	const struct CMUnitTest tests[] = {
+		/* later ones use files of earlier ones */
 		cmocka_unit_test_setup(folder_of_images, start),
 		cmocka_unit_test_setup(layouts_and_orders, start),
 		cmocka_unit_test_setup(resize_and_crop_options, start),

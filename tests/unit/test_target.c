@@ -48,9 +48,12 @@ static bool said(const vq_diag *d, const char *text)
 static void names_and_triples(void **state)
 {
 	static const char x86[] = "x86_64-unknown-linux-gnu", a64[] = "aarch64-unknown-linux-gnu",
-		hard[] = "armv7-unknown-linux-gnueabihf", soft[] = "armv7-unknown-linux-gnueabi",
-		rv[] = "riscv64-unknown-linux-gnu";
-	static const struct { const char *in, *triple; vq_isa isa; } row[] = {
+			  hard[] = "armv7-unknown-linux-gnueabihf", soft[] = "armv7-unknown-linux-gnueabi",
+			  rv[] = "riscv64-unknown-linux-gnu";
+	static const struct {
+		const char *in, *triple;
+		vq_isa isa;
+	} row[] = {
 		{ "x86-64", x86, VQ_ISA_SSE2 },
 		{ "x86_64", x86, VQ_ISA_SSE2 },
 		{ "amd64", x86, VQ_ISA_SSE2 },
@@ -89,7 +92,9 @@ static void names_and_triples(void **state)
 
 static void refused_by_name(void **state)
 {
-	static const struct { const char *in, *says; } row[] = {
+	static const struct {
+		const char *in, *says;
+	} row[] = {
 		{ "thumbv7em-none-eabihf", "Thumb-only (Cortex-M) targets are not supported" },
 		{ "arm-none-eabi", "bare-metal" },
 		{ "aarch64-none-elf", "bare-metal" },
@@ -123,7 +128,10 @@ static void refused_by_name(void **state)
 
 static void cpus_choose_instruction_sets(void **state)
 {
-	static const struct { const char *target, *cpu, *attr; vq_isa isa; } row[] = {
+	static const struct {
+		const char *target, *cpu, *attr;
+		vq_isa isa;
+	} row[] = {
 		{ "x86-64", "x86-64-v2", NULL, VQ_ISA_SSE2 },
 		{ "x86-64", "x86-64-v3", NULL, VQ_ISA_AVX2 },
 		{ "x86-64", "haswell", NULL, VQ_ISA_AVX2 },

@@ -30,10 +30,7 @@ static parsed *parse_bytes(const char *text, size_t length)
 	return p;
 }
 
-static parsed *parse(const char *text)
-{
-	return parse_bytes(text, strlen(text));
-}
+static parsed *parse(const char *text) { return parse_bytes(text, strlen(text)); }
 
 static void release(parsed *p)
 {
@@ -46,8 +43,7 @@ static char *print(const vq_graph *g, bool without)
 {
 	char *text = NULL;
 	size_t length;
-	FILE *f = open_memstream(&text, &length),
-	     *sidecar = without ? NULL : fopen(TEST_BUILD "/" SIDECAR, "wb");
+	FILE *f = open_memstream(&text, &length), *sidecar = without ? NULL : fopen(TEST_BUILD "/" SIDECAR, "wb");
 
 	assert_true(vq_print_graph(g, f, sidecar, "somewhere/" SIDECAR));
 	fclose(f);
@@ -77,8 +73,7 @@ static void rejects(const char *text, const char *want)
 		fail_msg("accepted: %s", text);
 	assert_int_equal(p->diag.errors, 1);
 	if (!strstr(vq_message_text(&p->diag, &p->diag.item[0]), want))
-		fail_msg("got '%s', expected '%s'", vq_message_text(&p->diag, &p->diag.item[0]),
-			want);
+		fail_msg("got '%s', expected '%s'", vq_message_text(&p->diag, &p->diag.item[0]), want);
 	release(p);
 }
 
@@ -145,26 +140,19 @@ static void errors(void **state)
 	(void)state;
 	rejects("", "test.vir: line 1, column 1: expected 'graph', got 'end of file'");
 	rejects("graph f(x: f32[2]) {\n  %1 = relu %y\n", "line 2, column 13: %y is not defined");
-	rejects("graph f(x: f32[2]) {\n  %1 = rely %x\n",
-		"line 2, column 8: expected an operator, got 'rely'");
+	rejects("graph f(x: f32[2]) {\n  %1 = rely %x\n", "line 2, column 8: expected an operator, got 'rely'");
 	rejects("graph f(x: f32[2], y: f32[3]) { %1 = add %x, %y",
 		"add: shapes do not broadcast: left is 2, right is 3");
 	rejects("graph f(x: f32[2], x: f32[3])", "column 20: 'x' is defined twice");
-	rejects("graph f(x: f32[2]) { %1 = relu %x : f32[3]",
-		"relu: the result is f32[3], expected f32[2]");
-	rejects("graph f(x: f32[2]) { %1 = softmax %x return %1 }",
-		"softmax needs the attribute 'axis'");
-	rejects("graph f(x: f32[2]) { %1 = softmax %x axes=[1] return %1 }",
-		"softmax has no attribute 'axes'");
-	rejects("graph f(x: f32[2]) { %1 = softmax %x axis=0 axis=0 return %1 }",
-		"attribute 'axis' is given twice");
+	rejects("graph f(x: f32[2]) { %1 = relu %x : f32[3]", "relu: the result is f32[3], expected f32[2]");
+	rejects("graph f(x: f32[2]) { %1 = softmax %x return %1 }", "softmax needs the attribute 'axis'");
+	rejects("graph f(x: f32[2]) { %1 = softmax %x axes=[1] return %1 }", "softmax has no attribute 'axes'");
+	rejects("graph f(x: f32[2]) { %1 = softmax %x axis=0 axis=0 return %1 }", "attribute 'axis' is given twice");
 	rejects("graph f(x: f32[2]) { %1 = transpose %x perm=[0,1] return %1 }",
 		"attribute 'perm' has 2 items, expected 1");
 	rejects("graph f(x: f32[2]) { %1 = reshape %x return %1 }", "reshape needs a result type");
-	rejects("graph f(x: f32[2]) { %1 = quantize %x : f32[2] return %1 }",
-		"quantize needs a quantized type");
-	rejects("graph f(x: s8<0x1p-101,0>[2]) {",
-		"scale 0 is 3.9443e-31, expected 2^-100 to 2^100");
+	rejects("graph f(x: f32[2]) { %1 = quantize %x : f32[2] return %1 }", "quantize needs a quantized type");
+	rejects("graph f(x: s8<0x1p-101,0>[2]) {", "scale 0 is 3.9443e-31, expected 2^-100 to 2^100");
 	rejects("graph f(x: s8<nan:0x7fc00000,0>[2]) {", "expected 2^-100 to 2^100");
 	rejects("graph f(x: s8<1,4194049>[2]) {", "zero point 0 is 4194049");
 	rejects("graph f(x: f32<1,0>[2]) {", "f32[2] has quantization #1");
@@ -175,21 +163,17 @@ static void errors(void **state)
 	rejects("graph f(x: f32[1048576,1048576,2]) {", "more than 2^40 elements");
 	rejects("graph f(x: f32[0]) {", "the dimension is 0, expected an integer from 1");
 	rejects("graph f(x: f32[99999999999999999999]) {", "the dimension is 99999999999999999999");
-	rejects("graph f() { const @0 : f32[17] = hash 0x12 return @0 }",
-		"printed without a sidecar file");
+	rejects("graph f() { const @0 : f32[17] = hash 0x12 return @0 }", "printed without a sidecar file");
 	rejects("graph f() { const @0 : f32[17] = file \"../x\" 0 hash 0x12 return @0 }",
 		"no file in the folder of this text");
 	rejects("graph f() { const @0 : f32[17] = file \"none here\" 0 hash 0x12 return @0 }",
 		"cannot open 'none here'");
-	rejects("graph f() { const @0 : f32[1000000] = inline [1] return @0 }",
-		"1000000 elements inline");
+	rejects("graph f() { const @0 : f32[1000000] = inline [1] return @0 }", "1000000 elements inline");
 	rejects("graph f() { const @0 : bool[1] = inline [2] return @0 }",
 		"the element is 2, expected an integer from 0 to 1");
-	rejects("graph f() { const @0 : f32[1] = inline [1e39] return @0 }",
-		"'1e39' is no f32 number");
+	rejects("graph f() { const @0 : f32[1] = inline [1e39] return @0 }", "'1e39' is no f32 number");
 	rejects("graph f(x: f32[1]) { return %x, %x }", "two outputs are called 'x'");
-	rejects("graph f(x: f32[1]) { return %x } more",
-		"expected the end of the file after the graph, got 'more'");
+	rejects("graph f(x: f32[1]) { return %x } more", "expected the end of the file after the graph, got 'more'");
 	rejects("graph f(\"x", "the string is not closed on its line");
 	rejects("graph f(\"\\q\"", "unknown escape");
 	rejects("graph f($", "unexpected character 0x24");
@@ -197,10 +181,9 @@ static void errors(void **state)
 
 static void floats(void **state)
 {
-	static const uint32_t hard[] = {0, 1, 0x80000000u, 0x007fffff, 0x00800000, 0x00400000,
-		0x7f7fffff, 0x7f800000, 0xff800000u, 0x7fc00000, 0x7f800001, 0xffc12345u,
-		0x3f800000, 0x3f800001, 0x00000203, 0xbf99999au};
-	vq_arena arena = {0};
+	static const uint32_t hard[] = { 0, 1, 0x80000000u, 0x007fffff, 0x00800000, 0x00400000, 0x7f7fffff, 0x7f800000,
+		0xff800000u, 0x7fc00000, 0x7f800001, 0xffc12345u, 0x3f800000, 0x3f800001, 0x00000203, 0xbf99999au };
+	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
 	uint32_t seed = 5;
@@ -208,7 +191,7 @@ static void floats(void **state)
 	(void)state;
 	vq_diag_init(&diag, &arena, NULL);
 	for (int round = 0; round < 200; round++) {
-		vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){16});
+		vq_type t = vq_type_make(VQ_F32, 1, &(int64_t){ 16 });
 		uint32_t bits[16];
 		parsed *p;
 		char *text;
@@ -234,15 +217,15 @@ static void floats_look_like_percent_a(void **state)
 		float value;
 		const char *text;
 	} row[] = {
-		{1.0f, "0x1p+0"},
-		{-1.5f, "-0x1.8p+0"},
-		{0.1f, "0x1.99999ap-4"},
-		{0.0f, "0x0p+0"},
-		{0x1p-149f, "0x1p-149"},
-		{3.4028234664e38f, "0x1.fffffep+127"},
-		{INFINITY, "inf"},
+		{ 1.0f, "0x1p+0" },
+		{ -1.5f, "-0x1.8p+0" },
+		{ 0.1f, "0x1.99999ap-4" },
+		{ 0.0f, "0x0p+0" },
+		{ 0x1p-149f, "0x1p-149" },
+		{ 3.4028234664e38f, "0x1.fffffep+127" },
+		{ INFINITY, "inf" },
 	};
-	vq_arena arena = {0};
+	vq_arena arena = { 0 };
 	vq_diag diag;
 
 	(void)state;
@@ -275,11 +258,11 @@ static char *file_bytes(size_t *length)
 /* print, parse, print: the same text and the same sidecar */
 static void random_graphs_survive(void **state)
 {
-	random_graph r = {.seed = 1};
+	random_graph r = { .seed = 1 };
 
 	(void)state;
 	for (int round = 0; round < 150; round++) {
-		vq_arena arena = {0};
+		vq_arena arena = { 0 };
 		vq_diag diag;
 		vq_graph g;
 		char *first, *second, *first_data, *second_data;
@@ -295,8 +278,7 @@ static void random_graphs_survive(void **state)
 		first_data = file_bytes(&first_bytes);
 		p = parse(first);
 		if (!p->ok)
-			fail_msg("round %d: %s\n%s", round,
-				vq_message_text(&p->diag, &p->diag.item[0]), first);
+			fail_msg("round %d: %s\n%s", round, vq_message_text(&p->diag, &p->diag.item[0]), first);
 		second = print(&p->g, false);
 		second_data = file_bytes(&second_bytes);
 		assert_string_equal(first, second);
@@ -317,9 +299,9 @@ static void random_graphs_survive(void **state)
 /* Cut or damaged anywhere, a text gives an error message or a valid graph (parsing verifies), and reads no stray byte. */
 static void damaged_text(void **state)
 {
-	static const char flips[] = {1, 2, 4, 16, 64, (char)128, '0' ^ '9'};
-	random_graph r = {.seed = 77};
-	vq_arena arena = {0};
+	static const char flips[] = { 1, 2, 4, 16, 64, (char)128, '0' ^ '9' };
+	random_graph r = { .seed = 77 };
+	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
 	char *text;
@@ -365,11 +347,11 @@ static void damaged_text(void **state)
 
 static void sidecar_is_checked(void **state)
 {
-	vq_arena arena = {0};
+	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
-	vq_type t = vq_type_make(VQ_I32, 1, &(int64_t){40});
-	int32_t data[40] = {7};
+	vq_type t = vq_type_make(VQ_I32, 1, &(int64_t){ 40 });
+	int32_t data[40] = { 7 };
 	char *text, *hashes;
 	FILE *f;
 	parsed *p;
@@ -418,14 +400,12 @@ static void documented(void **state)
 		bool found = false;
 
 		/* in the first column, alone or among others: delimited by ` or space */
-		for (char *row = strstr(table, "\n| `"); row && !found;
-			row = strstr(row + 1, "\n| `")) {
+		for (char *row = strstr(table, "\n| `"); row && !found; row = strstr(row + 1, "\n| `")) {
 			size_t n = strlen(vq_ops[op].text);
 			char *stop = strchr(row + 4, '`');
 
 			for (char *at = row + 3; at < stop && !found; at++)
-				found = (*at == '`' || *at == ' ') &&
-					!strncmp(at + 1, vq_ops[op].text, n) &&
+				found = (*at == '`' || *at == ' ') && !strncmp(at + 1, vq_ops[op].text, n) &&
 					(at[1 + n] == '`' || at[1 + n] == ' ');
 		}
 		if (!found)
@@ -436,8 +416,7 @@ static void documented(void **state)
 
 		snprintf(quoted, sizeof quoted, "`%s`", vq_field_name(&vq_attr_fields[i]));
 		if (!vq_field_from_type(&vq_attr_fields[i]) && !strstr(table, quoted))
-			fail_msg("docs/ir.md does not name the attribute %s",
-				vq_attr_fields[i].member);
+			fail_msg("docs/ir.md does not name the attribute %s", vq_attr_fields[i].member);
 	}
 }
 

@@ -14,7 +14,7 @@
 static double difference(const vq_graph *a, const vq_graph *b, const small_vit *s, uint32_t output)
 {
 	float one[2][256], two[2][256];
-	float *to_one[] = {one[0], one[1]}, *to_two[] = {two[0], two[1]};
+	float *to_one[] = { one[0], one[1] }, *to_two[] = { two[0], two[1] };
 	double worst = 0, largest = 0;
 
 	for (uint32_t i = 0; i < SV_SAMPLES; i++) {
@@ -51,15 +51,13 @@ static void check_identity(const small_vit_options *o)
 	 * class site excepted)
 	 */
 	if (!o->norm_is_output && !o->norm_is_added) {
-		const vq_stats *t =
-			vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
+		const vq_stats *t = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
 
 		assert_non_null(t);
 		assert_true(t->scale > 0);
 		for (uint32_t c = 0; c < SV_DIM; c++)
 			if (!(o->constant_channel && c == 2))
-				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale,
-					255 / VQ_REPQ_ROOM, 0.01);
+				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale, 255 / VQ_REPQ_ROOM, 0.01);
 	}
 	sv_free(s);
 }
@@ -67,24 +65,24 @@ static void check_identity(const small_vit_options *o)
 static void off_quant_identity(void **state)
 {
 	(void)state;
-	check_identity(&(small_vit_options){0});
-	check_identity(&(small_vit_options){.outlier = 40});
-	check_identity(&(small_vit_options){.outlier = 1000});
-	check_identity(&(small_vit_options){.negative_gamma = true, .outlier = 30});
-	check_identity(&(small_vit_options){.constant_channel = true});
-	check_identity(&(small_vit_options){.no_bias = true, .outlier = 30});
-	check_identity(&(small_vit_options){.shared_gamma = true, .outlier = 30});
-	check_identity(&(small_vit_options){.norm_is_output = true});
-	check_identity(&(small_vit_options){.norm_is_added = true});
+	check_identity(&(small_vit_options){ 0 });
+	check_identity(&(small_vit_options){ .outlier = 40 });
+	check_identity(&(small_vit_options){ .outlier = 1000 });
+	check_identity(&(small_vit_options){ .negative_gamma = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .constant_channel = true });
+	check_identity(&(small_vit_options){ .no_bias = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .shared_gamma = true, .outlier = 30 });
+	check_identity(&(small_vit_options){ .norm_is_output = true });
+	check_identity(&(small_vit_options){ .norm_is_added = true });
 }
 
 static void all_consumers_and_only_copies(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.shared_gamma = true, .no_bias = true});
+	small_vit *s = sv_make(&(small_vit_options){ .shared_gamma = true, .no_bias = true });
 	vq_value shared = vq_operand(&s->g, sv_find(&s->g, "norm1"), 1);
 	const float *data = s->g.value[shared.id].data;
 	float first = data[0];
-	static const char *const names[] = {"q", "k", "v", "fc1"};
+	static const char *const names[] = { "q", "k", "v", "fc1" };
 	const void *w[4];
 
 	(void)state;
@@ -100,8 +98,8 @@ static void all_consumers_and_only_copies(void **state)
 		assert_int_equal(s->g.node[n.id].n_in, 3);
 	}
 	assert_true(data[0] == first);
-	assert_false(vq_same(vq_operand(&s->g, sv_find(&s->g, "norm1"), 1),
-		vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
+	assert_false(
+		vq_same(vq_operand(&s->g, sv_find(&s->g, "norm1"), 1), vq_operand(&s->g, sv_find(&s->g, "norm2"), 1)));
 	sv_free(s);
 }
 
@@ -124,13 +122,13 @@ static void check_refused(const small_vit_options *o, const char *why)
 static void refuses_with_a_reason(void **state)
 {
 	(void)state;
-	check_refused(&(small_vit_options){.norm_is_output = true}, "output 'normed'");
-	check_refused(&(small_vit_options){.norm_is_added = true}, "also read by");
+	check_refused(&(small_vit_options){ .norm_is_output = true }, "output 'normed'");
+	check_refused(&(small_vit_options){ .norm_is_added = true }, "also read by");
 }
 
 static void naive_baseline_changes_nothing(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = 100});
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
 	vq_graph before;
 
 	(void)state;
@@ -145,7 +143,7 @@ static void naive_baseline_changes_nothing(void **state)
 /* Class-token sites get a scale, never a shift. */
 static void class_site_is_not_shifted(void **state)
 {
-	small_vit *s = sv_make(&(small_vit_options){.outlier = 100});
+	small_vit *s = sv_make(&(small_vit_options){ .outlier = 100 });
 	const float *b = s->g.value[vq_operand(&s->g, sv_find(&s->g, "head"), 2).id].data;
 	const float *to, *gamma;
 
@@ -169,11 +167,11 @@ static void class_site_is_not_shifted(void **state)
 static void layer_codes_are_channel_codes(void **state)
 {
 	enum { N = 24, POINTS = 500 };
-	vq_arena scratch = {0};
+	vq_arena scratch = { 0 };
 	float lo[N], hi[N];
-	double d[N], t[N], square[N] = {0}, below[N], above[N], mean = 0;
-	vq_channels c = {.n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch};
-	vq_change change = {d, t, 0, 0};
+	double d[N], t[N], square[N] = { 0 }, below[N], above[N], mean = 0;
+	vq_channels c = { .n = N, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
+	vq_change change = { d, t, 0, 0 };
 	uint32_t seed = 99, fractional = 0;
 
 	(void)state;
@@ -214,11 +212,11 @@ static void layer_codes_are_channel_codes(void **state)
 
 static void constant_channels_stay_finite(void **state)
 {
-	vq_arena scratch = {0};
-	float lo[] = {-1, 5, 0, -1e4f}, hi[] = {1, 5, 0, -1e4f};
-	double d[4], t[4], square[4] = {1, 1, 1, 1};
-	vq_channels c = {.n = 4, .lo = lo, .hi = hi, .square = square, .scratch = &scratch};
-	vq_change change = {d, t, 0, 0};
+	vq_arena scratch = { 0 };
+	float lo[] = { -1, 5, 0, -1e4f }, hi[] = { 1, 5, 0, -1e4f };
+	double d[4], t[4], square[4] = { 1, 1, 1, 1 };
+	vq_channels c = { .n = 4, .lo = lo, .hi = hi, .square = square, .scratch = &scratch };
+	vq_change change = { d, t, 0, 0 };
 
 	(void)state;
 	vq_choose_repq(&c, &change);
@@ -237,13 +235,12 @@ static void constant_channels_stay_finite(void **state)
 /* image[1,1,8,8] as 4x4 positions of 4 channels, then LayerNorm */
 static vq_value positions(small_vit *s, vq_value *norm)
 {
-	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){1, 1, 8, 8});
+	vq_type t = vq_type_make(VQ_F32, 4, (int64_t[]){ 1, 1, 8, 8 });
 	int64_t four = 4;
-	vq_value x = vq_build_reshape(
-		&s->g, NULL, vq_add_input(&s->g, "image", &t), 4, (int64_t[]){1, 4, 4, 4});
-	vq_value in[3] = {x, sv_const(s, 1, &four, 3), sv_const(s, 1, &four, 1)};
+	vq_value x = vq_build_reshape(&s->g, NULL, vq_add_input(&s->g, "image", &t), 4, (int64_t[]){ 1, 4, 4, 4 });
+	vq_value in[3] = { x, sv_const(s, 1, &four, 3), sv_const(s, 1, &four, 1) };
 
-	x = vq_build(&s->g, NULL, VQ_OP_LAYERNORM, in, 3, &(vq_attr){.norm.epsilon = 1e-6f});
+	x = vq_build(&s->g, NULL, VQ_OP_LAYERNORM, in, 3, &(vq_attr){ .norm.epsilon = 1e-6f });
 	sv_name(s, "norm");
 	*norm = x;
 	return x;
@@ -257,20 +254,20 @@ static void reaches_through_windows(void **state)
 {
 	small_vit *s = sv_new();
 	vq_value norm, x = positions(s, &norm), in[2], y;
-	vq_attr windows = {.view = {.rank = 4, .dim = {2, 2, 2, 8}, .stride = {32, 8, 16, 1}}};
+	vq_attr windows = { .view = { .rank = 4, .dim = { 2, 2, 2, 8 }, .stride = { 32, 8, 16, 1 } } };
 	vq_graph before;
 
 	(void)state;
 	in[0] = vq_build_slice(&s->g, NULL, x, 1, 1, 3);
 	in[1] = vq_build_slice(&s->g, NULL, x, 1, 0, 1);
-	x = vq_build(&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){.axis.axis = 1});
+	x = vq_build(&s->g, NULL, VQ_OP_CONCAT, in, 2, &(vq_attr){ .axis.axis = 1 });
 	x = vq_build(&s->g, NULL, VQ_OP_VIEW, &x, 1, &windows);
-	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){1, 0, 2, 3});
-	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){4, 4, 4});
+	x = vq_build_transpose(&s->g, NULL, x, (int64_t[]){ 1, 0, 2, 3 });
+	x = vq_build_reshape(&s->g, NULL, x, 3, (int64_t[]){ 4, 4, 4 });
 	x = sv_linear(s, "windows", x, SV_CLASSES, true, 0);
-	x = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &x, 1, &(vq_attr){.reduce = {3, false}});
-	y = vq_build_reshape(&s->g, NULL, norm, 2, (int64_t[]){16, 4});
-	y = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &y, 1, &(vq_attr){.reduce = {1, false}});
+	x = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &x, 1, &(vq_attr){ .reduce = { 3, false } });
+	y = vq_build_reshape(&s->g, NULL, norm, 2, (int64_t[]){ 16, 4 });
+	y = vq_build(&s->g, NULL, VQ_OP_REDUCE_MEAN, &y, 1, &(vq_attr){ .reduce = { 1, false } });
 	y = sv_linear(s, "mean", y, SV_CLASSES, false, 0);
 	vq_add_output(&s->g, "y", vq_build2(&s->g, NULL, VQ_OP_ADD, x, y));
 	vq_graph_sweep(&s->g);
@@ -278,8 +275,7 @@ static void reaches_through_windows(void **state)
 	assert_true(vq_pass_calibrate(&s->p) && vq_pass_transform(&s->p));
 	assert_int_equal(s->report.n, 1);
 	assert_null(s->report.site[0].why);
-	assert_int_equal(
-		s->g.node[sv_find(&s->g, "mean").id].n_in, 3); /* both consumers were rewritten */
+	assert_int_equal(s->g.node[sv_find(&s->g, "mean").id].n_in, 3); /* both consumers were rewritten */
 	assert_true(difference(&before, &s->g, s, 0) <= 1e-5);
 	sv_free(s);
 }
@@ -288,14 +284,12 @@ static void reaches_through_windows(void **state)
 static void broken_rows_are_refused(void **state)
 {
 	static const vq_attr views[] = {
-		{.view = {.rank = 3,
-			 .dim = {1, 15, 4},
-			 .stride = {0, 4, 1},
-			 .offset = 1}}, /* from channel 1 on */
-		{.view = {.rank = 3, .dim = {1, 4, 4}, .stride = {0, 1, 4}}}, /* transposed */
-		{.view = {.rank = 3,
-			 .dim = {1, 16, 2},
-			 .stride = {0, 4, 1}}}, /* half of the channels */
+		{ .view = { .rank = 3,
+			  .dim = { 1, 15, 4 },
+			  .stride = { 0, 4, 1 },
+			  .offset = 1 } },                                             /* from channel 1 on */
+		{ .view = { .rank = 3, .dim = { 1, 4, 4 }, .stride = { 0, 1, 4 } } },  /* transposed */
+		{ .view = { .rank = 3, .dim = { 1, 16, 2 }, .stride = { 0, 4, 1 } } }, /* half of the channels */
 	};
 
 	(void)state;

@@ -19,12 +19,11 @@ typedef struct fixture {
 
 static int setup(void **state)
 {
-	static const float weights[12] = {1, 2, 3};
+	static const float weights[12] = { 1, 2, 3 };
 	fixture *f = vq_alloc(sizeof *f);
-	vq_type x = vq_type_make(VQ_F32, 2, (int64_t[]){3, 4}),
-		w = vq_type_make(VQ_F32, 2, (int64_t[]){3, 4});
-	float scale[3] = {1, 2, 4};
-	int32_t zero[3] = {0, 1, -2};
+	vq_type x = vq_type_make(VQ_F32, 2, (int64_t[]){ 3, 4 }), w = vq_type_make(VQ_F32, 2, (int64_t[]){ 3, 4 });
+	float scale[3] = { 1, 2, 4 };
+	int32_t zero[3] = { 0, 1, -2 };
 
 	vq_diag_init(&f->diag, &f->arena, NULL);
 	vq_graph_init(&f->g, &f->arena, &f->diag, "f");
@@ -32,13 +31,9 @@ static int setup(void **state)
 	f->w = vq_add_const(&f->g, &w, weights, "w");
 	f->h = vq_build2(&f->g, NULL, VQ_OP_LINEAR, f->x, f->w);
 	f->q = vq_build_quantize(&f->g, NULL, f->h,
-		vq_quant_add(&f->g, &(vq_quant){.bits = 8,
-					    .lo = -127,
-					    .hi = 127,
-					    .axis = 1,
-					    .n = 3,
-					    .scale = scale,
-					    .zero = zero}));
+		vq_quant_add(&f->g,
+			&(vq_quant){
+				.bits = 8, .lo = -127, .hi = 127, .axis = 1, .n = 3, .scale = scale, .zero = zero }));
 	f->y = vq_build_dequantize(&f->g, NULL, f->q);
 	vq_add_output(&f->g, "y", f->y);
 	*state = f;
@@ -74,15 +69,9 @@ static void finds(fixture *f, const char *want)
 	fail_msg("got '%s', expected '%s'", f->diag.item[0].text, want);
 }
 
-static vq_node_info *node_of(fixture *f, vq_value v)
-{
-	return &f->g.node[vq_def_of(&f->g, v).id];
-}
+static vq_node_info *node_of(fixture *f, vq_value v) { return &f->g.node[vq_def_of(&f->g, v).id]; }
 
-static vq_quant *entry_of(fixture *f)
-{
-	return &f->g.quant[f->g.value[f->q.id].type.quant];
-}
+static vq_quant *entry_of(fixture *f) { return &f->g.quant[f->g.value[f->q.id].type.quant]; }
 
 /* one test function per violation, made by writing into the graph behind the builder's back */
 #define VIOLATION(name, damage, want)  \
@@ -93,23 +82,18 @@ static vq_quant *entry_of(fixture *f)
 		finds(f, want);        \
 	}
 
-VIOLATION(wrong_shape, f->g.value[f->h.id].type.dim[1] = 5,
-	"the result is f32[3,5], expected f32[3,3]")
-VIOLATION(wrong_elem, f->g.value[f->h.id].type.elem = VQ_I32,
-	"the result is i32[3,3], expected f32[3,3]")
+VIOLATION(wrong_shape, f->g.value[f->h.id].type.dim[1] = 5, "the result is f32[3,5], expected f32[3,3]")
+VIOLATION(wrong_elem, f->g.value[f->h.id].type.elem = VQ_I32, "the result is i32[3,3], expected f32[3,3]")
 VIOLATION(wrong_entry, f->g.value[f->q.id].type.quant = vq_quant_per_tensor(&f->g, 1, 0, -128, 127),
 	"the result's quantization is #2, expected #1")
 VIOLATION(dequantize_to_codes, f->g.value[f->y.id].type = f->g.value[f->q.id].type,
 	"the result is s8[3,3], expected f32[3,3]")
 VIOLATION(empty_dimension, f->g.value[f->x.id].type.dim[0] = 0, "dimension 0 of the value is 0")
-VIOLATION(huge_rank, f->g.value[f->x.id].type.rank = 9,
-	"the value has 9 dimensions, at most 8 are supported")
-VIOLATION(
-	unknown_elem, f->g.value[f->x.id].type.elem = VQ_ELEM_COUNT, "the element type is unknown")
+VIOLATION(huge_rank, f->g.value[f->x.id].type.rank = 9, "the value has 9 dimensions, at most 8 are supported")
+VIOLATION(unknown_elem, f->g.value[f->x.id].type.elem = VQ_ELEM_COUNT, "the element type is unknown")
 VIOLATION(entry_missing, f->g.value[f->q.id].type.quant = 7, "has quantization #7 of 1")
 VIOLATION(entry_on_f32, f->g.value[f->h.id].type.quant = 1, "f32[3,3] has quantization #1")
-VIOLATION(entry_does_not_divide, entry_of(f)->n = 2,
-	"2 scales along dimension 1 do not divide s8[3,3]")
+VIOLATION(entry_does_not_divide, entry_of(f)->n = 2, "2 scales along dimension 1 do not divide s8[3,3]")
 VIOLATION(entry_axis, entry_of(f)->axis = 2, "3 scales along dimension 2 do not divide")
 VIOLATION(entry_axis_out_of_range, entry_of(f)->axis = -2, "3 scales along dimension -2")
 VIOLATION(entry_bits, entry_of(f)->bits = 4, "with 4 bits")
@@ -127,8 +111,7 @@ VIOLATION(operand_later, node_of(f, f->h)->in[0] = f->y, "uses value 5 before it
 VIOLATION(operand_itself, node_of(f, f->h)->in[0] = f->h, "before it is computed")
 VIOLATION(operand_deleted, node_of(f, f->h)->op = VQ_OP_NONE, "uses value 3 before it is computed")
 VIOLATION(unknown_operator, node_of(f, f->h)->op = VQ_OP_COUNT, "unknown operator")
-VIOLATION(result_of_another, node_of(f, f->h)->out = f->q,
-	"its result is not a value that it defines")
+VIOLATION(result_of_another, node_of(f, f->h)->out = f->q, "its result is not a value that it defines")
 VIOLATION(constant_without_data, f->g.value[f->w.id].data = NULL, "a constant without data")
 VIOLATION(undefined_value, f->g.value[f->w.id].def = VQ_DEF_NONE, "is defined by nothing")
 VIOLATION(input_index, f->g.value[f->x.id].index = 1, "says it is an input that is another value")
@@ -137,8 +120,7 @@ VIOLATION(output_missing, f->g.output[0].value = VQ_NO_VALUE, "output 0: uses va
 VIOLATION(no_output, f->g.n_outputs = 0, "the graph has no output")
 VIOLATION(output_named_twice, vq_add_output(&f->g, "y", f->h), "output 1: its name 'y' is taken")
 VIOLATION(output_unnamed, f->g.output[0].name = NULL, "has no name")
-VIOLATION(wrong_attribute, node_of(f, f->q)->attr.quant.id = 0,
-	"quantization #0 is not in the table of 1")
+VIOLATION(wrong_attribute, node_of(f, f->q)->attr.quant.id = 0, "quantization #0 is not in the table of 1")
 
 /* every violation is reported, not the first alone; the place is named */
 static void all_are_reported(void **state)

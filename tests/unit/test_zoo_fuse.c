@@ -30,10 +30,7 @@ static bool fuse(vq_pass *p)
 }
 
 /* a model of the zoo and the sizes of its symbolic dimensions */
-typedef struct export
-{
-	const char *path, *dims[2];
-}
+typedef struct export { const char *path, *dims[2]; }
 export;
 
 static void import(fixture *f, const export *e)
@@ -45,8 +42,8 @@ static void import(fixture *f, const export *e)
 	if (access(path, R_OK))
 		skip();
 	f->diag.file = e->path;
-	if (!vq_import_onnx(&f->g, &f->arena, &f->diag, path,
-		    &(vq_import_options){ .dims = e->dims, .n_dims = n }, NULL))
+	if (!vq_import_onnx(
+		    &f->g, &f->arena, &f->diag, path, &(vq_import_options){ .dims = e->dims, .n_dims = n }, NULL))
 		fail_msg("%s", vq_message_text(&f->diag, &f->diag.item[0]));
 }
 
@@ -73,11 +70,9 @@ static void inputs_of(fixture *f, const void **in)
 			if (t->elem == VQ_F32)
 				((float *)data)[k] = 2 * noise_f32(f);
 			else if (t->elem == VQ_I64)
-				((int64_t *)data)[k] =
-					noise(f) % 2; /* token ids, types and masks alike */
+				((int64_t *)data)[k] = noise(f) % 2; /* token ids, types and masks alike */
 			else
-				fail_msg("input %u is of a type the test has no values for",
-					(unsigned)i);
+				fail_msg("input %u is of a type the test has no values for", (unsigned)i);
 		in[i] = data;
 	}
 }
@@ -97,8 +92,8 @@ static void computes_the_same(fixture *f)
 		most = fmax(most, fabs((double)was[i]));
 	for (int64_t i = 0; i < n; i++) /* f32 sums of a few hundred terms in another order */
 		if (fabs((double)was[i] - (double)is[i]) > 1e-5 * most)
-			fail_msg("%s: element %lld: got %.9g, expected %.9g", f->diag.file,
-				(long long)i, (double)is[i], (double)was[i]);
+			fail_msg("%s: element %lld: got %.9g, expected %.9g", f->diag.file, (long long)i, (double)is[i],
+				(double)was[i]);
 }
 
 static void are_one_graph(const export *e, size_t n)
@@ -115,8 +110,7 @@ static void are_one_graph(const export *e, size_t n)
 		computes_the_same(&one);
 		text = text_of(&one.g);
 		if (first && strcmp(first, text))
-			fail_msg("%s and %s end in different graphs:\n%s\n%s", e[0].path, e[i].path,
-				first, text);
+			fail_msg("%s and %s end in different graphs:\n%s\n%s", e[0].path, e[i].path, first, text);
 		if (i == 0)
 			first = text;
 		else
@@ -126,17 +120,14 @@ static void are_one_graph(const export *e, size_t n)
 	free(first);
 }
 
-#define ONE_GRAPH(...) \
-	are_one_graph( \
-		(const export[]){ __VA_ARGS__ }, sizeof(export[]){ __VA_ARGS__ } / sizeof(export))
+#define ONE_GRAPH(...) are_one_graph((const export[]){ __VA_ARGS__ }, sizeof(export[]){ __VA_ARGS__ } / sizeof(export))
 
 static void exports_of_timm_vit(void **state)
 {
 	(void)state;
-	ONE_GRAPH({ "models/vit_s2_op11", { 0 } }, { "models/vit_s2_op13", { 0 } },
-		{ "models/vit_s2_op14", { 0 } }, { "models/vit_s2_op17", { 0 } },
-		{ "models/vit_s2_op17_nofold", { 0 } }, { "models/vit_s2_op17_dyn", { "batch=2" } },
-		{ "models/vit_s2_op13_dyn_nofold", { "batch=2" } });
+	ONE_GRAPH({ "models/vit_s2_op11", { 0 } }, { "models/vit_s2_op13", { 0 } }, { "models/vit_s2_op14", { 0 } },
+		{ "models/vit_s2_op17", { 0 } }, { "models/vit_s2_op17_nofold", { 0 } },
+		{ "models/vit_s2_op17_dyn", { "batch=2" } }, { "models/vit_s2_op13_dyn_nofold", { "batch=2" } });
 }
 
 static void exports_of_distilled_deit(void **state)
@@ -148,17 +139,15 @@ static void exports_of_distilled_deit(void **state)
 static void exports_of_swin(void **state)
 {
 	(void)state;
-	ONE_GRAPH({ "models/swin_s_op11", { 0 } }, { "models/swin_s_op13", { 0 } },
-		{ "models/swin_s_op17", { 0 } }, { "models/swin_s_op17_nofold", { 0 } },
-		{ "models/swin_s_op17_dyn", { "batch=2" } });
+	ONE_GRAPH({ "models/swin_s_op11", { 0 } }, { "models/swin_s_op13", { 0 } }, { "models/swin_s_op17", { 0 } },
+		{ "models/swin_s_op17_nofold", { 0 } }, { "models/swin_s_op17_dyn", { "batch=2" } });
 }
 
 static void exports_of_torchvision_vit(void **state)
 {
 	(void)state;
 	ONE_GRAPH({ "models/tv_vit_s2_op13", { 0 } }, { "models/tv_vit_s2_op17", { 0 } },
-		{ "models/tv_vit_s2_op17_nofold", { 0 } },
-		{ "models/tv_vit_s2_op17_dyn", { "batch=2" } });
+		{ "models/tv_vit_s2_op17_nofold", { 0 } }, { "models/tv_vit_s2_op17_dyn", { "batch=2" } });
 }
 
 static void exports_of_huggingface_vit(void **state)
@@ -178,15 +167,14 @@ static void exports_of_bert(void **state)
 {
 	(void)state;
 	ONE_GRAPH({ "models/bert_gelu_op11", { 0 } }, { "models/bert_gelu_op13", { 0 } },
-		{ "models/bert_gelu_op17", { 0 } },
-		{ "models/bert_gelu_op13_dyn_nofold", { "batch=2", "seq=32" } });
+		{ "models/bert_gelu_op17", { 0 } }, { "models/bert_gelu_op13_dyn_nofold", { "batch=2", "seq=32" } });
 }
 
 static void exports_of_fashion_vit(void **state)
 {
 	(void)state;
-	ONE_GRAPH({ "fm/vit_fm_op13", { 0 } }, { "fm/vit_fm_op17", { 0 } },
-		{ "fm/vit_fm_op13_dyn", { "batch=1" } }, { "fm/vit_fm_op17_dyn", { "batch=1" } });
+	ONE_GRAPH({ "fm/vit_fm_op13", { 0 } }, { "fm/vit_fm_op17", { 0 } }, { "fm/vit_fm_op13_dyn", { "batch=1" } },
+		{ "fm/vit_fm_op17_dyn", { "batch=1" } });
 }
 
 /* operators a ViT block may still have; anything else is a pattern that was missed */
@@ -212,9 +200,8 @@ static void nothing_is_left_unfused(void **state)
 		for (uint32_t k = 1; k < one.g.n_nodes; k++) {
 			vq_op op = one.g.node[k].op;
 
-			if (op != VQ_OP_VIEW && op != VQ_OP_RESHAPE && op != VQ_OP_LINEAR &&
-				op != VQ_OP_CONCAT && op != VQ_OP_ADD && op != VQ_OP_LAYERNORM &&
-				op != VQ_OP_ATTENTION && op != VQ_OP_GELU &&
+			if (op != VQ_OP_VIEW && op != VQ_OP_RESHAPE && op != VQ_OP_LINEAR && op != VQ_OP_CONCAT &&
+				op != VQ_OP_ADD && op != VQ_OP_LAYERNORM && op != VQ_OP_ATTENTION && op != VQ_OP_GELU &&
 				op != VQ_OP_REDUCE_MEAN)
 				fail_msg("%s: %s is left", models[i].path, vq_ops[op].text);
 		}
@@ -231,8 +218,7 @@ static void nothing_is_left_unfused(void **state)
  */
 static void quantized_exports_are_split(void **state)
 {
-	static const export models[] = { { "fm/vit_fm_qat_op13", { 0 } },
-		{ "fm/vit_fm_qdq_op17", { "batch=1" } } };
+	static const export models[] = { { "fm/vit_fm_qat_op13", { 0 } }, { "fm/vit_fm_qdq_op17", { "batch=1" } } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
@@ -246,15 +232,13 @@ static void quantized_exports_are_split(void **state)
 		 * these
 		 */
 		computes_the_same(&one);
-		assert_int_equal(count_op(&one.g, VQ_OP_LINEAR),
-			38); /* 6 blocks of q, k, v, proj, fc1, fc2; patches; head */
+		assert_int_equal(
+			count_op(&one.g, VQ_OP_LINEAR), 38); /* 6 blocks of q, k, v, proj, fc1, fc2; patches; head */
 		for (uint32_t k = 1; k < one.g.n_nodes; k++)
 			if (one.g.node[k].op == VQ_OP_LINEAR) {
-				assert_int_equal(
-					vq_def_op(&one.g, one.g.node[k].in[1]), VQ_OP_DEQUANTIZE);
-				assert_true(vq_is_const(&one.g,
-					vq_operand(&one.g, vq_def_of(&one.g, one.g.node[k].in[1]),
-						0)));
+				assert_int_equal(vq_def_op(&one.g, one.g.node[k].in[1]), VQ_OP_DEQUANTIZE);
+				assert_true(vq_is_const(
+					&one.g, vq_operand(&one.g, vq_def_of(&one.g, one.g.node[k].in[1]), 0)));
 			}
 		vq_arena_free(&one.arena);
 	}

@@ -18,10 +18,7 @@ typedef struct zoo {
 
 static zoo z;
 
-static bool there(const char *path)
-{
-	return access(path, R_OK) == 0;
-}
+static bool there(const char *path) { return access(path, R_OK) == 0; }
 
 static const char *zoo_path(const char *folder, const char *name, const char *end)
 {
@@ -98,8 +95,8 @@ static uint32_t compare(const char *name)
 		assert_true(vq_same_type(&x->type, vq_type_of(&z.g, z.g.input[i].value)));
 		in[i] = x->data;
 	}
-	error = error_of(evaluate(in), array_named(a, n, "output")->data,
-		vq_type_count(vq_type_of(&z.g, z.g.output[0].value)));
+	error = error_of(
+		evaluate(in), array_named(a, n, "output")->data, vq_type_count(vq_type_of(&z.g, z.g.output[0].value)));
 	vq_file_close(&f);
 	print_message("%-28s %4u nodes, error %.2g of the largest output\n", name, z.g.n_nodes - 1, error);
 	/* the models' own weights give 4e-6; a wrong formula anywhere gives 1e-3 and more */
@@ -133,11 +130,13 @@ static void exports_of_one_model_agree(void **state)
 
 static void other_exports(void **state)
 {
+	/* clang-format off */
 	static const char *const name[] = {
 		"deit_dist_s2_op13", "deit_dist_s2_op17", "deit3_s2_op17", "tv_vit_s2_op13", "hfvit_s2_op13",
 		"torchenc_s2_op13", "torchenc_s2_op17", "bert_gelu_op17", "bert_gelu_new_op13", "bert_gelu_tanh_op17",
 		"bert_quick_gelu_op17",
 	};
+	/* clang-format on */
 
 	(void)state;
 	if (!there(ZOO "models/vit_s2_op17.onnx"))
@@ -162,8 +161,8 @@ static double compare_images(const char *name, const char *logits, uint32_t imag
 	const vq_array *x, *want;
 	double worst = 0;
 
-	import_zoo(zoo_path("fm", name, ".onnx"), strstr(name, "_dyn") || strstr(name, "qdq") ||
-		strstr(name, "qat_op17") ? "batch=1" : NULL);
+	import_zoo(zoo_path("fm", name, ".onnx"),
+		strstr(name, "_dyn") || strstr(name, "qdq") || strstr(name, "qat_op17") ? "batch=1" : NULL);
 	x = load_array(ZOO "data/fmnist_test_f32_256.npy");
 	want = load_array(zoo_path("fm", logits, ".npy"));
 	*changed = 0;
@@ -187,7 +186,11 @@ static double compare_images(const char *name, const char *logits, uint32_t imag
 static void trained_models(void **state)
 {
 	static const char *const name[] = {
-		"vit_fm_op13", "vit_fm_op13_dyn", "vit_fm_op17", "vit_fm_op17_dyn", "vit_fm_outlier_op17",
+		"vit_fm_op13",
+		"vit_fm_op13_dyn",
+		"vit_fm_op17",
+		"vit_fm_op17_dyn",
+		"vit_fm_outlier_op17",
 		"vit_fm_outlier_hard_op17",
 	};
 	uint32_t changed;
@@ -205,8 +208,10 @@ static void trained_models(void **state)
 static void quantized_models(void **state)
 {
 	static const char *const name[][2] = {
-		{ "vit_fm_qat_op13", "vit_fm_qat_logits_256" }, { "vit_fm_qat_op17", "vit_fm_qat_logits_256" },
-		{ "vit_fm_qdq_op13", "vit_fm_qdq_logits_256" }, { "vit_fm_qdq_op17", "vit_fm_qdq_logits_256" },
+		{ "vit_fm_qat_op13", "vit_fm_qat_logits_256" },
+		{ "vit_fm_qat_op17", "vit_fm_qat_logits_256" },
+		{ "vit_fm_qdq_op13", "vit_fm_qdq_logits_256" },
+		{ "vit_fm_qdq_op17", "vit_fm_qdq_logits_256" },
 	};
 	uint32_t changed;
 

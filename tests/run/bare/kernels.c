@@ -25,10 +25,7 @@ void *memset(void *to, int v, size_t n)
 	return to;
 }
 
-static void put(char c)
-{
-	__asm__ volatile("outb %0, $0xe9" : : "a"(c));
-}
+static void put(char c) { __asm__ volatile("outb %0, $0xe9" : : "a"(c)); }
 
 static void text(const char *s)
 {

@@ -20,14 +20,12 @@ typedef struct counter {
 	uint64_t count;
 } counter;
 
-static counter
-	slot[SLOTS]; /* open addressing; entries never move, translated code points to them */
+static counter slot[SLOTS]; /* open addressing; entries never move, translated code points to them */
 static uint32_t used;
 static const char *path;
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = 1;
-QEMU_PLUGIN_EXPORT int qemu_plugin_install(
-	qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
+QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc, char **argv);
 
 static counter *counter_of(uint64_t address)
 {
@@ -53,8 +51,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 
-		qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-			&counter_of(qemu_plugin_insn_vaddr(insn))->count, 1);
+		qemu_plugin_register_vcpu_insn_exec_inline(
+			insn, QEMU_PLUGIN_INLINE_ADD_U64, &counter_of(qemu_plugin_insn_vaddr(insn))->count, 1);
 	}
 }
 
