@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Unary functions of the contract as LLVM IR, the operations of ir/contract.c in the same order. Every step is emitted for all
  * vectors before the next one: four vectors in lockstep hide the latency of the polynomial, which is worth more than FMA.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The contract's f32 arithmetic as LLVM IR (docs/arithmetic.md): every statement is one rounding. Only operators that every
  * target does inline; minimum and maximum are compare and select with the constant on the right, which is one instruction.

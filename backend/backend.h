@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the rest of vitqc sees of the backend: targets, compilation to files, the JIT. Only files of backend/ include llvm-c. */
 #ifndef VQ_BACKEND_BACKEND_H
 #define VQ_BACKEND_BACKEND_H

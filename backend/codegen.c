@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Small helpers over LLVM-C: constants, vectors, memory with explicit alignment, intrinsics, counted loops. */
 #include "backend/codegen.h"
 

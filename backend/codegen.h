@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Building LLVM IR: one context struct, small helpers, and the kernel builders' entry points. */
 #ifndef VQ_BACKEND_CODEGEN_H
 #define VQ_BACKEND_CODEGEN_H

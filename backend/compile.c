@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A graph becomes an object: plan, module, LLVM, self-check, header. */
 #include "backend/module.h"
 

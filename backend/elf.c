@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "backend/elf.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Self-check of a finished relocatable object: what docs/object-abi.md promises about it is read back from
  * its bytes.

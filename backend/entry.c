@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* <prefix>_run: every check before any write, then the body. <prefix>_info: pointer-free facts. */
 #include "backend/module.h"
 

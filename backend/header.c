@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The generated C header. */
 #include "backend/module.h"
 

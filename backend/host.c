@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What LLVM knows about the machine vitqc runs on, and about itself. */
 #include "backend/llvm_versions.h"
 #include "backend/target_table.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "backend/index_range.h"
 
 #include "ir/arena.h"

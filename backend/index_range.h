@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which values can integers that are computed at run time have? For indices, which nothing can refuse once something is written. */
 #ifndef VQ_BACKEND_INDEX_RANGE_H
 #define VQ_BACKEND_INDEX_RANGE_H

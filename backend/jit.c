@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The executor that compiles: a graph becomes host code in memory (LLVM's ORC) with the contract's arithmetic, so calibration sees the
  * evaluator's bits at the host's speed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* LLVM itself: initialisation, target machines, and what differs between its versions. */
 #include "backend/module.h"
 

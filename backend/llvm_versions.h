@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What differs between LLVM 16 and 22, in one place: functions of the C API that the older ones lack, in terms of what they have.
  * Code elsewhere is written for LLVM 19. Instead of llvm-c/Core.h and llvm-c/TargetMachine.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory planning: offsets for buffers with known lifetimes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The module: kernel functions, the run function with its checks, weights and facts. */
 #include "backend/codegen.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What module.c, entry.c and compile.c share. */
 #ifndef VQ_BACKEND_MODULE_H
 #define VQ_BACKEND_MODULE_H

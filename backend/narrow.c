@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * From f32 or i32 lanes to bytes. LLVM does not know that codes are in range and would mask and shuffle; where the instruction
  * set has saturating narrowing it is used, and where a value is proved to fit in 32 bit it also does the clamp.

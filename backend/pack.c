@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Packing of constants into the weights section, in execution order. */
 #include "backend/plan.h"
 

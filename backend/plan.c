@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The planner: nodes in execution order become kernel calls. Movement costs nothing where strides can express it; what must be
  * materialised is copied when first needed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The plan: a graph as a list of steps, each one call of a kernel on buffers. Layouts and lifetimes are decided here; kernels are
  * described by plain data, so that equal descriptors share one function (code size depends on distinct shapes, not on layers).

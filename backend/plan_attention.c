@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Planning of attention: K and V are packed per head, then one kernel per block of queries does everything else. */
 #include "backend/planner.h"
 #include "ir/contract.h"

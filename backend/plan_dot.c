@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Planning of products: linear, matmul of two activations, attention. */
 #include "backend/planner.h"
 #include "ir/contract.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Grouping: which elementwise nodes run inside the kernel that makes their operand, and the program they become. */
 #include "backend/planner.h"
 #include "ir/contract.h"

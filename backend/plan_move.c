@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Planning of movement that strides cannot express: copies, gather, concat, pad. */
 #include "backend/index_range.h"
 #include "backend/planner.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Planning of what computes and is not a product: elementwise groups, norms, reductions. */
 #include "backend/planner.h"
 #include "ir/contract.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the planner's files share (plan.c, plan_group.c, plan_dot.c, plan_other.c). */
 #ifndef VQ_BACKEND_PLANNER_H
 #define VQ_BACKEND_PLANNER_H

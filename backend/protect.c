@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The two options of branch protection, as GCC and clang define them. */
 #include "backend/protect.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Branch protection: hardware checks of where indirect branches land and of return addresses. */
 #ifndef VQ_BACKEND_PROTECT_H
 #define VQ_BACKEND_PROTECT_H

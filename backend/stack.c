@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * LLVM tells the size of a frame through the function attribute "warn-stack-size": a warning for each function whose frame is larger than the
  * attribute's number. The C API shows a warning as text only: "stack frame size (N) exceeds limit (L) in function 'f'". Before LLVM 19 the attribute

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How deep an object's stack can get: the frames of its own call chain, as LLVM laid them out. */
 #ifndef VQ_BACKEND_STACK_H
 #define VQ_BACKEND_STACK_H

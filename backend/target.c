@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * From what the user wrote (short name, vendor triple, GCC or LLVM spelling of CPU and features) to
  * a resolved target. Everything is checked against our own tables: LLVM takes an unknown CPU or

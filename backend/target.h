@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A resolved target: data for LLVM, for the ELF self-check and for the choice of kernels. Only backend/ includes this. */
 #ifndef VQ_BACKEND_TARGET_H
 #define VQ_BACKEND_TARGET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* AArch64: NEON of Armv8.0, and dotprod. CPU features as LLVM 19 has them. */
 #include "backend/target_table.h"
 #include "runtime/vitq.h"

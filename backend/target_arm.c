@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Armv7-A (and 32-bit Armv8-A) with NEON. use-misched: LLVM's default scheduler for these cores
  * hoists loads until they spill, 6 to 17 of them in a product's loop. Features of CPUs as LLVM 19

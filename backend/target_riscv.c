@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * RISC-V, 64 bit: rv64gc and V 1.0 with vector registers of at least 128 or 256 bits. An object for
  * 256 bits computes garbage on 128, without a trap: it carries a check (min_vlen). CPU features as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Data of one architecture for vq_target_resolve: names, CPUs, features and the instruction sets
  * they add up to.

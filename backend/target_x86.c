@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* x86-64: SSE2 up to AVX-512 VNNI. CPU features as LLVM 19 has them. */
 #include "backend/target_table.h"
 

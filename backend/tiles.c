@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Register tiles of the products, per instruction set. One table row is all the planner and the packer know of an
  * instruction set's products; kernels/gemm_tile.c holds the few lines that emit its dot. docs/kernels.md says how each

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/analysis.h"
 
 #include "frontend/folder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What -analyze found, as text or JSON. */
 #ifndef VQ_FRONTEND_ANALYSIS_H
 #define VQ_FRONTEND_ANALYSIS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/compare_report.h"
 
 #include "frontend/folder.h"

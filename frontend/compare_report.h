@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What -compare found, as text or JSON. */
 #ifndef VQ_FRONTEND_COMPARE_REPORT_H
 #define VQ_FRONTEND_COMPARE_REPORT_H

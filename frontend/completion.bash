@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Completion of vitqc's options in bash. Options are asked of the program itself, so that they are those of this version.
 
 _vitqc_values() # OPTION: words it takes, none for anything else

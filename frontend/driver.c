@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/driver.h"
 
 #include "frontend/emit.h"

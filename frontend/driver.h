@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A whole run of the compiler, from parsed options to files. */
 #ifndef VQ_FRONTEND_DRIVER_H
 #define VQ_FRONTEND_DRIVER_H

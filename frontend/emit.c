@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/emit.h"
 
 #include "frontend/folder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writes everything a run was asked for. */
 #ifndef VQ_FRONTEND_EMIT_H
 #define VQ_FRONTEND_EMIT_H

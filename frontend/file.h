@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A file as read-only memory. */
 #ifndef VQ_FRONTEND_FILE_H
 #define VQ_FRONTEND_FILE_H

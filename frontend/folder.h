@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Paths of files: folders and lists of them. */
 #ifndef VQ_FRONTEND_FOLDER_H
 #define VQ_FRONTEND_FOLDER_H

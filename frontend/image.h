@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures: PNG and JPEG files, and resizing as Pillow does it, bit for bit. */
 #ifndef VQ_FRONTEND_IMAGE_H
 #define VQ_FRONTEND_IMAGE_H

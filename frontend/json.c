@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/json.h"
 
 #include "ir/json_string.h"

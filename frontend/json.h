@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * JSON as all reports write it, straight to a file: a tree in memory could lose a member when memory runs out and the
  * report would not show it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Modes that look at a model instead of compiling it: -run, -compare, -analyze. */
 #ifndef VQ_FRONTEND_LOOK_H
 #define VQ_FRONTEND_LOOK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * -analyze: imports the model and plans it under every scheme, without samples and without code.
  * Ranges are guessed, which decides scales and nothing that is counted here.

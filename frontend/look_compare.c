@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * -compare: layer by layer against stored values or against the same model in float.
  *

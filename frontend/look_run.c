@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* -run: the graph in its final form on given inputs. */
 #include "frontend/look.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The program vitqc: what touches the process as a whole; the work is in driver.c. */
 #include "frontend/driver.h"
 #include "frontend/output.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * .npy arrays. The format: numpy/lib/format.py; a magic, a Python dictionary as text, the elements.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arrays of NumPy: .npy files of versions 1 to 3, and .npz archives of them. */
 #ifndef VQ_FRONTEND_NPY_H
 #define VQ_FRONTEND_NPY_H

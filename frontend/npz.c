@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * .npz: a ZIP archive of .npy files. APPNOTE.TXT of PKWARE, as far as numpy.savez and
  * savez_compressed use it, with ZIP64.

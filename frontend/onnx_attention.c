@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importer of Attention (operator set 23): written out as products and softmax, which the fuse passes recognise. */
 #include "frontend/onnx_attention.h"
 

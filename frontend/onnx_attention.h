@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the importers of attention share. */
 #ifndef VQ_FRONTEND_ONNX_ATTENTION_H
 #define VQ_FRONTEND_ONNX_ATTENTION_H

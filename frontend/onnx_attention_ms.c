@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of the attention that ONNX Runtime's transformer optimizer writes: one node with the projections' weights
  * (Attention), or behind them (MultiHeadAttention).

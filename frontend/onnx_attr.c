@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Attributes of the node being imported, with type checks, and the axes that operators take as attribute or input. */
 #include "frontend/onnx_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of convolution and pooling. */
 #include "frontend/onnx_conv.h"
 

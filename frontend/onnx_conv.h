@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolutions made by importers of other families. */
 #ifndef VQ_FRONTEND_ONNX_CONV_H
 #define VQ_FRONTEND_ONNX_CONV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importer of ConvTranspose: a convolution of stride 1 and a pixel shuffle, which is what it computes without the zeros that
  * the textbook inserts. With stride s and weights w[k], result s*i + r is the sum over t of x[i - t] * w[s*t + r]: for every

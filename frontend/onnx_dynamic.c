@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of quantization at run time: DynamicQuantizeLinear, products of integers, and ONNX Runtime's fusions of them.
  *

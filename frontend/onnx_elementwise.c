@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of elementwise operators. */
 #include "frontend/onnx_node.h"
 

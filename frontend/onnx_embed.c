@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importer of ONNX Runtime's EmbedLayerNormalization: the rows of words, positions and segments, added and normalised. */
 #include "frontend/onnx_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* -emit=onnx: the walk over the graph and the elementwise, reducing and normalising operators. */
 #include "frontend/onnx_export.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing a graph in float or QDQ form as ONNX (-emit=onnx). */
 #ifndef VQ_FRONTEND_ONNX_EXPORT_H
 #define VQ_FRONTEND_ONNX_EXPORT_H

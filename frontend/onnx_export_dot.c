@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* -emit=onnx: products. */
 #include "frontend/onnx_export_node.h"
 

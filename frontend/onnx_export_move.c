@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* -emit=onnx: movement. ONNX moves int8 as well as float, so codes need nothing special. */
 #include "frontend/onnx_export_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The parts of the exporter: one function per family of operators. Each writes node n and returns
  * the name of its result, `to` if that is not NULL.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* -emit=onnx: QuantizeLinear and DequantizeLinear. */
 #include "frontend/onnx_export_node.h"
 

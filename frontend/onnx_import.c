@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/onnx_import.h"
 
 #include "frontend/onnx_names.h"

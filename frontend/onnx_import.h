@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From an ONNX file to a graph in float or QDQ form. */
 #ifndef VQ_FRONTEND_ONNX_IMPORT_H
 #define VQ_FRONTEND_ONNX_IMPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of indexing with constant indices, gathers and scatters: where every element comes from is known now, so each is a
  * gather of a flat tensor, and a scatter one that picks from the data and the updates.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The graph's inputs: element types, and static shapes from the options -dim and -shape. */
 #include "frontend/onnx_names.h"
 

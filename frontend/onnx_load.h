@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading of ONNX files: the protobuf itself, and tensors whose bytes stand in files of their own. */
 #ifndef VQ_FRONTEND_ONNX_LOAD_H
 #define VQ_FRONTEND_ONNX_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of matrix products. */
 #include "frontend/onnx_matmul.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Products made by importers of other families. */
 #ifndef VQ_FRONTEND_ONNX_MATMUL_H
 #define VQ_FRONTEND_ONNX_MATMUL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of operators that change shapes: elements stay where they are in memory, or are repeated. */
 #include "frontend/onnx_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tensor names of the model and what they stand for. */
 #include "frontend/onnx_names.h"
 

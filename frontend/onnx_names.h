@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The steps of an import: names, inputs, the walk over the nodes. */
 #ifndef VQ_FRONTEND_ONNX_NAMES_H
 #define VQ_FRONTEND_ONNX_NAMES_H

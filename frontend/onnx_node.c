@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inputs and outputs of the node being imported, and building of IR operators. */
 #include "frontend/onnx_names.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the importers of the operators share: access to the node's inputs and attributes, building of the result. */
 #ifndef VQ_FRONTEND_ONNX_NODE_H
 #define VQ_FRONTEND_ONNX_NODE_H

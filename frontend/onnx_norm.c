@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of normalisations and softmax. */
 #include "frontend/onnx_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of operators on codes (QOperator form): dequantize, the operator in floats, quantize, which is the QDQ form of
  * the same.

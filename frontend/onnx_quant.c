@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of quantization. Codes of the IR are signed: uint8 codes and zero points are shifted by -128, which changes
  * no value. QuantizeLinear and DequantizeLinear are kept as nodes even between constants, because what they carry is the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Codes, scales and zero points of the current node, for importers of other families. */
 #ifndef VQ_FRONTEND_ONNX_QUANT_H
 #define VQ_FRONTEND_ONNX_QUANT_H

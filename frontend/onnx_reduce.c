@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of reductions. Axes are an attribute, or an input from operator set 13 (ReduceSum) or 18 (the others). */
 #include "frontend/onnx_node.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importer of Resize. Interpolation is separable: along each axis every result is a weighted sum of a few inputs, and which
  * and how much is known now. A constant (position embeddings) is folded by the product with the matrix of these weights.

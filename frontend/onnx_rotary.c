@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of RotaryEmbedding: of operator set 23, and ONNX Runtime's with other inputs. */
 #include "frontend/onnx_attention.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Importers of constants and of what is constant once shapes are: Shape, Range, masks, scattering into constants. */
 #include "frontend/onnx_node.h"
 

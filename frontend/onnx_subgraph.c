@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Graphs inside the graph: functions of the model, whose calls become the nodes of their bodies, and If, whose condition is
  * constant after export. Each call and each branch is a scope of names of its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* TensorProto to arrays of the IR's element types. */
 #include "frontend/onnx_load.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Importers of trigonometric functions, written out in f32 arithmetic: tables of rotary embeddings are folded by the same
  * operations that objects would do, so that they are the same on every host.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/onnx_wire.h"
 
 #include <stdint.h>

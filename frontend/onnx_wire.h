@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where the bytes of a file stop being the message they should be: protobuf-c only says that they do. */
 #ifndef VQ_FRONTEND_ONNX_WIRE_H
 #define VQ_FRONTEND_ONNX_WIRE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/onnx_write.h"
 
 #include <errno.h>

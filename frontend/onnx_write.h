@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Building an ONNX model in memory and writing it: tensors, nodes and attributes. */
 #ifndef VQ_FRONTEND_ONNX_WRITE_H
 #define VQ_FRONTEND_ONNX_WRITE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/options.h"
 
 #include "ir/nearest.h"

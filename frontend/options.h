@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The command line: parsed, checked for sense, nothing done yet. frontend/options.def is the list
  * of options.

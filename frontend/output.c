@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/output.h"
 
 #include "frontend/folder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Output files that appear all together or not at all: each is written under a temporary name in
  * its own folder and renamed when everything has succeeded. Signals and fatal errors remove the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/print_diag.h"
 
 #include <stdlib.h>

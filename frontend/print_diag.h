@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Diagnostics and progress on the terminal. */
 #ifndef VQ_FRONTEND_PRINT_DIAG_H
 #define VQ_FRONTEND_PRINT_DIAG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/report.h"
 
 #include "frontend/folder.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The report of a compilation: what was decided at each site, what each kernel costs, what the
  * object needs.

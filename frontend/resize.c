@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Resampling as in Pillow (libImaging/Resample.c): a separable filter whose support grows with the
  * factor of reduction, so that shrinking is antialiased; columns first, 8 bits between the passes,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/samples.h"
 
 #include "frontend/file.h"

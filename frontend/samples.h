@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calibration samples from files, in the types of the graph's inputs. */
 #ifndef VQ_FRONTEND_SAMPLES_H
 #define VQ_FRONTEND_SAMPLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "frontend/sizes.h"
 
 #include <ctype.h>

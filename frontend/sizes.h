@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Several sizes of one dimension in one object: -dim batch=1,8. */
 #ifndef VQ_FRONTEND_SIZES_H
 #define VQ_FRONTEND_SIZES_H

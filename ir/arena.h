@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory: arenas over one checked malloc. Nothing else in vitqc's own code calls malloc. */
 #ifndef VQ_IR_ARENA_H
 #define VQ_IR_ARENA_H

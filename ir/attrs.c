@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/attrs.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table made from ir/attrs.def: what printer, parser, verifier and comparison know of attributes. */
 #ifndef VQ_IR_ATTRS_H
 #define VQ_IR_ATTRS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/build.h"
 
 #include "ir/attrs.h"

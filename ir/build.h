@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The checking builder: infers the result's type and folds what is constant. What importers and passes use. */
 #ifndef VQ_IR_BUILD_H
 #define VQ_IR_BUILD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The arithmetic contract. Each statement is one rounding; docs/arithmetic.md is its description. */
 #include "ir/contract.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The arithmetic contract: the scalar f32 functions every target computes bit for bit, and their coefficients.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/diag.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Diagnostics: errors, warnings and notes are collected; who owns the terminal prints them. */
 #ifndef VQ_IR_DIAG_H
 #define VQ_IR_DIAG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The reference evaluator: operands, results and dispatch. The operators are in ir/eval_*.c. */
 #include "ir/eval.h"
 #include "ir/contract.h"

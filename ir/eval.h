@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The reference evaluator: naive, scalar, and the definition of what every operator of every form computes, bit for
  * bit (docs/arithmetic.md). Kernels are compared with it.

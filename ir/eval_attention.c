@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * attention: q [B,N,H*D], k [B,M,H*D], v [B,M,H*E] and maybe an additive bias to [B,N,H*E]. With quantized q, k and v
  * an integer operator: scores and weighted sums are exact integers, the softmax gives codes of 255 * 2^y with a fixed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sums of products: linear, matmul, conv. f32 sums run sequentially in k, one multiply and one add per term; integer
  * sums are exact. Both are done for PANEL columns side by side, which changes no sum and lets a compiler use vectors.

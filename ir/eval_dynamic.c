@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Scales chosen at run time, one per row: quantize_dynamic makes codes and the row's scale and zero point, linear_dynamic
  * multiplies them by weights.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elementwise operators with NumPy broadcasting: f32 by the functions of the contract, integers exactly, modulo 2^bits. */
 #include "ir/contract.h"
 #include "ir/eval_ops.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Movement: elements change place and are not computed with. From codes to codes the codes are kept: the result's entry
  * is the operand's, with the axis where it moved to. Where only one side is quantized the values move as f32.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the files of the reference evaluator: one context per node, operands as f32, results to their type. */
 #ifndef VQ_IR_EVAL_OPS_H
 #define VQ_IR_EVAL_OPS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reductions, softmax and layernorm. Every f32 sum runs in 16 lanes and a fixed tree, whatever the vector width of a
  * target: lane l adds elements l, l + 16, … from +0, then the tree of vq_c_tree16.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The evaluator as an executor: nodes in order, values freed after their last use, blocks used again. */
 #include "ir/eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How passes run a graph without knowing what runs it: the evaluator (ir/eval.c) or the JIT (backend/jit.c). main.c
  * chooses. Both give the same bits for the contract's arithmetic.

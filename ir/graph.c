@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The graph: adding, finding, replacing and sweeping values and nodes. */
 #include "ir/ir.h"
 

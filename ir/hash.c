@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/text.h"
 
 /* FNV-1a, 64 bit: http://www.isthe.com/chongo/tech/comp/fnv/ (offset basis and prime) */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The intermediate representation: an SSA graph of tensors.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/json_string.h"
 
 void vq_put_json_string(FILE *f, const char *s)

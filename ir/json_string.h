@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Strings of JSON, for every room that writes some. */
 #ifndef VQ_IR_JSON_STRING_H
 #define VQ_IR_JSON_STRING_H

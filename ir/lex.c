@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/lex.h"
 
 #include <ctype.h>

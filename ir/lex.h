@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tokens of the .vir text form. */
 #ifndef VQ_IR_LEX_H
 #define VQ_IR_LEX_H

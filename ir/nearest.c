@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/nearest.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* "did you mean …": the known word nearest to a misspelt one. */
 #ifndef VQ_IR_NEAREST_H
 #define VQ_IR_NEAREST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Parses .vir text; docs/ir.md has the grammar. Recursive descent, one token ahead, stops at the first error. */
 #include "ir/parse.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the parts of the .vir parser (parse.c, parse_data.c). */
 #ifndef VQ_IR_PARSE_H
 #define VQ_IR_PARSE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The data of .vir text: numbers, quantization entries, constants and their sidecar files. */
 #include "ir/parse.h"
 

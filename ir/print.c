@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prints a graph as .vir text; docs/ir.md has the grammar. The text depends on nothing but the graph. */
 #include "ir/text.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The shape rules: result type of every operator, or what is wrong with its operands. */
 #include "ir/contract.h"
 #include "ir/shape.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shared by the shape rules (shape.c, shape_move.c, shape_quant.c). */
 #ifndef VQ_IR_SHAPE_H
 #define VQ_IR_SHAPE_H

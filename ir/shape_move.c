@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The shape rules of movement. */
 #include "ir/shape.h"
 

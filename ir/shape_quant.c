@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where the scales of a per-axis entry go when elements move. Every movement of one operand but gather and pad is a
  * strided view of it; an entry survives if its index still depends on one dimension of the result alone.

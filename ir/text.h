@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The .vir text form: printer and parser (docs/ir.md has the grammar). */
 #ifndef VQ_IR_TEXT_H
 #define VQ_IR_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Types, the table of operators and the quantization table. */
 #include "ir/ir.h"
 

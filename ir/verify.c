@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verifier: every invariant of docs/ir.md, checked after each pass. A violation is our own fault. */
 #include "ir/verify.h"
 

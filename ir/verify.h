@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Checks shared by the verifier and the parser of the text form. */
 #ifndef VQ_IR_VERIFY_H
 #define VQ_IR_VERIFY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "ir/window.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Windows: what movement operators show of a tensor, as an offset and a stride per dimension. A window never computes; chains of
  * reshape, transpose, slice, view and expand compose to one window as long as strides can express them.

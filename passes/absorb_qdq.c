@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * absorb_qdq: moves quantization parameters into types; the graph is in integer form after it
  * (docs/ir.md).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * assume_ranges: statistics without samples, for scales chosen at run time. A LayerNorm's gamma and
  * beta say which channels of its result are large: of normalised values few are beyond 4, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * calibrate: runs the samples through the executor and records, for the operands of every product,
  * minima and maxima per channel, sums of squares and (for the percentile and MSE observers) a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cancel_qdq: brings quantize next to what computes its operand and dequantize next to what reads
  * it, and cancels pairs that meet.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The scale-only chooser: d_c = (peak_c)^alpha up to a common factor, t = 0, alpha from a grid by
  * the expected squared error of the consumers' outputs. For sites that see one row per image (the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scales per row, chosen at run time. */
 #include "passes/dynamic.h"
 

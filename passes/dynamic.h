@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scales per row, chosen at run time: quantize_dynamic and the products that read its results. */
 #ifndef VQ_PASSES_DYNAMIC_H
 #define VQ_PASSES_DYNAMIC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Folding a channel transform into the LayerNorm that produces the channels. */
 #include "passes/transform.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "passes/from_conv.h"
 
 #include "passes/match.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Convolutions become operators that have kernels: part of fuse_linear. */
 #ifndef VQ_PASSES_FROM_CONV_H
 #define VQ_PASSES_FROM_CONV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * insert_dynamic: linear operators with quantized weights become linear_dynamic, their input passes
  * through quantize_dynamic: a scale and a zero point per row, chosen at run time. attention becomes

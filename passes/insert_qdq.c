@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor
  * (asymmetric) into linear, or per token at run time (linear_dynamic) where that is much better; symmetric per head into attention, symmetric per tensor into a product

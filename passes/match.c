@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "passes/match.h"
 
 #include <math.h>

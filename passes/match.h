@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What passes that look for patterns share: questions about values, constants and uses, and
  * replacing a node.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* SQNR of every product against the float graph. */
 #include "passes/measure.h"
 

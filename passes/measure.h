@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Measuring what quantization cost. */
 #ifndef VQ_PASSES_MEASURE_H
 #define VQ_PASSES_MEASURE_H

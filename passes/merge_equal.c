@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Equal nodes and equal constants become one: common subexpressions, and tensors that exporters
  * store twice.

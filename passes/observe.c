@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Observers: minima and maxima per channel, histograms, and the ranges and scales made of them. */
 #include "passes/observe.h"
 

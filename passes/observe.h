@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Observers: what calibration remembers of a value, and the step from a range to a scale and zero
  * point.

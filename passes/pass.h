@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What every pass sees. A pass is `bool vq_pass_<name>(vq_pass *p)`: a function of the graph and the settings, no static
  * state, idempotent unless its comment says otherwise; false after an error in the graph's diag. It leaves the graph swept

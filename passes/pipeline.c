@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pipeline: the table of passes and the flat list of calls. */
 #include "passes/pass.h"
 

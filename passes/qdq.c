@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Bounds and sizes of products. */
 #include "passes/qdq.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the passes around quantize and dequantize share. */
 #ifndef VQ_PASSES_QDQ_H
 #define VQ_PASSES_QDQ_H

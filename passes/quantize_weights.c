@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * quantize_weights: the constant weights of linear operators become codes: symmetric, -127..127,
  * one scale per output channel, clipped where that lowers the squared error.

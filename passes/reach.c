@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which values hold the channels of a producer, and whether everything that reads them can be
  * rewritten.

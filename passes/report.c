@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The report: one line per site, in the order passes come across them. */
 #include "passes/pass.h"
 

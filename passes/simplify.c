@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Local rules of canonicalize. All are exact: the same bits come out, but for the sign of a zero.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Parts of canonicalize. Each goes over g once, returns whether anything changed and leaves dead
  * nodes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Movement of whole rows changes places with operators that work on rows. */
 #include "passes/simplify.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "passes/split_linear.h"
 
 #include "passes/match.h"

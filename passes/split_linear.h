@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Merged projections (Q, K and V in one product) become one linear operator each. */
 #ifndef VQ_PASSES_SPLIT_LINEAR_H
 #define VQ_PASSES_SPLIT_LINEAR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Statistics of calibration: where they are taken and how they follow their values through a sweep.
  */

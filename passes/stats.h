@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The statistics of calibration: finding, keeping and storing them. */
 #ifndef VQ_PASSES_STATS_H
 #define VQ_PASSES_STATS_H

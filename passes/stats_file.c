@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The file of -calib-stats: JSON with every float as a hex string, so that reading gives back the
  * bits and equal statistics give equal bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * transform: the channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t at every
  * LayerNorm whose result feeds products by constants.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The channel transform x' = (x - t) / d, W' = W diag(d), b' = b + W t (docs/quantization.md). A
  * chooser says what d and t are, a fold says how the producer of x comes to produce x' at no cost;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "passes/view.h"
 
 #include "ir/shape.h"

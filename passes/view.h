@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Chains of movement. Whatever reshape, transpose, slice, view and expand do one after the other to
  * a tensor is seen as one strided window of it, read row by row and given a shape: more than a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "passes/weights.h"
 
 #include "passes/match.h"

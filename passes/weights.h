@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rewriting the constants of linear operators. Each element is rounded once, from double. */
 #ifndef VQ_PASSES_WEIGHTS_H
 #define VQ_PASSES_WEIGHTS_H

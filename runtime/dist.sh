@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The release tarball vitqc-VERSION.tar.gz: what git has, and the protobuf-c sources made from onnx.proto, so that building it needs neither
 # protoc-c nor network nor Python. The same bytes from the same commit.
 #

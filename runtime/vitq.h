@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The fixed part of every header that vitqc generates: the environment of a run and its result codes. A generated
  * header carries this text, so it stands alone; several of them can be included together.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "vitq_pool.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Optional: a small thread pool behind vitq_env.parallel_for, on POSIX threads. Compile vitq_pool.c into your program. */
 #ifndef VITQ_POOL_H
 #define VITQ_POOL_H

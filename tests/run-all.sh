@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Installs what the tests need, builds, and runs all of them: release build with every test, then the unit and command-line tests
 # once more under AddressSanitizer and UndefinedBehaviorSanitizer.
 #

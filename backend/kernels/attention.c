@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fused attention. A task is a block of queries of one head. A register tile of queries at a time goes all the way:
  * scores with all keys into scratch that stays in L1, softmax, product with V. Full-row maximum first, nothing rescaled.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Elementwise loops and copies. The iteration space is brought into a normal form first (no dimensions of one, the best one
  * innermost, neighbours merged); then nested loops, the innermost on four vectors in lockstep with a tail that reads no

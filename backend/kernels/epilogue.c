@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The elementwise program of plan.h as LLVM IR: operands, operators in lockstep, stores. */
 #include "backend/kernels/kernel.h"
 

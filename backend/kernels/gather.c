@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rows of a table by index (embeddings): copies of a constant number of bytes. */
 #include "backend/kernels/kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Products of activations with packed operands, and their epilogue. One task is one block of rows times one range of
  * panels of one batch element; tasks are numbered batch outermost, then columns, rows fastest. Inside a task a panel of

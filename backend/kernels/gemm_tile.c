@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One register tile. The k loop runs on the B pointer, has no counter, and keeps all accumulators in registers.
  *

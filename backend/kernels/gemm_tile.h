@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The inside of every product: one register tile of rows x columns, and how the rows of A reach it. Only gemm_tile.c
  * and tiles.c know instruction sets.

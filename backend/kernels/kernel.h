@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What kernel builders share beyond backend/codegen.h. */
 #ifndef VQ_BACKEND_KERNELS_KERNEL_H
 #define VQ_BACKEND_KERNELS_KERNEL_H

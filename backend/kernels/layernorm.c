@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * LayerNorm, rows in lockstep: two passes in 16 fixed lanes and the fixed tree (docs/arithmetic.md), then normalize and store.
  * With row_codes a row goes to scratch, where its range is taken before it is quantized (rowquant.c).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Packing of an activation as the B operand of a product or of attention: panels [Np/NR][Kp/KR][NR][KR], zero padded,
  * then the first accumulators s32[Np]. One task per batch element.

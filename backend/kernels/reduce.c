@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reductions. A sum runs in 16 fixed lanes by the element's row-major index among the reduced ones, then the fixed tree. Reduced
  * elements that are contiguous fill the lanes from vectors; otherwise the lanes are in memory and vectors run along the results.

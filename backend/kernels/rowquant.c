@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * quantize_dynamic: the least and greatest element of a row, its scale and zero point, its codes (docs/ir.md). A row is read
  * twice, the second time from the first-level cache.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rows of A: how a block is cut into tiles, how a tile is packed, how a row of results is cut into pieces. */
 #include "backend/kernels/gemm_tile.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scratch of one worker, by the same forms the builders use. */
 #include "backend/kernels/gemm_tile.h"
 #include "backend/kernels/scratch.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scratch of the kernels whose layout is their own. */
 #ifndef VQ_BACKEND_KERNELS_SCRATCH_H
 #define VQ_BACKEND_KERNELS_SCRATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pieces of several kernels: splitting rows into tasks, copying, the fixed 16-lane sums. */
 #include "backend/kernels/kernel.h"
 

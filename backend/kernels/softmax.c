@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Softmax over contiguous rows: greatest element, exponentials and their sum in 16 fixed lanes, one division per row. The f32
  * result holds the exponentials between the passes; a quantized one has no room for them, so they are computed twice.

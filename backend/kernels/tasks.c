@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How many tasks a kernel's work splits into: the planner and the builders agree here. Batch outermost, then column blocks, then row blocks. */
 #include "backend/plan.h"
 

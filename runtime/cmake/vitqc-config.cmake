@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # find_package(vitqc): the compiler of transformers, and vitqc_add_model() to make a library of a model.
 #
 #   vitqc_add_model(TARGET name MODEL model.onnx

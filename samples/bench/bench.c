@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Times one compiled model: `bench N` runs it N times and prints N lines, each one latency in milliseconds. `bench 0` prints what it
  * is instead: scheme, multiply-accumulates of one run, and the machine's peak: instruction and multiply-accumulates per millisecond.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Compiles a model and builds the program that times it.
 #
 #   bench.sh VITQC MODEL.onnx OUT [vitqc flags]      writes OUT (program), OUT.o, OUT.h

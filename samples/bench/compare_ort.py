@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """A program of bench.sh against onnxruntime f32 on the same model and input, one thread, interleaved.
 
     compare_ort.py MODEL.onnx PROGRAM [ROUNDS]        needs numpy and onnxruntime==1.31.1

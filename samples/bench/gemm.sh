@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The s8 products of DeiT-S as compiled objects against the peak of the machine's dot instruction.
 #
 #   gemm.sh VITQC [DIRECTORY [ROUNDS]]     keeps objects and the program in DIRECTORY (default gemm-work)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How near the s8 products come to the machine's own dot instructions, in one process and interleaved: in every round each product and
  * the peak loop take turns, and the medians are compared. gemm.sh makes the products' objects and gemm_table.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * gemm_vir BASE M K N PRODUCTS: writes BASE.vir and BASE.vir.bin, a graph that quantizes x[M,K] once and multiplies it by PRODUCTS
  * weights [N,K] of pseudo-random codes. Results are s8.

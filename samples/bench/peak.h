@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The machine's own dot instructions in a loop that touches no memory: what no product of s8 can exceed. x86 with AVX2; elsewhere
  * nothing is run and the name is NULL.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # A compiled model beside other engines, interleaved: bench.sh makes the program, PEERS is the script that measures (peers.py).
 #
 #   peers.sh VITQC PEERS MODEL.onnx CALIBRATION [arguments of peers.py]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Classifies all test images with six compiled objects: two models, each as float, as naive int8 (min-max observers, nothing
  * folded) and as RepQ int8. Prints accuracy and time per image of each.

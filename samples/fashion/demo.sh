@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # From nothing to classified images: installs what is missing (Debian 12), builds vitqc, compiles the sample's models and runs them.
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Exports the trained model (train.py) as vit.onnx and vit_outlier_hard.onnx. Needs torch 1.13.
 
 usage: export.py [fashion_vit.pt]

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Compiles the two models three times each (float, naive int8, RepQ int8) and classifies the test images.
 #
 #   run.sh VITQC [OUT]      VITQC: the compiler; OUT: folder for objects and program, default build/fashion beside it

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Train the small ViT on Fashion-MNIST in a fixed wall-clock budget (1 thread).
 
 usage: train.py [budget_s=1380] [out=fashion_vit.pt]

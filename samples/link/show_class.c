@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prints the class of one image of an .npy file of 28x28 bytes each: show_class IMAGES.npy [N]. One model, linked in. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # -analyze: what it says without samples and code is what compiling with both ends in
 run 0 "$model" -analyze
 quiet

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # statistics written by one run serve another; jit and evaluator see the same numbers
 run 0 "$model" $calib -target=x86-64 -calib-stats=a.json -calib-executor=jit -prefix=p -o a.o
 run 0 "$model" $calib -target=x86-64 -calib-stats=b.json -calib-executor=evaluator -prefix=p -o b.o

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # -compare: every layer against the same model in float, or against stored values; worst first
 images=$root/samples/fashion/test_images.npy
 run 0 "$model" $calib -calib-count=64 -compare="$images" -count=16 -report=c.txt

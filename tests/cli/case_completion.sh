@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # frontend/completion.bash: every option is offered, every word offered for one is understood
 command -v bash >/dev/null || exit 77
 # complete WORD…: what is offered for the last one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # any cut of a model: exit code 1, a message with its name, no output
 for n in 0 1 10 1000 100000 500000; do
 	head -c $n "$model" >cut.onnx

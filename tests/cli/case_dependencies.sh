@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 mkdir 'with blank'
 cp "$model" 'with blank/m#1.onnx'
 run 0 'with blank/m#1.onnx' $calib -o x.o -MD

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 run 2
 says "no model"
 run 2 "$model" -nonsense

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # docs/first-day.md: every command of the page runs, and prints what the page says but for numbers and the order of layers.
 # UPDATE=1 writes what they print into the page.
 [ "$(uname -m)" = x86_64 ] || exit 77

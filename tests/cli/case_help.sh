@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 run 0 --help
 prints "usage: vitqc" "-target" "-calib" "Exit status"
 run 0 -h

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # a signal in the middle leaves nothing; calibration on all samples with the evaluator takes long enough
 "$vitqc" "$model" -calib="$root/samples/fashion/calib_images.npy" -image-mean=0.28 -image-std=0.35 -calib-executor=evaluator \
 	-calib-stats=stats.json -o x.o >out 2>err &

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # prefixes from awkward names are C identifiers
 for name in 2fast.o a-b.c.o vitq.o _x.o 'ä.o'; do
 	run 0 "$root/tests/cli/small.vir" -quant=none -target=x86-64 -o "$name"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # the object is written before the report fails: it must not stay
 mkdir report.txt
 run 1 "$model" -quant=none -o x.o -report=report.txt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # an object and its header, nothing else; names follow the output
 run 0 "$model" $calib -target=aarch64 -o vit.o
 quiet

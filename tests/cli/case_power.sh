@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # powers: an object computes the few exponents that docs/arithmetic.md lists, -run all of them
 power() {
 	printf 'graph power(x: f32[2]) {\n  const @e : %s\n  %%y = pow %%x, @e : f32[2]\n  return %%y as "y"\n}\n' "$1" >power.vir

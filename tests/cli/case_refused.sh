@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # models that are wrong in one way each: exit code 1, a message that names the place, no file
 while IFS='|' read -r name texts; do
 	for quant in -quant=none "-calib=$root/tests/fuzz/corpus/samples.npy"; do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 run 0 "$model" $calib -target=x86-64 -o x.o -report=r.json
 if command -v python3 >/dev/null; then
 	python3 - <<'EOF' || fail "the report's numbers are wrong"

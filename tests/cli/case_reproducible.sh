@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # two runs, in two folders, by two names of the model: the same bytes
 mkdir a b
 cp "$model" b/m.onnx

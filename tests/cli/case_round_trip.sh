@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # the QDQ model that -emit=onnx writes is read back, and all of its products stay in integers
 run 0 "$model" $calib -emit=onnx -o qdq.onnx
 quiet

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # -run: numbers small enough to check by hand, through our own .npz reader and writer
 cp "$root/tests/cli/small.vir" .
 # x = [[1,2,3,4],[5,6,7,8]] as .npy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # which scheme a model gets when nothing is asked for, and what is said about it
 note="vitqc: note: int8 with scales found at run time (-quant=w8a8-dynamic); -calib=SAMPLES gives w8a8, -quant=none float"
 

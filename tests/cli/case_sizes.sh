@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # -dim batch=1,8: several sizes of one dimension
 sizes=$root/tests/run/sizes.onnx
 samples=$root/tests/fuzz/corpus/samples.npy

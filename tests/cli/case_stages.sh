@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # every stage can be written and read again, and gives the same object in the end
 run 0 "$model" $calib -target=armv7 -prefix=p -emit=vir,asm -o whole.vir
 run 0 whole.vir -target=armv7 -prefix=p -emit=asm -o again.s

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Shared by the cases: each case runs in an empty folder with $vitqc, $root (the source tree) and $model set.
 # A case ends with `finish`; expectations that fail are counted and shown.
 

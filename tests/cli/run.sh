@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Tests of the command: run.sh VITQC [CASE …]
 # Every case_*.sh beside this file is sourced in an empty folder of its own; see lib.sh. Exit 77 of a case: skipped.
 set -u

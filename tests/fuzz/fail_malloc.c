@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* malloc of the whole program, libraries included, that fails when it is told to. For glibc, not together with AddressSanitizer. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "tests/fuzz/fail_malloc.h"

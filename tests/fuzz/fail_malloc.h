@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef VQ_TESTS_FAIL_MALLOC_H
 #define VQ_TESTS_FAIL_MALLOC_H
 

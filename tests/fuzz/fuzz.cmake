@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Damaged input: tests/fuzz/corpus cut and changed byte by byte (docs/testing.md).
 set(CORPUS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus)
 set(TINY ${CORPUS}/tiny_vit.onnx)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Target of libFuzzer: the bytes of an ONNX model through import, verifier and passes. mutate_onnx.c changes them. */
 #include "tests/fuzz/promises.h"
 

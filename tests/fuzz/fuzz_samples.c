@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Target of libFuzzer: calibration files in memory; what the bytes begin with says which reader they are for. */
 #include "tests/fuzz/promises.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What every target of libFuzzer does first: running out of memory is a finding. */
 #include "tests/fuzz/promises.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Target of libFuzzer: the text of a graph through parser, verifier and passes; what was read is printed and read again. */
 #include "tests/fuzz/promises.h"
 

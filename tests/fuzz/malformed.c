@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Damaged files: malformed TINY FILE TRUNCATIONS FLIPS [all|dynamic]
  *

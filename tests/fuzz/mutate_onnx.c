@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Changes of ONNX models that leave them messages of protobuf, so that what is read in comes far: nodes are dropped,
  * doubled and exchanged, operators, names, attributes, dimensions, types and numbers replaced by others of the model or by such

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory runs out: no_memory FOLDER ARGUMENT...
  *

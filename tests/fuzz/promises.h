@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What vitqc promises about its messages, whatever the input is. */
 #ifndef VQ_TESTS_PROMISES_H
 #define VQ_TESTS_PROMISES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What libFuzzer would do, without clang: TARGET FILE_OR_FOLDER... [-runs=N] [-seed=N]
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/try.h"
 
 #include "tests/fuzz/promises.h"

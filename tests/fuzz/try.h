@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One try of vitqc on bytes that may be anything: all that a run of the command does with them, in this process. Every
  * promise about bad input is checked; a broken one ends the process with a message and the bytes in a file.

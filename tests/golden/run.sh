@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Golden tests: run.sh VITQC [FILE.vir ...]
 #
 # A file has comment lines, then

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Operators of com.microsoft against ONNX Runtime, whose operators they are: small models on random inputs, float.
 
     contrib.py VITQC WORK [PATTERN]      PATTERN: only cases whose names match

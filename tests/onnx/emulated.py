@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Node cases through objects for the other architectures, in QEMU: all objects of one target in one program."""
 import os
 import shutil

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calls the objects of node cases on a target that is not this machine: the inputs of case p stand in FOLDER/p.in, one after the
  * other as the object takes them; the outputs go to FOLDER/p.out, each as element, rank, dimensions (64 bits each) and data.

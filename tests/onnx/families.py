@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Transformer families as exporters write them, through objects in every scheme, against ONNX Runtime.
 
     families.py VITQC WORK [PATTERN]      PATTERN: only families whose names match

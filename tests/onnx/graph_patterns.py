@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Operators of random graphs: products, convolutions, normalisation, and what exporters write as several operators."""
 import numpy as np
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What random graphs are made with: values, their graph, chance."""
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Multiply-accumulates in integer dot instructions, counted in QEMU while the object runs, against the sizes in the ONNX graph.
 
     integer_macs.py VITQC PLUGIN WORK [MODEL...]      PLUGIN: icount.so of tests/run/icount

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The node cases of the onnx package as files: models whose operators vitqc declares, their inputs and expected outputs.
 
 A case feeds everything at run time, shapes and scales too, as no exporter writes them. So each case has several forms,

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """ONNX's own node cases through the evaluator (vitqc -run) and, where vitqc compiles them, through objects for x86-64; some of
 each operator through objects for the other architectures in QEMU.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Objects that vitqc makes, called from Python.
 
     model = objects.compile_model(VITQC, "model.onnx", "WORK/stem", ["-quant=none"])

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """What inputs and outputs may be: every element type, scalars, outputs that are inputs, constants or one another, unused
 inputs. Each model runs in the evaluator, in the jit, as an object here and as one for AArch64 in QEMU, in float and in
 w8a8-dynamic, and must give what numpy gives. What is refused must be refused by name.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Published float models with real weights: objects against ONNX Runtime on the same file.
 
     published.py VITQC SOURCE MODELS WORK [NAME…]     MODELS: a folder that keeps what is fetched; NAME: minilm dinov2 magika

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Published models that come quantized, with real weights: objects against ONNX Runtime on the same file.
 
     published_int8.py VITQC MODELS WORK [NAME…]     MODELS: a folder that keeps what is fetched; NAME: smart_turn bge_small

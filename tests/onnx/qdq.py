@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Objects against ONNX Runtime on the Fashion-MNIST test images.
 
     qdq.py VITQC SOURCE WORK [ONLY]      ONLY: part of the titles of the rows to run

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Models that ONNX Runtime quantized, in every style it has, against ONNX Runtime itself.
 
     quantized.py VITQC ZOO WORK [ONLY]      ONLY: part of the titles of the rows to run

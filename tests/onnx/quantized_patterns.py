@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Small quantized models as exporters and quantizers write them, against ONNX Runtime; and those that must be refused by name.
 
     quantized_patterns.py VITQC WORK [PATTERN]      PATTERN: only cases whose names match

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Random graphs through vitqc and ONNX Runtime.
 
     random_graphs.py VITQC RUN_COMMANDS WORK [COUNT [SEED]]      seeds SEED to SEED + COUNT - 1; default 100 from 1

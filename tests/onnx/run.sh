@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs a test in Python with the packages of requirements.txt: run.sh BUILD TEST.py ARGUMENT…
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Many runs of vitqc without starting it many times: reads commands from standard input, one a
  * line, fields separated by tabs, the first one the file for messages, the rest the arguments of

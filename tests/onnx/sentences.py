@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Sentences as token ids of the uncased English vocabulary that BERT and its relatives share; [CLS] is 101, [SEP] 102."""
 
 TEST = [

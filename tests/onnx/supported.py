@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """docs/supported-ops.md from the table of importers (vitqc -print-ops), the node cases' results and the list of exceptions."""
 import collections
 import os

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Makes BUILD/venv with the packages of requirements.txt, once, and prints its interpreter. Exit code 77: they cannot be fetched.
 #
 #   venv.sh BUILD

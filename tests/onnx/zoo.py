@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """The zoo beside the repository: how far float and quantized objects are from PyTorch's outputs, one line of a table per model.
 
     zoo.py VITQC SOURCE WORK [PART]      PART: part of the names of the models to try; exit code 77 without the zoo

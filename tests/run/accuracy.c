@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Classifies all test images of samples/fashion with one object, whose header is included by the command line, and prints how many
  * are right.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Accuracy of the compiled objects: top-1 of the 2,000 Fashion-MNIST images of samples/fashion in float, w8a8 and w8a8-dynamic, the
 # latter without any data. On the plain model a quantized object may lose 0.3 points, on those with outlier channels 0.5.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A whole program without libc for AArch64 with BTI: runs the model with a parallel_for of its own, so that kernels are entered through a pointer
  * from here and from the object, and exits with 0. Where the object has no landing pads, the CPU stops it with SIGILL.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The installed product as a user's build sees it: samples/link by CMake (Ninja and Make) and by plain make, for this machine
 # and cross-compiled; the program's answers; what is built again when, and what the package says when something is wrong.
 #

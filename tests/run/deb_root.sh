@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The Debian packages in a Debian 12 that has nothing else: makes the root with debootstrap, installs the packages and gcc there, compiles the
 # sample and links it. Needs root, debootstrap and the network, about two minutes; not part of ctest.
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The object depends on nothing but its input: the same model, calibrated by the JIT on this CPU, by the JIT on CPUs with fewer
 # and other vector instructions (in an emulator) and by the evaluator, in other folders, gives the same bytes for every target.
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs the commands of a page of docs: every ```sh block, in order, in one shell, with $HOME in the work folder. A command that ends in
 # "# TEXT" must print TEXT.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs kernels of an object made by tests/unit/kernel_run.c on a file of cases and compares results byte for byte.
  * Built by the target's compiler, run natively or in qemu. Every buffer ends at a page that cannot be touched, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs an object made with -prefix=model on raw files: model_io INPUT... OUTPUT...
  * An input file holds one or more samples, one after the other; an output file gets as many results.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Arrays of .npy and .npz files as raw bytes, for tests that run where nothing reads them:
  *

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Objects as a linker and a caller see them: symbols, sections, ways to link, header dialects, result codes, guard pages, threads.
 #
 #   object.sh VITQC SOURCE WORK

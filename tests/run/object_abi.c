@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What docs/object-abi.md promises a caller, tried on the sample's model: result codes before any write, the workspace exactly as large as stated
  * (guard pages on either side), re-entrancy from 8 threads, and two objects of one model side by side.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A whole program without libc: _start runs the model on a constant image and exits with the class. x86-64, AArch64, ARM and RISC-V Linux. */
 #include "one.h"
 

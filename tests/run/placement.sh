@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Where an object's parts go and what protects them: stack depth against the header, branch protection, the section of the weights.
 #
 #   placement.sh VITQC SOURCE WORK

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The release tarball: the same bytes twice, and a build of it without network, protoc-c and tests; its vitqc makes the objects that ours makes.
 #
 #   release.sh BUILD SOURCE WORK

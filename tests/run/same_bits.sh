@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # "Same bits": outputs and observed values of int8 models are the same, byte for byte, in the
 # evaluator and in the objects for every target, with any number of workers, order of tasks and
 # treatment of denormals. Prints a table: model, target, configurations, checksum.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The inputs and what the evaluator made of them, for same_bits_program.c. */
 	.section .rodata
 	.balign 64

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs a model's objects in many ways and compares the output and every value that the observer is
  * shown with what the evaluator computed (same_bits_reference.c), byte for byte. same_bits.sh

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What tests/run/same_bits.sh compares with, for a model that vitqc brought into its integer form:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An object of two sizes, prefix two, -dim batch=1,8: one run of eight images gives the bytes of eight runs of one, in one
  * object over one copy of the weights. -DEXACT=0 (float objects) allows rounding.

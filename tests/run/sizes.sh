@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Two batch sizes in one object: the same bytes at both, one copy of the weights.
 #
 #   sizes.sh VITQC SOURCE WORK

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Looks for stack operands inside the k loops of an object's kernels: usage spills.sh OBJECT [verbose]
 # A k loop is an innermost loop with a dot, or one of f32 multiplies and additions alone, that stores nothing. Exit 1 if a register is spilled there,
 # 77 without llvm-objdump. With a second argument every k loop is printed: instructions, dots, stack operands.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How deep the stack gets in one run, against ONE_STACK_BYTES: the run happens on a painted stack of our own. */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Targets of tests that run objects: sourced by zoo_float.sh and zoo_more.sh.
 
 # sets flags (for vitqc), cc, run; false if this machine cannot run the target

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Float models compute what PyTorch computed: -quant=none objects of real exports, on every target, against reference outputs:
 # max |error| <= 1e-4 max |reference|. Nor does a k loop of these objects have a stack operand (spills.sh).
 #

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Swin (shifted windows, relative bias) and BERT (token ids, integer masks) of the zoo on every target: float objects compute what
 # PyTorch computed, max |error| <= 1e-4 max |reference|; w8a8 objects what the evaluator computes, byte for byte, and near PyTorch.
 # Token ids out of range are refused before anything is written.

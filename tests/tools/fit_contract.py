@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Derives the polynomials of ir/contract.c and prints them (python3 with numpy and scipy; a few seconds).
 
 Not part of the build: the coefficients in ir/contract.c are the contract, this says where they come from.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes tests/fuzz/refused/*.onnx: models that are wrong in one way each, and list.txt with the name of each and texts that
 the messages must have. Needs numpy and onnx. Usage: make_refused.py FOLDER"""
 

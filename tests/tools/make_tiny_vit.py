@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes tests/fuzz/corpus/tiny_vit.onnx: a whole vision transformer of a few KB, for tests that compile it thousands of
 times. One block, width 8, two heads, four patches and a class token; GELU and the split into heads are spelled out as
 exporters do. Needs numpy and onnx. Usage: make_tiny_vit.py FILE [dynamic]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of the evaluator share: a graph for its quantization table, tensors, and one call. */
 #ifndef VQ_TESTS_EVAL_TEST_H
 #define VQ_TESTS_EVAL_TEST_H

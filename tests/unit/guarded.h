@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that ends at an unreadable page, so that one byte too far is a fault and not luck. */
 #ifndef VQ_TESTS_GUARDED_H
 #define VQ_TESTS_GUARDED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Images made with Pillow, and what Pillow makes of them. */
 
 static const unsigned char picture[105] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/unit/jit_kernel.h"
 
 #include "backend/elf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compiles one kernel with LLVM, to run it on this machine or to look at its object for another. */
 #ifndef VQ_TESTS_JIT_KERNEL_H
 #define VQ_TESTS_JIT_KERNEL_H

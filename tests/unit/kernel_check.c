@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of kernels share. */
 #include "tests/unit/kernel_check.h"
 

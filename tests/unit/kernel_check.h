@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of kernels share: the machines, random inputs, comparison of results. */
 #ifndef VQ_TESTS_KERNEL_CHECK_H
 #define VQ_TESTS_KERNEL_CHECK_H

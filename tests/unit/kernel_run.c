@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/unit/kernel_run.h"
 
 #include "backend/module.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs kernels of any target on cases with known results. All kernels of a suite become one object, which is linked with
  * tests/run/kernel_driver.c by the target's C compiler and run natively or in qemu.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Archives made by numpy.savez and savez_compressed. */
 
 static const unsigned char compressed_npz[402] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Small ONNX models built in memory, for the tests of the importer. */
 #ifndef VQ_TESTS_ONNX_MODEL_H
 #define VQ_TESTS_ONNX_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the tests of passes share: building graphs, counting operators, and comparing what a graph
  * computes before and after.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A hand-built ViT of one block for the tests of the quantizing passes: random weights, optional
  * traps.

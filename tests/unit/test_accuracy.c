@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whole pipeline on the sample models, run by the evaluator: a ViT trained on Fashion-MNIST and the
  * same function with outlier channels in every LayerNorm. VITQC_TEST_IMAGES=2000 takes all test

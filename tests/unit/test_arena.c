@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory: alignment, growth, running out. */
 #include "ir/arena.h"
 #include "ir/diag.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fused attention on every instruction set, byte for byte against the evaluator. K and V are packed here as docs/kernels.md says. */
 #include "tests/unit/kernel_run.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Products and the packing of their operands on every instruction set, against naive loops over logical matrices. What
  * this machine can run (natively or in qemu) is run; everything else is built, and its k loops are scanned for spills.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Elementwise kernels, run on this machine with every instruction set it has and compared byte for byte with the contract's
  * scalar functions. Operands end at an unreadable page: a kernel must not read past them.

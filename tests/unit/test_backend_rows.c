@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * LayerNorm, softmax, reductions and gather, run on this machine with every instruction set it has and compared byte for byte
  * with the evaluator; and compiled for all targets.

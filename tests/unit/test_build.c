@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shape rules and the checking builder. */
 #include "ir/build.h"
 

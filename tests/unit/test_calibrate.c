@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Observers, calibration and the file of statistics. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The contract's functions against double references, every STRIDE-th f32 (VQ_TEST_STRIDE=1: all of them, some minutes),
  * with the bounds of docs/arithmetic.md, and their special values.

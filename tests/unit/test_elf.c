@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The self-check of objects, on objects of real compilers: the host's cc and the cross compilers that are installed.
  * Each is first accepted as it is, then seen to be refused for one fault at a time.

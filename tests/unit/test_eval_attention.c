@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* attention: f32 by its definition, integers by a transcription of docs/ir.md and against softmax in doubles. */
 #include "eval_test.h"
 #include "ir/contract.h"

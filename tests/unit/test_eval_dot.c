@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sums of products: f32 order of additions, integer products against int64, convolution against its definition. */
 #include "eval_test.h"
 #include "ir/contract.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* quantize_dynamic and linear_dynamic in the evaluator: numbers worked out by hand, bounds, and what rows may hold. */
 #include "ir/contract.h"
 #include "ir/exec.h"

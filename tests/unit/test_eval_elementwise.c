@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Elementwise operators by hand values: f32, integers, bool, casts, broadcasting, quantized operands and results. */
 #include "eval_test.h"
 

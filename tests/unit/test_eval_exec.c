@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The evaluator as an executor: order of observation, memory used again, errors that name the node, repeated runs. */
 #include "eval_test.h"
 

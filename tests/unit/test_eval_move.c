@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Movement by hand values, for elements of every size and for codes. */
 #include "eval_test.h"
 

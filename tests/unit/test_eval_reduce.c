@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reductions, softmax and layernorm: the fixed order of sums, written out again. */
 #include "eval_test.h"
 #include "ir/contract.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Adding, replacing, sweeping, copying. */
 #include "ir/text.h"
 #include "random_graph.h"

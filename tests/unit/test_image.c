@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Decoding and resizing, bit for bit what Pillow gives. */
 #include "frontend/image.h"
 #include "tests/unit/image_data.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arrays of NumPy: archives made by NumPy itself, headers made by hand, damage, and our own writer read back. */
 #include "frontend/npy.h"
 #include "tests/unit/npz_data.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Quantization at run time in ONNX: exact where a result is used by itself, linear_dynamic where it forms a product. */
 #include "onnx_model.h"
 

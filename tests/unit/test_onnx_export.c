@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * -emit=onnx: what is written is read back by our importer and computes the same. (Other tools:
  * tests/onnx.)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inputs, options, names and refusals of imported graphs. */
 #include "onnx_model.h"
 

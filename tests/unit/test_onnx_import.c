@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Every family of operators with its opset differences. */
 #include "onnx_model.h"
 

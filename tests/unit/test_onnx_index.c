@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Gathers and scatters with constant indices, and the place of the largest element. */
 #include "onnx_model.h"
 

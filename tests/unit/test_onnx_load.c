@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Model files, tensors of every type, external data; malformed files are refused, never believed. */
 #include "frontend/onnx_load.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Resize and ConvTranspose: each form against numbers worked out by hand, and what becomes of it in the graph. */
 #include "onnx_model.h"
 

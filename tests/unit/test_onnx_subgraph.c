@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Functions of the model and If: scopes of names, attributes that refer to the call's, what is refused. */
 #include "onnx_model.h"
 

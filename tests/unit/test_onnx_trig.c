@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Trigonometric functions and powers against libm: constants are folded by the same operations as objects do. */
 #include "onnx_model.h"
 

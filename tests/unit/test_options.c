@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The command line: what is understood, what is refused and how it is said. */
 #include "frontend/options.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* canonicalize: chains of movement, local rules, equal nodes, movement of rows. */
 #include "pass_fixture.h"
 

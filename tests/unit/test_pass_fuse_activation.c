@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuse_activation: the associations exporters use, and near misses. */
 #include "pass_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fuse_attention: the forms of the exporters (run behind fuse_linear, as in the pipeline), and near
  * misses.

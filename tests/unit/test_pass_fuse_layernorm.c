@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuse_layernorm: every form of the decomposition, and what must not be taken for one. */
 #include "pass_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuse_linear: products by constants, biases, factors, patch embedding, merged projections. */
 #include "pass_fixture.h"
 

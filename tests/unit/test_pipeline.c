@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pipeline: which passes run, in which order, and who may stop it. */
 #include "pass_fixture.h"
 

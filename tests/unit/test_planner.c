@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whole graphs, planned, compiled and run on this machine, against the evaluator: the same bits, or a refusal that names what is
  * missing. Kernels have their own tests; these are about which kernels a graph becomes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * From calibrated float to the integer form: quantize_weights, insert_qdq, cancel_qdq, absorb_qdq.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Calibration samples: folders, lists, batches and archives, and what is said when they do not fit. */
 #include "frontend/npy.h"
 #include "frontend/samples.h"

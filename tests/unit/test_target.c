@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Target names, CPUs and features as users of GCC, LLVM and Yocto write them. */
 #include "backend/target.h"
 #include "runtime/vitq.h"

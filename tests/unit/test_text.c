@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Printer and parser of .vir. */
 #include "ir/attrs.h"
 #include "ir/text.h"

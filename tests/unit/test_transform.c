@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The channel transform: what it must not change, what it must, and when it must refuse. */
 #include <setjmp.h>
 #include <stdarg.h>

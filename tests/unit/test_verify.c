@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The verifier accepts what the builder makes and finds each single violation; test_text.c gives it random graphs. */
 #include "ir/build.h"
 #include "ir/text.h"

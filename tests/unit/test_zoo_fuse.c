@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Real exports, where the zoo stands beside the repository (else the tests skip): after the fuse
  * passes all exports of one model, whatever the opset, folded or not, dynamic or not, are the same

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Real exports (timm, torchvision, HuggingFace, torch.nn; opset 11 to 17, folded or not, static or dynamic): imported,
  * evaluated and compared with PyTorch's outputs. Skipped without the collection of models beside the repository.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The Yocto layer without bitbake: the class's own Python on recorded variables of machines, what it makes against what vitqc accepts, and
 the syntax of every file of the layer.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A boot sector for emulators: loads the program that follows it on the disk to 1 MiB, switches to 64-bit mode with
  * SSE, AVX and AVX-512 state enabled, and calls it. SECTORS (a symbol given to ld) is the program's length in sectors of 512 bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The cases of tests/run/kernel_driver.c in the emulator: no C library, no guard pages, buffers from 64 MiB on. */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # kernels.sh STEM: runs STEM.o on STEM.cases (tests/unit/kernel_run.c) in the emulator. Exit 77 without it.
 here=$(cd "$(dirname "$0")" && pwd)
 command -v bochs > /dev/null || exit 77

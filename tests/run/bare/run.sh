@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs a freestanding x86-64 program in Bochs, which knows AVX-512 where this machine or qemu-user do not.
 #
 #   run.sh WORK FILE.o...    links the objects (one of them has main) into WORK, boots them, prints what the program wrote

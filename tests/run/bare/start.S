@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* First bytes of the program at 1 MiB: a stack, zeroed .bss, main, power off. */
 	.section .start, "ax"
 	.globl _start

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Joins what the plugin counted with the disassembly of the program: which kernels' multiply-accumulates were executed, and how.
 #
 #   count.sh OBJDUMP PROGRAM COUNTS DOT        DOT: the dot instruction of the target, or several, as in smull/smlal

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A QEMU plugin that counts how often every instruction of a program is executed:
  *

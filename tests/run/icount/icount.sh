@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # "Integer for real": how many multiply-accumulates of the quantized sample model are executed by the dot instruction of the target,
 # counted in QEMU, instruction by instruction, and by the disassembly of the program; never by what vitqc says of itself.
 #

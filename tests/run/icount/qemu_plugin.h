@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What icount.c uses of QEMU's plugin interface, version 1 (QEMU 4.2 and later; TCG plugins must be built in).
  * Distributions do not ship QEMU's own header; these are its names and types as documented.
