@@ -9,34 +9,85 @@
 # test's own, emptied first
 # SAME_BITS_FULL=1: every configuration on every input, everywhere, and more inputs
 # SAME_BITS_JOBS: programs at a time, default 2
-# SAME_BITS_MODELS, SAME_BITS_TARGETS: only these, by their names in the table
+# SAME_BITS_ZOO=1: instead every export of the zoo, in both schemes or in its own, in few configurations
+# SAME_BITS_MODELS, SAME_BITS_TARGETS: only these, by their names in the table; a model of the zoo is FILE/SCHEME
 # Exit code 0, 1, or 77 if nothing could be compared.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 fashion=$root/samples/fashion
-zoo=$root/../shared/zoo/fm
+zoo=$root/../shared/zoo
 every_target="sse2 nehalem avx2 avx512-vnni aarch64 dotprod armv7 softfp
 	rv64 rvv128 rvv128@256 rvv256"
-every_model="plain outlier outlier_hard qdq dynamic"
+every_model="plain outlier outlier_hard qdq dynamic swin_s_op17/w8a8 bert_gelu_op17/w8a8-dynamic"
 
 # ---- one model ----
 
-# sets onnx
+# sets onnx; of the zoo also data
 find_model() {
+	data=
 	case $1 in
+	*/*)
+		onnx=
+		for folder in models fm bert_tiny; do
+			[ ! -f "$zoo/$folder/${1%/*}.onnx" ] || onnx=$zoo/$folder/${1%/*}.onnx
+		done
+		[ -n "$onnx" ] || { onnx=$zoo/${1%/*}.onnx; return; }
+		data=${onnx%.onnx}.io.npz
+		[ -f "$data" ] || data=$(dirname "$onnx")/io.npz
+		[ -f "$data" ] || data=$fashion/test_images.npy ;;
 	plain | dynamic) onnx=$fashion/vit.onnx ;;
-	outlier) onnx=$zoo/vit_fm_outlier_op17.onnx ;;
+	outlier) onnx=$zoo/fm/vit_fm_outlier_op17.onnx ;;
 	outlier_hard) onnx=$fashion/vit_outlier_hard.onnx ;;
-	qdq) onnx=$zoo/vit_fm_qdq_op17.onnx ;;
+	qdq) onnx=$zoo/fm/vit_fm_qdq_op17.onnx ;;
 	*) echo "no model '$1'" >&2; exit 1 ;;
 	esac
 }
 
+# dimensions FILE: what a dynamic export leaves open
+dimensions() {
+	case $1 in
+	vit_fm*_dyn | vit_fm_q*) echo -dim=batch=1 ;;
+	bert*_dyn*) echo -dim=batch=2 -dim=seq=32 ;;
+	*_dyn*) echo -dim=batch=2 ;;
+	esac
+}
+
+# every model of the zoo, FILE/SCHEME
+zoo_models() {
+	for onnx in "$zoo"/models/*.onnx "$zoo"/bert_tiny/*.onnx "$zoo"/fm/*.onnx; do
+		name=$(basename "$onnx" .onnx)
+		case $name in
+		*_qdq_* | *_qat_*) echo "$name/own" ;;
+		*) echo "$name/w8a8 $name/w8a8-dynamic" ;;
+		esac
+	done
+}
+
+# The graph without the exporter's name for it, and all that goes with it: equal where one model was exported twice
+same_as() {
+	sed 's/^graph [^(]*(/graph g(/' "$work/$1/model.vir" > "$work/$1/graph"
+	for other in $models; do
+		if cmp -s "$work/$1/graph" "$work/$other/graph" && cmp -s "$work/$1/model.vir.bin" "$work/$other/model.vir.bin" &&
+			cmp -s "$work/$1/expected.bin" "$work/$other/expected.bin" && cmp -s "$work/$1/inputs.bin" "$work/$other/inputs.bin"; then
+			echo "$other"
+			return
+		fi
+	done
+}
+
 prepare_model() {
-	folder=$work/$1
+	folder=$work/$1 samples=$fashion/test_images.npy
 	mkdir -p "$folder"
 	case $1 in
+	*/*) samples=$data ;;
+	esac
+	case $1 in
+	vit_fm*/w8a8)
+		set -- "-calib=$fashion/calib_images.npy" -image-mean=0.2860 -image-std=0.3530 $(dimensions "${1%/*}") ;;
+	*/w8a8) set -- "-calib=$data" $(dimensions "${1%/*}") ;;
+	*/w8a8-dynamic) set -- -quant=w8a8-dynamic $(dimensions "${1%/*}") ;;
+	*/own) set -- $(dimensions "${1%/*}") ;;
 	qdq) set -- -dim=batch=1 ;;
 	dynamic) set -- -quant=w8a8-dynamic ;;
 	*) set -- "-calib=$fashion/calib_images.npy" -image-mean=0.2860 -image-std=0.3530 ;;
@@ -47,7 +98,7 @@ prepare_model() {
 	"$reference" compile "$folder/model.vir" "$onnx" "$folder/same" plain 0 x86-64
 	cmp "$folder/command.o" "$folder/same.o"
 	cmp "$folder/command.h" "$folder/same.h"
-	"$reference" expect "$folder/model.vir" "$fashion/test_images.npy" 0.2860 0.3530 "$real" "$folder"
+	"$reference" expect "$folder/model.vir" "$samples" 0.2860 0.3530 "$real" "$folder"
 }
 
 # ---- one target ----
@@ -112,9 +163,20 @@ find_target() {
 	esac
 }
 
+# few MODEL: of the zoo, few configurations; one input where an emulator takes long
+few() {
+	configs=$every
+	case $1 in
+	*/*) configs=-DFEW inputs=4 ;;
+	esac
+	case $1 in
+	vit_tiny_patch16*) inputs=1 ;;
+	esac
+}
+
 build_and_run() { # in the folder of the pair, with inputs.bin, expected.bin and the objects
 	warn="-Wall -Wextra -Wpedantic -Wshadow -Wconversion"
-	options="-std=c11 -D_POSIX_C_SOURCE=200809L -O2 $warn -DINPUTS=$inputs $every $threads -I."
+	options="-std=c11 -D_POSIX_C_SOURCE=200809L -O2 $warn -DINPUTS=$inputs $configs $threads -I."
 	if [ "$runner" = bochs ]; then
 		# Bochs 2.7 does not scale the 8-bit displacement of vpextrw's EVEX form: use long ones
 		for object in seen plain; do
@@ -136,6 +198,7 @@ build_and_run() { # in the folder of the pair, with inputs.bin, expected.bin and
 one() {
 	find_model "$1"
 	find_target "$2"
+	few "$1"
 	pair=$work/$1/$2
 	mkdir -p "$pair"
 	cd "$pair"
@@ -145,7 +208,7 @@ one() {
 	fi
 	echo "FAIL, see $pair/log" > row
 	{
-		ln -sf ../inputs.bin ../expected.bin . &&
+		ln -sf ../inputs.bin ../expected.bin ../ports.h . &&
 		"$reference" compile ../model.vir "$onnx" seen seen 1 $target $text &&
 		"$reference" compile ../model.vir "$onnx" plain plain 0 $target $text &&
 		build_and_run
@@ -159,9 +222,10 @@ one() {
 refuse() {
 	find_target "$2"
 	every= threads=
+	few "$1"
 	copy=$work/$1/wrong-$3
 	mkdir -p "$copy"
-	cp "$work/$1/$2"/seen.* "$work/$1/$2"/plain.* "$work/$1/inputs.bin" "$work/$1/expected.bin" "$copy"
+	cp "$work/$1/$2"/seen.* "$work/$1/$2"/plain.* "$work/$1/inputs.bin" "$work/$1/expected.bin" "$work/$1/ports.h" "$copy"
 	cd "$copy"
 	at=$(sed -n 's/^probe //p' "../$2/log")
 	case $3 in
@@ -199,7 +263,8 @@ fi
 vitqc=$1 reference=$2 work=$3
 rm -rf "$work"
 mkdir -p "$work"
-models=
+models= twins=
+[ "${SAME_BITS_ZOO:-0}" = 0 ] || every_model=$(zoo_models)
 for model in ${SAME_BITS_MODELS:-$every_model}; do
 	find_model "$model"
 	if [ ! -f "$onnx" ]; then
@@ -207,7 +272,13 @@ for model in ${SAME_BITS_MODELS:-$every_model}; do
 		continue
 	fi
 	prepare_model "$model"
-	models="$models $model"
+	same=$(same_as "$model")
+	if [ -n "$same" ]; then
+		twins="$twins $same=$model"
+		rm -rf "${work:?}/$model"
+	else
+		models="$models $model"
+	fi
 done
 targets=${SAME_BITS_TARGETS:-$every_target}
 for target in $targets; do
@@ -221,7 +292,7 @@ status=0 done=0
 layout='%-13s %-12s %-22s %8s %5s %6s %9s  %s\n'
 printf "$layout" model target "" configs. runs values compared checksum
 for model in $models; do
-	checksum=
+	checksum= agree=0 tried=0 compared=0
 	for name in $targets; do
 		find_target "$name"
 		row=$(cat "$work/$model/$name/row")
@@ -231,20 +302,22 @@ for model in $models; do
 		*)
 			printf '%-13s %-12s %-22s %s\n' "$model" "$name" "$how" "$row"
 			grep -m 3 -v '^start' "$work/$model/$name/log" || true
-			status=1
+			status=1 tried=$((tried + 1))
 			continue ;;
 		esac
 		# ok configurations C runs R values V compared N mismatches M checksum X evaluator Y
 		set -- $row
 		if [ -z "$checksum" ]; then
-			checksum=${15}
+			checksum=${15} values=$7
 			printf "$layout" "$model" evaluator "" "" "" "$7" "" "$checksum"
 		fi
 		printf "$layout" "$model" "$name" "$how" "$3" "$5" "$7" "$9" "${13}"
-		done=$((done + 1))
+		done=$((done + 1)) tried=$((tried + 1))
 		if [ "${13}" != "$checksum" ] || [ "${15}" != "$checksum" ]; then
 			echo "FAIL: the checksum differs"
 			status=1
+		else
+			agree=$((agree + 1)) compared=$((compared + $9))
 		fi
 		if [ "$7" -le 20 ]; then
 			echo "FAIL: only $7 values were shown"
@@ -252,7 +325,16 @@ for model in $models; do
 		fi
 		wrong=${wrong:-$model $name}
 	done
+	names=${model%/*}
+	for twin in $twins; do
+		[ "${twin%%=*}" != "$model" ] || { twin=${twin#*=} && names="$names, ${twin%/*}"; }
+	done
+	[ -z "$checksum" ] || summary="${summary:-}| $names | \`${model#*/}\` | $agree of $tried | $values | $compared |
+"
 done
+if [ "${SAME_BITS_ZOO:-0}" != 0 ]; then
+	printf '%s\n' "| model | scheme | targets that agree | values | compared |" "|---|---|---|---|---|" "${summary:-}"
+fi
 [ $done != 0 ] || [ $status != 0 ] || exit 77
 if [ -n "${wrong:-}" ]; then
 	(refuse $wrong value) || status=1

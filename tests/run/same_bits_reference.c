@@ -2,15 +2,18 @@
 /*
  * What tests/run/same_bits.sh compares with, for a model that vitqc brought into its integer form:
  *
- *   same_bits_reference expect MODEL.vir IMAGES.npy MEAN STD REAL FOLDER
- *       evaluates the graph; writes FOLDER/inputs.bin, expected.bin and, in words, expected.txt
+ *   same_bits_reference expect MODEL.vir SAMPLES MEAN STD REAL FOLDER
+ *       evaluates the graph; writes FOLDER/inputs.bin, expected.bin, in words expected.txt, and ports.h
  *   same_bits_reference compile MODEL.vir MODEL.onnx STEM PREFIX INSTRUMENT TARGET [OPTION...]
  *       compiles the same graph to STEM.o and STEM.h, so that its value ids are the evaluator's;
  *       options: -mcpu=X -mattr=X -mfloat-abi=softfp; -S: also to STEM.s
  *
- * Inputs: 2 real, 1 random, 1 all zero, 1 beyond every range, then REAL - 2 more real ones.
+ * Inputs: at most 2 real, 1 random, 1 all zero, 1 beyond every range, then the other real ones, REAL
+ * at most. "Random" and "beyond" are of f32; integers, which may have to be in a range, are those of
+ * the first real input in another order. A model's inputs stand one behind the other, at multiples of 64 bytes.
  * expected.bin, little endian: u32 inputs, values, bytes of one input, of one output; per value
- * u32 id, u32 zero; per input u64 FNV-1a of every value, then of the output.
+ * u32 id, u32 zero; per input u64 FNV-1a of every value, then of the outputs, one behind the other.
+ * ports.h: the same sizes for the program, and how it passes them.
  */
 #include "backend/backend.h"
 #include "frontend/file.h"
@@ -26,7 +29,7 @@
 #include <string.h>
 
 /* The inputs that every target sees: real ones, then random, zero, saturating. */
-enum { FIRST_REAL = 2, SPECIAL = 3 };
+enum { FIRST_REAL = 2, SPECIAL = 3, ALIGN = 64 };
 
 typedef struct reference {
 	vq_arena arena;
@@ -34,8 +37,9 @@ typedef struct reference {
 	vq_graph g;
 	vq_value *value; /* every node's result, in execution order */
 	uint32_t n;
-	uint64_t *hash; /* of each, of the input being evaluated */
-	uint32_t seen;  /* values seen during it */
+	uint64_t *hash;        /* of each, of the input being evaluated */
+	uint32_t seen;         /* values seen during it */
+	unsigned char *joined; /* room for the outputs, one behind the other */
 } reference;
 
 static bool put(FILE *f, const void *data, size_t bytes) { return fwrite(data, 1, bytes, f) == bytes; }
@@ -71,8 +75,6 @@ static bool read_graph(reference *r, const char *path)
 	good = vq_parse_graph(
 		&r->g, &r->arena, &r->diag, (const char *)f.data, f.bytes, vq_path_folder(&r->arena, path));
 	vq_file_close(&f);
-	if (good && (r->g.n_inputs != 1 || r->g.n_outputs != 1))
-		return vq_error(&r->diag, NULL, "the program of this test takes models of one input and one output");
 	return good;
 }
 
@@ -85,6 +87,7 @@ static float random_float(uint64_t *state)
 	return (float)(int32_t)(*state >> 32) * 0x1p-28f;
 }
 
+/* x holds the first real input */
 static void special_input(uint32_t which, float *x, int64_t n)
 {
 	static const float extreme[] = { 1e30f, -1e30f, NAN, INFINITY, -INFINITY, 0x1p-140f, -0x1p-127f, -0.0f, 3e38f,
@@ -97,6 +100,24 @@ static void special_input(uint32_t which, float *x, int64_t n)
 		if (which > 0)
 			v = which == 1 ? 0.0f : extreme[(state >> 33) % (sizeof extreme / sizeof *extreme)];
 		x[i] = v;
+	}
+}
+
+/* The same of integers: shifted by one, zero, in reverse. */
+static void special_integers(uint32_t which, unsigned char *x, size_t size, size_t n)
+{
+	unsigned char t[8];
+
+	if (which == 1)
+		memset(x, 0, size * n);
+	for (size_t i = 0; which != 1 && i + 1 < n; i++) {
+		size_t j = which ? n - 1 - i : i + 1;
+
+		if (j <= i)
+			break;
+		memcpy(t, x + size * i, size);
+		memcpy(x + size * i, x + size * j, size);
+		memcpy(x + size * j, t, size);
 	}
 }
 
@@ -117,15 +138,24 @@ typedef struct outputs {
 	FILE *inputs, *table, *text; /* inputs.bin, expected.bin, expected.txt */
 } outputs;
 
-static bool one_input(reference *r, vq_exec *e, uint32_t index, const float *x, void *y, const outputs *to)
+static size_t bytes_of(const reference *r, const vq_port *p) { return vq_type_bytes(vq_type_of(&r->g, p->value)); }
+
+static size_t padded(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+static bool one_input(reference *r, vq_exec *e, uint32_t index, void **in, void **out, const outputs *to)
 {
-	const void *in[1] = { x };
-	void *out[1] = { y };
-	bool good = put(to->inputs, x, vq_type_bytes(vq_type_of(&r->g, r->g.input[0].value)));
+	static const unsigned char zero[ALIGN];
+	bool good = true;
+	unsigned char *joined = r->joined;
 	uint64_t result;
 
+	for (uint32_t i = 0; i < r->g.n_inputs; i++) {
+		size_t bytes = bytes_of(r, &r->g.input[i]);
+
+		good = good && put(to->inputs, in[i], bytes) && put(to->inputs, zero, padded(bytes) - bytes);
+	}
 	r->seen = 0;
-	if (!vq_evaluator.run(e, in, out, see, r))
+	if (!vq_evaluator.run(e, (const void *const *)in, out, see, r))
 		return false;
 	if (r->seen != r->n)
 		return vq_error(&r->diag, NULL, "the evaluator showed %u of %u values", r->seen, r->n);
@@ -133,35 +163,91 @@ static bool one_input(reference *r, vq_exec *e, uint32_t index, const float *x, 
 		good = good && put_u64(to->table, r->hash[i]);
 		fprintf(to->text, "%u %u %016llx\n", index, r->value[i].id, (unsigned long long)r->hash[i]);
 	}
-	result = vq_hash(y, vq_type_bytes(vq_type_of(&r->g, r->g.output[0].value)));
+	for (uint32_t i = 0; i < r->g.n_outputs; i++) {
+		memcpy(joined, out[i], bytes_of(r, &r->g.output[i]));
+		joined += bytes_of(r, &r->g.output[i]);
+	}
+	result = vq_hash(r->joined, (size_t)(joined - r->joined));
 	fprintf(to->text, "%u output %016llx\n", index, (unsigned long long)result);
 	return (good && put_u64(to->table, result)) || vq_error(&r->diag, NULL, "cannot write");
 }
 
+/* The samples, as vq_samples.get gives them, special ones among them. */
+static bool get_input(reference *r, vq_samples *real, uint32_t i, uint32_t first_real, void **in)
+{
+	bool special = i >= first_real && i < first_real + SPECIAL;
+
+	if (!real->get(real->self, i < first_real ? i : special ? 0 : i - SPECIAL, in))
+		return false;
+	for (uint32_t k = 0; special && k < r->g.n_inputs; k++) {
+		const vq_type *t = vq_type_of(&r->g, r->g.input[k].value);
+		int64_t n = vq_type_count(t);
+
+		if (t->elem == VQ_F32)
+			special_input(i - first_real, in[k], n);
+		else
+			special_integers(i - first_real, in[k], vq_type_bytes(t) / (size_t)n, (size_t)n);
+	}
+	return true;
+}
+
 static bool all_inputs(reference *r, vq_samples *real, const outputs *to)
 {
-	const vq_type *in = vq_type_of(&r->g, r->g.input[0].value), *out = vq_type_of(&r->g, r->g.output[0].value);
-	void *x = vq_arena_alloc(&r->arena, vq_type_bytes(in)), *y = vq_arena_alloc(&r->arena, vq_type_bytes(out));
-	void *slot[1] = { x };
+	void **in = VQ_ARRAY(&r->arena, r->g.n_inputs, void *), **out = VQ_ARRAY(&r->arena, r->g.n_outputs, void *);
+	uint32_t first_real = real->n < FIRST_REAL ? real->n : FIRST_REAL;
+	size_t in_bytes = 0, out_bytes = 0;
 	vq_exec *e = vq_evaluator.prepare(&r->g, r->value, r->n);
 	bool good = e != NULL;
 
+	for (uint32_t i = 0; i < r->g.n_inputs; i++) {
+		in[i] = vq_arena_alloc(&r->arena, bytes_of(r, &r->g.input[i]));
+		in_bytes += padded(bytes_of(r, &r->g.input[i]));
+	}
+	for (uint32_t i = 0; i < r->g.n_outputs; i++) {
+		out[i] = vq_arena_alloc(&r->arena, bytes_of(r, &r->g.output[i]));
+		out_bytes += bytes_of(r, &r->g.output[i]);
+	}
+	r->joined = vq_arena_alloc(&r->arena, out_bytes);
 	good = good && put_u32(to->table, real->n + SPECIAL) && put_u32(to->table, r->n) &&
-		put_u32(to->table, (uint32_t)vq_type_bytes(in)) && put_u32(to->table, (uint32_t)vq_type_bytes(out));
+		put_u32(to->table, (uint32_t)in_bytes) && put_u32(to->table, (uint32_t)out_bytes);
 	for (uint32_t i = 0; i < r->n && good; i++)
 		good = put_u32(to->table, r->value[i].id) && put_u32(to->table, 0);
-	for (uint32_t i = 0; i < real->n + SPECIAL && good; i++) {
-		bool special = i >= FIRST_REAL && i < FIRST_REAL + SPECIAL;
-
-		if (special)
-			special_input(i - FIRST_REAL, x, vq_type_count(in));
-		else
-			good = real->get(real->self, i < FIRST_REAL ? i : i - SPECIAL, slot);
-		good = good && one_input(r, e, i, x, y, to);
-	}
+	for (uint32_t i = 0; i < real->n + SPECIAL && good; i++)
+		good = get_input(r, real, i, first_real, in) && one_input(r, e, i, in, out, to);
 	if (e)
 		vq_evaluator.dispose(e);
 	return good;
+}
+
+/* Where each stands behind base, as arguments of the run function; returns the bytes of all. */
+static size_t list_ports(
+	const reference *r, FILE *f, const char *what, const vq_port *port, uint32_t n, const char *base)
+{
+	size_t at = 0;
+
+	fprintf(f, "#define %s_PORTS", what);
+	for (uint32_t i = 0; i < n; i++) {
+		fprintf(f, "%s (void *)(%s + %zu)", i ? "," : "", base, at);
+		at += padded(bytes_of(r, &port[i]));
+	}
+	fprintf(f, "\n");
+	return at;
+}
+
+static bool write_ports(reference *r, const char *folder)
+{
+	FILE *f = create(r, folder, "ports.h");
+	size_t in, out;
+
+	if (!f)
+		return false;
+	in = list_ports(r, f, "INPUT", r->g.input, r->g.n_inputs, "in");
+	out = list_ports(r, f, "OUTPUT", r->g.output, r->g.n_outputs, "output");
+	fprintf(f, "enum { INPUT_ROOM = %zu, OUTPUT_ROOM = %zu };\n#define OUTPUT_BYTES", in, out);
+	for (uint32_t i = 0; i < r->g.n_outputs; i++)
+		fprintf(f, "%s %zu", i ? "," : "", bytes_of(r, &r->g.output[i]));
+	fprintf(f, "\n");
+	return fclose(f) == 0;
 }
 
 static bool expect(reference *r, char **argv)
@@ -187,12 +273,10 @@ static bool expect(reference *r, char **argv)
 		}
 	if (!vq_samples_open(&real, &r->arena, &r->diag, &r->g, argv[1], (uint32_t)atoi(argv[4]), &image, &files))
 		return false;
-	if (real.n < FIRST_REAL)
-		return vq_error(&r->diag, NULL, "at least %d samples are needed", FIRST_REAL);
 	to.inputs = create(r, argv[5], "inputs.bin");
 	to.table = create(r, argv[5], "expected.bin");
 	to.text = create(r, argv[5], "expected.txt");
-	if (!to.inputs || !to.table || !to.text)
+	if (!to.inputs || !to.table || !to.text || !write_ports(r, argv[5]))
 		return false;
 	good = all_inputs(r, &real, &to);
 	vq_samples_close(&real);
