@@ -42,6 +42,7 @@ typedef struct vq_emit_options {
 	const char *tool;   /* "vitqc 0.1.0" */
 	uint64_t model_hash;
 	const char *weights_section; /* section of the weights, NULL: .rodata (vq_section_check) */
+	bool weights_file;           /* the weights are no part of the object: <prefix>_run takes their address */
 	const vq_variant *more;
 	uint32_t n_more; /* sizes beside the first */
 	bool instrument; /* observer calls */
@@ -70,8 +71,10 @@ typedef struct vq_entry_facts {
 typedef struct vq_object {
 	vq_arena *arena;
 	const void *elf;
-	size_t elf_bytes;   /* relocatable object, self-checked */
-	const char *header; /* text of the generated header, NUL-terminated */
+	size_t elf_bytes;         /* relocatable object, self-checked */
+	const char *header;       /* text of the generated header, NUL-terminated */
+	const void *weights_file; /* with that option: a vitq_weights and the weights */
+	size_t weights_file_bytes;
 	uint64_t workspace_bytes, worker_bytes, weight_bytes, macs, integer_macs;
 	uint64_t stack_bytes;  /* of one call, the caller's parallel_for apart */
 	const char *peak_node; /* at which most of the workspace is in use; NULL: none with a name */
@@ -85,7 +88,7 @@ typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM
 
 /*
  * Compiles g (float or integer form, verified). OBJECT fills o->elf and o->header; ASM and LLVM give their text as o->elf bytes.
- * PLAN makes no code: everything but elf and header is exact, elf_bytes an estimate.
+ * PLAN makes no code: everything but elf, header and the file of weights is exact, elf_bytes an estimate.
  * false after errors in g->diag. Deterministic.
  */
 bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o);

@@ -16,7 +16,9 @@ typedef struct vq_codegen {
 	bool strict;        /* no contraction, no reassociation */
 	bool report_frames; /* functions get the attribute that makes LLVM tell their frames (stack.c) */
 	bool jit; /* the body itself is the entry: no argument checks, no facts; weights stay where the plan has them */
-	bool weights_apart; /* LLVM gets room for the weights instead of the weights (vq_elf_place) */
+	bool weights_apart;    /* LLVM gets room for the weights instead of the weights (vq_elf_place) */
+	bool weights_given;    /* the caller of <prefix>_run gives their address */
+	uint64_t weights_hash; /* of the file that he gives then */
 	LLVMTypeRef void_, i1, i8, i16, i32, i64, f32, ptr;
 	LLVMTypeRef word;      /* i32 or i64: as wide as a pointer */
 	uint32_t lanes;        /* f32 lanes of one vector register, at least 4 */

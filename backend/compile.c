@@ -187,7 +187,9 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	if (!machine)
 		goto out;
 	c.plan = plan;
-	c.weights_apart = what == VQ_ARTIFACT_OBJECT;
+	c.weights_given = options->weights_file;
+	c.weights_hash = c.weights_given ? vq_weights_hash(plan) : 0;
+	c.weights_apart = what == VQ_ARTIFACT_OBJECT && !c.weights_given;
 	vq_stack_watch(&stack, &c, vq_arena_printf(&scratch, "%s_run", options->prefix), g->diag);
 	ok = vq_module_build(&c, plan, options, g->diag) && verify(&c, g->diag) &&
 		emit(&c, machine, plan, options, what, o, g->diag);
@@ -195,8 +197,11 @@ bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact w
 	if (ok && what == VQ_ARTIFACT_OBJECT) {
 		ok = vq_elf_check(options->target, options->prefix, o->elf, o->elf_bytes, g->diag);
 		o->stack_bytes = vq_stack_bytes(&stack, options->target);
-		o->header = vq_arena_printf(o->arena, "%s", vq_header_text(plan, options, o->stack_bytes));
+		o->header = vq_arena_printf(
+			o->arena, "%s", vq_header_text(plan, options, o->stack_bytes, c.weights_hash));
 	}
+	if (ok && c.weights_given)
+		vq_weights_file(plan, options, c.weights_hash, o);
 	if (ok)
 		describe(plan, options, o);
 out:

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/elf.h"
 
+#include "backend/little_endian.h"
+
 #include <string.h>
 
 /* Numbers of the ELF specification and its processor supplements. */
@@ -445,12 +447,6 @@ const char *vq_elf_room(vq_arena *arena, const char *name)
 	return vq_arena_printf(arena, "%s%s", room_prefix, name ? name : ".rodata");
 }
 
-static void put(unsigned char *p, uint64_t v, uint32_t bytes)
-{
-	for (uint32_t i = 0; i < bytes; i++)
-		p[i] = (unsigned char)(v >> 8 * i);
-}
-
 bool vq_elf_place(const vq_target *t, void *elf, size_t bytes, const char *name, uint64_t at, vq_diag *diag)
 {
 	reader r = { .p = elf, .n = bytes, .diag = diag, .t = t };
@@ -465,10 +461,11 @@ bool vq_elf_place(const vq_target *t, void *elf, size_t bytes, const char *name,
 
 		if (s.type != SHT_NOBITS || strcmp(string(&r, &all.names, s.name), room) != 0)
 			continue;
-		put(header, s.name + sizeof room_prefix - 1, 4); /* the tail of the name is the name that is wanted */
-		put(header + 4, SHT_PROGBITS, 4);
-		put(header + 8, SHF_ALLOC, r.wide ? 8 : 4);
-		put(header + (r.wide ? 24 : 16), at, r.wide ? 8 : 4);
+		vq_put(header, s.name + sizeof room_prefix - 1,
+			4); /* the tail of the name is the name that is wanted */
+		vq_put(header + 4, SHT_PROGBITS, 4);
+		vq_put(header + 8, SHF_ALLOC, r.wide ? 8 : 4);
+		vq_put(header + (r.wide ? 24 : 16), at, r.wide ? 8 : 4);
 		return true;
 	}
 	return fail(&r, "there is no section %s", room);

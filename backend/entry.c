@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* <prefix>_run: every check before any write, then the body. <prefix>_info: pointer-free facts. */
+#include "backend/little_endian.h"
 #include "backend/module.h"
 
 #include "runtime/vitq.h"
@@ -179,18 +180,39 @@ static void check_indices(entry *e)
 		require(e, ok, VITQ_E_INDEX);
 }
 
+/* the caller's file of weights is the one that belongs to this object */
+static void check_weights(entry *e, vq_ll weights, vq_ll bytes)
+{
+	vq_codegen *c = e->c;
+	uint64_t word[VQ_WEIGHTS_WORDS];
+	vq_ll ok = LLVMBuildIsNotNull(c->b, weights, "");
+
+	ok = and_all(c, ok, aligned(c, weights, 64));
+	ok = and_all(c, ok,
+		LLVMBuildICmp(c->b, LLVMIntUGE, bytes,
+			vq_cword(c, (int64_t)(sizeof(vitq_weights) + e->p->weight_bytes)), ""));
+	require(e, ok, VITQ_E_WEIGHTS); /* before any of it is read */
+	vq_weights_words(e->p, c->weights_hash, 0, word);
+	ok = NULL;
+	for (uint32_t i = 0; i < VQ_WEIGHTS_CHECKED; i++)
+		ok = and_all(c, ok,
+			LLVMBuildICmp(c->b, LLVMIntEQ, vq_load(c, c->i64, vq_offset_const(c, weights, 8 * i), 8),
+				LLVMConstInt(c->i64, word[i], 0), ""));
+	require(e, ok, VITQ_E_WEIGHTS);
+}
+
 static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll body, LLVMTypeRef body_type)
 {
 	const vq_graph *g = p->g;
-	uint32_t n = g->n_inputs + g->n_outputs;
+	uint32_t n = g->n_inputs + g->n_outputs, last = n + (c->weights_given ? 4 : 2); /* env's number */
 	int64_t w = LLVMGetIntTypeWidth(c->word) / 8;
-	LLVMTypeRef *param = VQ_ARRAY(p->arena, n + 3, LLVMTypeRef);
+	LLVMTypeRef *param = VQ_ARRAY(p->arena, last + 1, LLVMTypeRef);
 	entry e = { .c = c, .p = p };
-	vq_ll block[2], workspace, bytes, env, workers, hwcap, ok = NULL, arg[4], need;
+	vq_ll block[2], workspace, bytes, env, workers, hwcap, ok = NULL, arg[5], need;
 
-	for (uint32_t i = 0; i < n + 3; i++)
-		param[i] = i == n + 1 ? c->word : c->ptr;
-	e.f = LLVMAddFunction(c->module, name, LLVMFunctionType(c->i32, param, n + 3, 0));
+	for (uint32_t i = 0; i <= last; i++) /* sizes follow what they are of */
+		param[i] = i == last - 1 || (c->weights_given && i == n + 1) ? c->word : c->ptr;
+	e.f = LLVMAddFunction(c->module, name, LLVMFunctionType(c->i32, param, last + 1, 0));
 	vq_function_attributes(c, e.f);
 	if (c->target->arch == VQ_ARCH_X86_64) { /* must run on any x86-64 to say that this one will not do */
 		static const char key[] = "target-cpu", features[] = "target-features", cpu[] = "x86-64";
@@ -207,9 +229,9 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	for (int k = 0; k < 2; k++)
 		block[k] = LLVMBuildAlloca(
 			c->b, LLVMArrayType2(c->ptr, k ? g->n_outputs : g->n_inputs), k ? "outputs" : "inputs");
-	workspace = LLVMGetParam(e.f, n);
-	bytes = LLVMGetParam(e.f, n + 1);
-	env = LLVMGetParam(e.f, n + 2);
+	workspace = LLVMGetParam(e.f, last - 2);
+	bytes = LLVMGetParam(e.f, last - 1);
+	env = LLVMGetParam(e.f, last);
 
 	ok = LLVMBuildIsNotNull(c->b, workspace, "");
 	for (uint32_t i = 0; i < n; i++)
@@ -235,6 +257,8 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	need = LLVMBuildAdd(c->b, LLVMBuildMul(c->b, workers, vq_cword(c, (int64_t)p->scratch_bytes), ""),
 		vq_cword(c, (int64_t)p->buffer_bytes), "");
 	require(&e, LLVMBuildICmp(c->b, LLVMIntUGE, bytes, need, ""), VITQ_E_WORKSPACE);
+	if (c->weights_given)
+		check_weights(&e, LLVMGetParam(e.f, n), LLVMGetParam(e.f, n + 1));
 	check_cpu(&e, hwcap);
 	check_indices(&e);
 
@@ -247,7 +271,9 @@ static void build_run(vq_codegen *c, const vq_plan *p, const char *name, vq_ll b
 	arg[1] = block[1];
 	arg[2] = workspace;
 	arg[3] = env;
-	LLVMBuildCall2(c->b, body_type, body, arg, 4, "");
+	if (c->weights_given)
+		arg[4] = vq_offset_const(c, LLVMGetParam(e.f, n), sizeof(vitq_weights));
+	LLVMBuildCall2(c->b, body_type, body, arg, c->weights_given ? 5 : 4, "");
 	e.value[e.n] = vq_ci32(c, VITQ_OK);
 	e.from[e.n++] = LLVMGetInsertBlock(c->b);
 	LLVMBuildBr(c->b, e.done);
@@ -264,12 +290,7 @@ typedef struct blob {
 	uint32_t n;
 } blob;
 
-/* little endian, as every target is */
-static void put(blob *b, uint32_t at, uint64_t v, uint32_t bytes)
-{
-	for (uint32_t i = 0; i < bytes; i++)
-		b->data[at + i] = (unsigned char)(v >> 8 * i);
-}
+static void put(blob *b, uint32_t at, uint64_t v, uint32_t bytes) { vq_put(b->data + at, v, bytes); }
 
 static uint32_t put_text(blob *b, const char *text)
 {
@@ -323,6 +344,7 @@ static void build_info(vq_codegen *c, const vq_plan *p, const vq_emit_options *o
 	put(&b, offsetof(vitq_info, weight_bytes), p->weight_bytes, 8);
 	put(&b, offsetof(vitq_info, macs), (uint64_t)macs, 8);
 	put(&b, offsetof(vitq_info, integer_macs), (uint64_t)integer, 8);
+	put(&b, offsetof(vitq_info, weights_hash), c->weights_hash, 8);
 	put(&b, offsetof(vitq_info, bytes), b.n, 4);
 	text = LLVMConstStringInContext2(c->context, (const char *)b.data, b.n, 1);
 	global = LLVMAddGlobal(c->module, LLVMTypeOf(text), name);

@@ -5,12 +5,14 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "runtime/vitq.h"
+
 #include VQ_RUNTIME_HEADER /* vitq_text: the text of runtime/vitq.h */
 
 /* clang-format off */
 /* words a parameter must not be called, C99, C11 and C++17, and our own parameters */
 static const char *const reserved[] = {
-	"workspace", "workspace_bytes", "env", "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
+	"workspace", "workspace_bytes", "weights", "weights_bytes", "env", "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
 	"case", "catch", "char", "class", "compl", "const", "constexpr", "const_cast", "continue", "decltype", "default", "delete",
 	"do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
 	"if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or",
@@ -152,6 +154,14 @@ static const char *workspace_text(const vq_plan *p, const char *up, const char *
 		(unsigned long long)p->buffer_bytes, (unsigned long long)p->scratch_bytes);
 }
 
+/* the parameters of a run function behind its tensors */
+static const char *last_params(const vq_emit_options *o)
+{
+	return o->weights_file ? "const void *weights, size_t weights_bytes, void *workspace, size_t workspace_bytes, "
+				 "const vitq_env *env"
+			       : "void *workspace, size_t workspace_bytes, const vitq_env *env";
+}
+
 /* The same network at another size: a function, facts and macros of its own. */
 static const char *variant_text(const vq_plan *p, const vq_emit_options *o, const char *suffix)
 {
@@ -167,23 +177,34 @@ static const char *variant_text(const vq_plan *p, const vq_emit_options *o, cons
 		" *   workspace        %s_WORKSPACE_BYTES_FOR%s(env->workers) bytes, %s_WORKSPACE_ALIGN-aligned\n"
 		" * Everything else as %s_run.\n"
 		" */\n"
-		"int %s_run_%s(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n"
+		"int %s_run_%s(%s%s);\n"
 		"extern const vitq_info %s_info_%s;\n\n",
 		workspace_text(p, up, end), t.counts, t.ports, up, end, up, o->prefix, o->prefix, suffix, t.params,
-		o->prefix, suffix);
+		last_params(o), o->prefix, suffix);
 }
 
-const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes)
+const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t stack_bytes, uint64_t weights_hash)
 {
 	vq_arena *a = p->arena;
-	const char *up = upper(a, o->prefix), *more = "", *stack = "";
+	const char *up = upper(a, o->prefix), *more = "", *stack = "", *weights = "", *weights_line = "";
 	texts t = texts_of(p, up, "");
 
 	if (stack_bytes)
 		stack = vq_arena_printf(a,
 			"#define %s_STACK_BYTES %lluu /* of a call, and of each worker; env's functions not counted */\n",
 			up, (unsigned long long)stack_bytes);
-
+	if (o->weights_file) {
+		weights = vq_arena_printf(a,
+			"/* the file of weights, which begins with a vitq_weights of this hash */\n"
+			"#define %s_WEIGHTS_BYTES %lluu\n"
+			"#define %s_WEIGHTS_ALIGN 64u\n"
+			"#define %s_WEIGHTS_HASH UINT64_C(0x%016llx)\n",
+			up, (unsigned long long)(p->weight_bytes + sizeof(vitq_weights)), up, up,
+			(unsigned long long)weights_hash);
+		weights_line = vq_arena_printf(a,
+			" *   weights          the contents of that file, %s_WEIGHTS_BYTES or more, %s_WEIGHTS_ALIGN-aligned; only read\n",
+			up, up);
+	}
 	for (uint32_t i = 0; i < o->n_more; i++)
 		more = vq_arena_printf(a, "%s%s", more, variant_text(&p[i + 1], o, o->more[i].suffix));
 	return vq_arena_printf(a,
@@ -194,27 +215,27 @@ const char *vq_header_text(const vq_plan *p, const vq_emit_options *o, uint64_t 
 		"#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
 		"%s"
 		"#define %s_WORKSPACE_ALIGN 64u\n"
-		"%s"
+		"%s%s"
 		"/* elements of each input and output */\n"
 		"%s\n"
 		"/*\n"
 		" * Runs the network once.\n"
 		" *\n"
 		" * Inputs are neither changed nor kept; outputs are written and overlap nothing else:\n"
-		"%s"
+		"%s%s"
 		" *   workspace        %s_WORKSPACE_BYTES_FOR(env->workers) bytes, %s_WORKSPACE_ALIGN-aligned; undefined afterwards\n"
 		" *   env              may be NULL: one worker, the calling thread\n"
 		" *\n"
 		" * Returns 0 or a VITQ_E_ code; nothing is written before all arguments were checked.\n"
 		" * Re-entrant with one workspace per call. Allocates nothing.\n"
 		" */\n"
-		"int %s_run(%svoid *workspace, size_t workspace_bytes, const vitq_env *env);\n\n"
+		"int %s_run(%s%s);\n\n"
 		"/* Facts about the model; %s_info.bytes of it, of which the struct is the beginning. */\n"
 		"extern const vitq_info %s_info;\n\n"
 		"%s"
 		"#ifdef __cplusplus\n}\n#endif\n#endif\n",
 		o->tool, p->target->name, p->target->triple, p->target->cpu,
 		*p->target->features ? p->target->features : "no extra features", up, up, vitq_text,
-		workspace_text(p, up, ""), up, stack, t.counts, t.ports, up, up, o->prefix, t.params, o->prefix,
-		o->prefix, more);
+		workspace_text(p, up, ""), up, stack, weights, t.counts, t.ports, weights_line, up, up, o->prefix,
+		t.params, last_params(o), o->prefix, o->prefix, more);
 }

@@ -168,12 +168,13 @@ static void build_step(module *m)
 	LLVMBuildRetVoid(c->b);
 }
 
-/* ---- body(inputs, outputs, workspace, env): the steps, all checks done ---- */
+/* ---- body(inputs, outputs, workspace, env, weights if the caller gives them): the steps, all checks done ---- */
 
 typedef struct body {
 	const vq_plan *p;
 	vq_ll in, out, workspace, env; /* parameters */
-	vq_ll args;                    /* the argument block on the stack */
+	vq_ll weights;
+	vq_ll args; /* the argument block on the stack */
 	vq_ll scratch;
 } body;
 
@@ -186,7 +187,7 @@ static vq_ll pointer(module *m, const body *f, const vq_ref *r)
 		return vq_offset_const(c, load_pointer(c, f->in, r->index * word_bytes(c)), (int64_t)r->offset);
 	case VQ_REF_OUTPUT:
 		return vq_offset_const(c, load_pointer(c, f->out, r->index * word_bytes(c)), (int64_t)r->offset);
-	case VQ_REF_WEIGHT: return vq_offset_const(c, m->weights, (int64_t)r->offset);
+	case VQ_REF_WEIGHT: return vq_offset_const(c, f->weights, (int64_t)r->offset);
 	case VQ_REF_BUFFER:
 		return vq_offset_const(c, f->workspace, (int64_t)(f->p->buffer[r->index].offset + r->offset));
 	case VQ_REF_NONE: break;
@@ -214,6 +215,8 @@ static vq_ll weights(module *m)
 	LLVMTypeRef room = LLVMArrayType2(c->i8, p->weight_bytes ? p->weight_bytes : 1);
 	vq_ll g;
 
+	if (c->weights_given)
+		return NULL;
 	if (c->jit)
 		return LLVMConstIntToPtr(LLVMConstInt(c->word, (uintptr_t)p->weights, 0), c->ptr);
 	if (!c->weights_apart) {
@@ -265,14 +268,15 @@ static void build_watch(module *m, const body *f, const vq_watch *watch)
 static void build_body(module *m, const vq_plan *p, const char *name)
 {
 	vq_codegen *c = m->c;
-	LLVMTypeRef param[] = { c->ptr, c->ptr, c->ptr, c->ptr };
+	LLVMTypeRef param[] = { c->ptr, c->ptr, c->ptr, c->ptr, c->ptr };
 	body f = { .p = p };
 
-	m->body = add_function(m, name, LLVMFunctionType(c->void_, param, 4, 0));
+	m->body = add_function(m, name, LLVMFunctionType(c->void_, param, c->weights_given ? 5 : 4, 0));
 	f.in = LLVMGetParam(m->body, 0);
 	f.out = LLVMGetParam(m->body, 1);
 	f.workspace = LLVMGetParam(m->body, 2);
 	f.env = LLVMGetParam(m->body, 3);
+	f.weights = c->weights_given ? LLVMGetParam(m->body, 4) : m->weights;
 	f.args = LLVMBuildAlloca(c->b, LLVMArrayType2(c->ptr, VQ_MAX_ARGS + 1), "args");
 	f.scratch = vq_offset_const(c, f.workspace, (int64_t)p->buffer_bytes);
 	vq_store_to(c, f.scratch, f.args, (uint32_t)word_bytes(c));

@@ -100,6 +100,7 @@ static bool compile(const vq_results *r, vq_artifact what, const char *prefix, v
 		.tool = "vitqc " VQ_VERSION,
 		.model_hash = r->model_hash,
 		.weights_section = r->o->weights_section,
+		.weights_file = r->o->emit_weights != NULL,
 		.more = r->more,
 		.n_more = r->n_more,
 		.instrument = r->o->instrument,
@@ -140,6 +141,15 @@ static bool check_fallback(const vq_results *r, const vq_object *o)
 			"forbids them");
 	}
 	return n == 0 || !r->o->werror_fallback;
+}
+
+/* What was compiled as object, text or both: the weights are the same in all of them, and written once. */
+static bool emit_weights(const vq_results *r, const vq_object *o, bool *done)
+{
+	if (!r->o->emit_weights || *done)
+		return true;
+	*done = true;
+	return write_bytes(r, r->o->emit_weights, o->weights_file, o->weights_file_bytes);
 }
 
 static bool emit_object(const vq_results *r, const vq_object *o)
@@ -187,6 +197,10 @@ static bool emit_dependencies(const vq_results *r)
 	if (!f)
 		return false;
 	put_name(f, r->o->depend_target ? r->o->depend_target : first_output(r));
+	if (r->o->emit_weights && !r->o->depend_target) {
+		fputc(' ', f);
+		put_name(f, r->o->emit_weights);
+	}
 	fputc(':', f);
 	for (uint32_t i = 0; i < r->read.n; i++) {
 		fputs(" \\\n  ", f);
@@ -209,6 +223,7 @@ static bool emit_report(const vq_results *r, const char *prefix, const vq_object
 		.target = r->target ? vq_target_triple(r->target) : NULL,
 		.sites = r->report,
 		.prefix = prefix,
+		.weights_file = r->o->emit_weights,
 		.object = object };
 	FILE *f = open_output(r, r->o->report);
 
@@ -223,7 +238,7 @@ bool vq_emit(const vq_results *r)
 	uint32_t emit = r->o->emit;
 	const char *prefix = NULL;
 	vq_object object, text;
-	bool compiled = false;
+	bool compiled = false, weights = false;
 
 	if (emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)) {
 		prefix = vq_prefix_of(r->o, r->arena, r->diag);
@@ -236,17 +251,20 @@ bool vq_emit(const vq_results *r)
 		return false;
 	if (emit & VQ_EMIT_OBJ) {
 		compiled = compile(r, VQ_ARTIFACT_OBJECT, prefix, &object);
-		if (!compiled || !check_fallback(r, &object) || !emit_object(r, &object))
+		if (!compiled || !check_fallback(r, &object) || !emit_object(r, &object) ||
+			!emit_weights(r, &object, &weights))
 			return false;
 	}
 	if (emit & VQ_EMIT_ASM) {
 		if (!compile(r, VQ_ARTIFACT_ASM, prefix, &text) ||
-			!write_bytes(r, name_of(r, VQ_EMIT_ASM, ".s"), text.elf, text.elf_bytes))
+			!write_bytes(r, name_of(r, VQ_EMIT_ASM, ".s"), text.elf, text.elf_bytes) ||
+			!emit_weights(r, &text, &weights))
 			return false;
 	}
 	if (emit & VQ_EMIT_LLVM) {
 		if (!compile(r, VQ_ARTIFACT_LLVM, prefix, &text) ||
-			!write_bytes(r, name_of(r, VQ_EMIT_LLVM, ".ll"), text.elf, text.elf_bytes))
+			!write_bytes(r, name_of(r, VQ_EMIT_LLVM, ".ll"), text.elf, text.elf_bytes) ||
+			!emit_weights(r, &text, &weights))
 			return false;
 	}
 	if (r->o->depend && !emit_dependencies(r))

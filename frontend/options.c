@@ -549,6 +549,15 @@ static void check_together(parser *p)
 	if (o->out && strcmp(o->out, "-") == 0 && o->emit != VQ_EMIT_ASM && o->emit != VQ_EMIT_LLVM &&
 		o->emit != VQ_EMIT_VIR)
 		vq_error(d, "option -o", "only one text (-emit=asm, llvm or vir) can go to the standard output");
+	if (o->emit_weights && !(o->emit & (VQ_EMIT_OBJ | VQ_EMIT_ASM | VQ_EMIT_LLVM)))
+		vq_error(d, "option -emit-weights",
+			"there is no object whose weights it could take: needs -emit=obj, asm or llvm");
+	if (o->emit_weights && (!*o->emit_weights || strcmp(o->emit_weights, "-") == 0))
+		vq_error(d, "option -emit-weights", "expected the name of a file, got '%s'", o->emit_weights);
+	if (o->emit_weights && o->weights_section) {
+		vq_error(d, "option -emit-weights", "contradicts -weights-section: the object has no weights then");
+		vq_hint(d, "a file that .incbin puts into an object can stand in any section");
+	}
 	if (o->depend_file)
 		o->depend = true;
 	if ((o->depend_target || o->depend_phony) && !o->depend)

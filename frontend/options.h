@@ -82,6 +82,7 @@ typedef struct vq_options {
 	vq_strings passes;
 	bool verify;
 	const char *weights_section;
+	const char *emit_weights; /* file of the weights, NULL: they are in the object */
 	bool instrument;
 	bool werror_fallback;
 	bool verbose, quiet;

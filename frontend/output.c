@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST = 16 }; /* outputs of one run: 5 kinds, sidecar, header, report, dependencies */
+enum { MOST = 16 }; /* outputs of one run: 5 kinds, sidecar, header, weights, report, dependencies */
 
 typedef struct output {
 	const char *path;      /* final; "-" is the standard output */

@@ -99,6 +99,10 @@ bool vq_report_json(FILE *out, const vq_report_facts *f)
 		vq_json_count(&o, "weight_bytes", f->object->weight_bytes);
 		vq_json_count(&o, "macs", f->object->macs);
 		vq_json_count(&o, "integer_macs", f->object->integer_macs);
+		if (f->weights_file) {
+			vq_json_text(&o, "weights_file", vq_path_base(f->weights_file));
+			vq_json_count(&o, "weights_file_bytes", f->object->weights_file_bytes);
+		}
 		vq_json_end_object(&o);
 		runs_json(&o, f);
 	}
@@ -158,6 +162,9 @@ bool vq_report_text(FILE *out, const vq_report_facts *f)
 		double share = o->macs ? 100.0 * (double)o->integer_macs / (double)o->macs : 0.0;
 
 		fprintf(out, "object     %zu bytes, weights %" PRIu64 " bytes\n", o->elf_bytes, o->weight_bytes);
+		if (f->weights_file)
+			fprintf(out, "weights    not in the object: in %s, %zu bytes\n", vq_path_base(f->weights_file),
+				o->weights_file_bytes);
 		fprintf(out, "workspace  %" PRIu64 " bytes, %" PRIu64 " for each further worker\n", o->workspace_bytes,
 			o->worker_bytes);
 		for (uint32_t i = 1; i < o->n_entries; i++)

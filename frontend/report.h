@@ -14,9 +14,10 @@
 typedef struct vq_report_facts {
 	const char *model; /* path */
 	uint64_t model_hash;
-	const char *scheme; /* "w8a8", "none" */
-	const char *target; /* triple, NULL if nothing was compiled */
-	const char *prefix; /* of C names, NULL if nothing was compiled */
+	const char *scheme;       /* "w8a8", "none" */
+	const char *target;       /* triple, NULL if nothing was compiled */
+	const char *prefix;       /* of C names, NULL if nothing was compiled */
+	const char *weights_file; /* -emit-weights, NULL: not given */
 	const vq_report *sites;
 	const vq_object *object; /* NULL if nothing was compiled */
 } vq_report_facts;

@@ -17,6 +17,7 @@
 #define VITQ_E_INDEX 4     /* an index input (token id) is out of range; nothing outside the table is read */
 #define VITQ_E_CPU 5       /* this CPU lacks what the object was built for */
 #define VITQ_E_ENV 6       /* env->size is not one this object knows, or workers is 0 or too large */
+#define VITQ_E_WEIGHTS 7   /* the weights given are NULL, not 64-byte aligned, too short, or not those of this object */
 
 /* At most this many workers per run. */
 #define VITQ_MAX_WORKERS 64u
@@ -72,6 +73,25 @@ typedef struct vitq_info {
 	uint64_t weight_bytes;
 	uint64_t macs;         /* multiply-accumulates of one run */
 	uint64_t integer_macs; /* of these, in integer */
+	uint64_t
+		weights_hash; /* of the file of weights that <prefix>_run takes (vitq_weights); 0: the weights are in the object */
 } vitq_info;
+
+/*
+ * The beginning of a file of weights (vitqc -emit-weights=FILE), little endian; the weights follow. Objects whose weights are in such a
+ * file are called with its address, 64-byte aligned, and compare the first four lines; whether the weights are whole is for who
+ * loads them to find out, by the hash.
+ */
+#define VITQ_WEIGHTS_MAGIC "VITQWGTS"
+#define VITQ_WEIGHTS_VERSION 1u
+typedef struct vitq_weights {
+	char magic[8];         /* VITQ_WEIGHTS_MAGIC without its NUL */
+	uint32_t version;      /* VITQ_WEIGHTS_VERSION */
+	uint32_t header_bytes; /* 64: where the weights begin */
+	uint64_t bytes;        /* of the weights */
+	uint64_t hash;         /* FNV-1a (64 bits) of the weights, 1 if that is 0 */
+	uint64_t model_hash;   /* as in vitq_info */
+	uint64_t reserved[3];  /* 0 */
+} vitq_weights;
 
 #endif

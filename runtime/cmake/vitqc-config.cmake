@@ -6,6 +6,7 @@
 #                   [QUANT scheme]         # as -quant=
 #                   [CPU name]             # as -mcpu=, default VITQC_CPU, then -mcpu= or -march= of CMAKE_C_FLAGS
 #                   [PREFIX name]          # first part of the C names, default: the target's name
+#                   [WEIGHTS file]         # as -emit-weights=, in the current binary folder if relative
 #                   [FLAGS ...])           # any further options of vitqc
 #
 # makes the static library `name` with one object, and the header <prefix>.h on the include path of what links it. The
@@ -114,7 +115,7 @@ function(_vitqc_cpu_flags out asked target_flags)
 endfunction()
 
 function(vitqc_add_model)
-	cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;MODEL;CALIB;QUANT;CPU;PREFIX" "FLAGS")
+	cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;MODEL;CALIB;QUANT;CPU;PREFIX;WEIGHTS" "FLAGS")
 	if(arg_UNPARSED_ARGUMENTS)
 		message(FATAL_ERROR "vitqc_add_model: unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
 	endif()
@@ -142,11 +143,16 @@ function(vitqc_add_model)
 		get_filename_component(calib "${arg_CALIB}" ABSOLUTE)
 		list(APPEND flags "-calib=${calib}")
 	endif()
+	set(weights "")
+	if(arg_WEIGHTS)
+		get_filename_component(weights "${arg_WEIGHTS}" ABSOLUTE BASE_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+		list(APPEND flags "-emit-weights=${weights}")
+	endif()
 	file(MAKE_DIRECTORY "${folder}")
 	if(POLICY CMP0116)
 		cmake_policy(SET CMP0116 NEW) # the paths in the dependency file are absolute
 	endif()
-	add_custom_command(OUTPUT "${object}" "${folder}/${arg_PREFIX}.h"
+	add_custom_command(OUTPUT "${object}" "${folder}/${arg_PREFIX}.h" ${weights}
 		COMMAND "${VITQC_EXECUTABLE}" "${model}" ${flags} ${arg_FLAGS} -o "${object}" -MD -MF "${object}.d" -MT "${object}"
 		DEPENDS "${model}" "${VITQC_EXECUTABLE}"
 		DEPFILE "${object}.d"

@@ -113,6 +113,26 @@ check "Ninja: what is built again" again "$work/native"
 check "Make: configure" configure native-make "Unix Makefiles"
 check "Make: what is built again" again "$work/native-make"
 
+# weights in a file: an output of the same rule
+weights_file()
+{
+	mkdir -p "$work/apart"
+	cat > "$work/apart/CMakeLists.txt" << END
+cmake_minimum_required(VERSION 3.20)
+project(apart C)
+find_package(vitqc REQUIRED)
+vitqc_add_model(TARGET vit MODEL $work/fashion/vit.onnx WEIGHTS vit.weights)
+END
+	cmake -S "$work/apart" -B "$work/apart/$1" -G "$2" -DCMAKE_PREFIX_PATH="$work/usr"
+	cmake --build "$work/apart/$1"
+	grep -q "define VIT_WEIGHTS_BYTES $(wc -c < "$work/apart/$1/vit.weights")u" "$work/apart/$1/vit.vitqc/vit.h"
+	rm "$work/apart/$1/vit.weights"
+	cmake --build "$work/apart/$1"
+	test -s "$work/apart/$1/vit.weights"
+}
+check "Ninja: weights in a file" weights_file ninja Ninja
+check "Make: weights in a file" weights_file make "Unix Makefiles"
+
 # plain make and pkg-config
 plain_make()
 {
