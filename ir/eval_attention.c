@@ -155,14 +155,15 @@ static void scores(const int32_t *acc, int64_t m, float score, const bias_row *b
 	}
 	float most = -INFINITY;
 
+	/* halves: exporters mask by adding the least f32, which times log2(e) would be -inf */
 	for (int64_t j = 0; j < m; j++) {
-		float t = (float)acc[j] * score, u = bias->at[j * bias->step] * VQ_LOG2E_F32;
+		float t = (float)acc[j] * (score * 0.5f), u = bias->at[j * bias->step] * (VQ_LOG2E_F32 * 0.5f);
 
 		y[j] = t + u;
 		most = y[j] > most ? y[j] : most;
 	}
 	for (int64_t j = 0; j < m; j++)
-		y[j] = y[j] - most;
+		y[j] = (y[j] - most) * 2.0f;
 }
 
 /* Factors of one head's result columns; results whose entries divide a head have several. */

@@ -27,6 +27,7 @@ typedef struct attention {
 	/* of the task: pointers to row 0 and the head's operands */
 	vq_ll q, k, k_start, v, v_start, o, bias;
 	vq_ll c, v_scale;        /* f32 scalars */
+	vq_ll half_c;            /* integer form with a bias: scores are halved, so that none overflows (docs/ir.md) */
 	vq_ll q_scales, k_scale; /* scales at run time: that of row 0, and k's; c follows from them for every row */
 	vq_ll is_last;
 	/* of the tile */
@@ -189,11 +190,12 @@ static void finish_scores(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 
 		if (!s->d->f32)
 			v = LLVMBuildSIToFP(c->b, v, vq_vec(c->f32, 16), "");
-		v = vq_fmul(c, v, s->d->f32 ? vq_splat_f32(c, s->d->scale, 16) : vq_splat(c, s->c, 16));
+		v = vq_fmul(c, v, s->d->f32 ? vq_splat_f32(c, s->d->scale, 16) : vq_splat(c, s->half_c, 16));
 		if (s->d->has_bias) {
 			vq_ll bias = load_bias(c, s, at, count);
 
-			v = vq_fadd(c, v, s->d->f32 ? bias : vq_fmul(c, bias, vq_splat_f32(c, VQ_LOG2E_F32, 16)));
+			v = vq_fadd(
+				c, v, s->d->f32 ? bias : vq_fmul(c, bias, vq_splat_f32(c, VQ_LOG2E_F32 * 0.5f, 16)));
 		}
 		vq_store_to(c, v, score_at(c, s, at), 16);
 		v = vq_first_lanes(c, v, count, least);
@@ -241,6 +243,7 @@ static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 
 		if (s->d->has_bias) {
 			y[p] = vq_fsub(c, load_score(c, s, c->f32, at), s->greatest);
+			y[p] = vq_fadd(c, y[p], y[p]);
 			continue;
 		}
 		y[p] = LLVMBuildSub(c->b, load_score(c, s, c->i32, at), s->greatest, "");
@@ -310,6 +313,8 @@ static void softmax_integer(vq_codegen *c, attention *s, vq_ll row)
 	vq_ll carried[4], total;
 	uint32_t m = s->d->m;
 
+	if (s->d->has_bias)
+		s->half_c = vq_fmul(c, s->c, vq_cf32(c, 0.5f));
 	for (uint32_t p = 0; p < s->chunks; p++)
 		carried[p] = s->d->has_bias ? vq_splat_f32(c, -INFINITY, 16) : vq_splat(c, vq_ci32(c, INT32_MIN), 16);
 	vq_walk16(c, m, s->chunks, s->d->has_bias ? finish_scores : greatest_s32, s, carried, s->chunks);

@@ -213,6 +213,26 @@ static void masked_keys_count_nothing(void **state)
 		assert_true(((float *)half.data)[i] == 0);
 }
 
+/* the least f32 added to all keys of a row: all weigh the same, as in f32, where it leaves nothing of the scores */
+static void masked_by_the_least_number(void **state)
+{
+	bench *b = *state;
+	setup s;
+
+	set_up(b, &s);
+	for (int i = 0; i < B * M; i++)
+		((float *)s.in[3].data)[i] = i < M ? -0x1.fffffep+127f : 0;
+	assert_null(compute(b, VQ_OP_ATTENTION, &s.attr, s.in, 4, &s.f32));
+	for (int n = 0; n < N; n++)
+		for (int i = 0; i < H * E; i++) {
+			double mean = 0, got = (double)((float *)s.f32.data)[n * H * E + i], unit = (double)s.sv[i / E];
+
+			for (int j = 0; j < M; j++)
+				mean += ((int8_t *)s.in[2].data)[j * H * E + i] * unit / M;
+			assert_true(fabs(got - mean) <= 127 * unit / 255); /* codes are 254 or 255 */
+		}
+}
+
 static void zero_points_are_refused(void **state)
 {
 	bench *b = *state;
@@ -230,6 +250,7 @@ int main(void)
 		TEST(f32_by_its_definition),
 		TEST(integers_by_transcription),
 		TEST(masked_keys_count_nothing),
+		TEST(masked_by_the_least_number),
 		TEST(zero_points_are_refused),
 	};
 

@@ -298,6 +298,18 @@ static void attention_without_keys(void **state)
 	     "  return %1\n}\n");
 }
 
+/* the least f32 on all keys of the first query, on some of the second; in integers */
+static void attention_masked_by_the_least_number(void **state)
+{
+	(void)state;
+	same("graph f(q: s8<0x1p-5,0,-127:127>[1,3,4], k: s8<0x1p-5,0,-127:127>[1,3,4], v: s8<0x1p-5,0,-127:127>[1,3,4], x: f32[1,3,4]) {\n"
+	     "  const @b : f32[1,1,3,3] = inline [-0x1.fffffep+127, -0x1.fffffep+127, -0x1.fffffep+127, 0x0p+0, -0x1.fffffep+127, -inf, 0x0p+0, 0x1p+0, 0x1p-3]\n"
+	     "  %1 = attention %q, %k, %v, @b heads=2 scale=0x1p-1\n"
+	     "  %c, %r = quantize_dynamic %x groups=2 span=1 symmetric\n"
+	     "  %2 = attention_dynamic %c, %r, %c, %r, %c, %r, @b heads=2 scale=0x1p-1\n"
+	     "  return %1 as \"p\", %2 as \"q\"\n}\n");
+}
+
 /* ---- movement ---- */
 
 /* a reshape of moved elements, which strides do not express, read by quantize: with one scale it is read through, with several copied */
@@ -468,6 +480,7 @@ int main(void)
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(scales_along_an_axis),
 		cmocka_unit_test(attention_without_keys),
+		cmocka_unit_test(attention_masked_by_the_least_number),
 		cmocka_unit_test(reshapes_that_are_quantized),
 		cmocka_unit_test(pads),
 		cmocka_unit_test(softmax_over_any_axis),
