@@ -277,6 +277,7 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	case VQ_OP_LINEAR_DYNAMIC: return vq_plan_linear_dynamic(s, group);
 	case VQ_OP_QUANTIZE_DYNAMIC: return vq_plan_quantize_dynamic(s, group);
 	case VQ_OP_MATMUL: return vq_plan_matmul(s, group);
+	case VQ_OP_MATMUL_DYNAMIC: return vq_plan_matmul_dynamic(s, group);
 	case VQ_OP_ATTENTION:
 	case VQ_OP_ATTENTION_DYNAMIC: return vq_plan_attention(s, group);
 	case VQ_OP_LAYERNORM: return vq_plan_layernorm(s, group);

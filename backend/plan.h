@@ -122,6 +122,7 @@ typedef struct vq_gemm {
 	/*
 	 * B packed at run time by VQ_KERNEL_PACK: the initial accumulators s32[Np] follow the panels of each batch element of B
 	 * (at Np * Kp bytes), and arguments 2 holds only the multipliers and addends. False: all three are in argument 2.
+	 * With rows: column sums s32[Np] and multipliers f32[Np] stand there, too; there are no addends and argument 2 is not used.
 	 */
 	bool comp_with_b;
 	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
@@ -145,7 +146,7 @@ typedef struct vq_gemm {
 
 /*
  * Packs an activation as the B operand of GEMM or attention: result panels as above, then s32[Np] column sums per batch element.
- * Arguments: 0 source, 1 result.
+ * Arguments: 0 source, 1 result, 2 scales or none.
  */
 typedef struct vq_pack {
 	bool f32;
@@ -161,6 +162,11 @@ typedef struct vq_pack {
 	 * probabilities are code - 128 where A is S8 and the natural 0..255 where it is U8 or S16.
 	 */
 	int32_t add;
+	/*
+	 * s8, if not 0: behind the initial accumulators stand the column sums s32[Np] and scales f32[Np]. Argument 2 has them as the first
+	 * of two f32, this many such pairs for each batch element: one, or n.
+	 */
+	uint32_t pairs;
 } vq_pack;
 
 /*

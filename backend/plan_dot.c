@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Planning of products: linear, matmul of two activations, attention. */
+/* Planning of linear and linear_dynamic, and what all products share. */
 #include "backend/planner.h"
 #include "ir/contract.h"
 
@@ -18,8 +18,7 @@ enum {
 
 static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
 
-/* rows and panels per task; depends on the shape and the target alone */
-static void split_tasks(vq_gemm *d, const vq_tile *t)
+void vq_product_tasks(vq_gemm *d, const vq_tile *t)
 {
 	uint32_t panels = (d->n + vq_tile_nr(t) - 1) / vq_tile_nr(t);
 	uint32_t most = t->pack_a ? t->mr * PACKED_TILES : DIRECT_ROWS;
@@ -87,7 +86,7 @@ static vq_ref linear_rows(vq_planner *s, vq_value x, bool f32, vq_gemm *d, vq_no
 	return ref;
 }
 
-static void dense_result(vq_gemm *d)
+void vq_product_dense(vq_gemm *d)
 {
 	d->c_row = (int64_t)d->n * (d->epilogue.store == VQ_STORE_F32 ? 4 : 1);
 	d->c_batch[1] = d->c_row * d->m;
@@ -128,7 +127,7 @@ static bool reuse_extra(
 	return false;
 }
 
-static vq_ref product_result(
+vq_ref vq_product_result(
 	vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a)
 {
 	vq_value out = s->g->node[group->node[group->n - 1].id].out;
@@ -154,12 +153,7 @@ static void split_whole_rows(vq_gemm *d, const vq_tile *t)
 	d->col_block = (d->n + vq_tile_nr(t) - 1) / vq_tile_nr(t);
 }
 
-/*
- * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
- * so that not splitting columns leaves work for several threads; else the group's value.
- */
-static void place_result(
-	vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
+void vq_product_place(vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
 {
 	vq_value out = s->g->node[group->node[group->n - 1].id].out;
 	vq_ref codes, rows;
@@ -172,8 +166,8 @@ static void place_result(
 		arg[(*n_args)++] = rows;
 		arg[3] = (vq_ref){ .kind = VQ_REF_NONE };
 	} else {
-		split_tasks(d, t);
-		arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
+		vq_product_tasks(d, t);
+		arg[3] = vq_product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	}
 }
 
@@ -240,16 +234,12 @@ static double channel_scale(const vq_quant *q, int64_t i, int64_t n)
 	return q ? (double)q->scale[q->n == 1 ? 0 : i / (n / q->n)] : 1.0;
 }
 
-static vq_tile integer_tile(const vq_planner *s, const vq_quant *qx, const vq_quant *qw)
+vq_tile vq_product_tile(const vq_planner *s, const vq_quant *qx, const vq_quant *qw)
 {
 	return s->s8.pairs_s16 && qx->lo == -128 && qw->lo == -128 ? s->wide : s->s8;
 }
 
-/*
- * Whether the stored value stays below 2^31, so that it can be converted before it is saturated, if |v| <= most before the operators.
- * Those that count never make a value greater, but for the 1e-5 that an activation's tail may be off.
- */
-static bool store_is_bounded(const vq_epilogue *e, double most)
+bool vq_product_bounded(const vq_epilogue *e, double most)
 {
 	for (uint32_t i = 0; i < e->n_eops; i++)
 		switch (e->eop[i].op) {
@@ -273,7 +263,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	const vq_type *wt = vq_type_of(g, n->in[1]);
 	const vq_quant *qx = vq_quant_of(g, vq_type_of(g, n->in[0])), *qw = vq_quant_of(g, wt), *qo;
 	vq_gemm *d = &kernel->u.gemm;
-	vq_tile t = integer_tile(s, qx, qw);
+	vq_tile t = vq_product_tile(s, qx, qw);
 	const int8_t *w = g->value[n->in[1].id].data;
 	int64_t *sums = VQ_ARRAY(s->a, d->n, int64_t), n_bias = 0;
 	const float *bias = n->n_in > 2 ? vq_planner_const_f32(s, n->in[2], &n_bias) : NULL;
@@ -304,11 +294,11 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	}
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
-	d->epilogue.bounded = store_is_bounded(&d->epilogue, worst);
+	d->epilogue.bounded = vq_product_bounded(&d->epilogue, worst);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	place_result(s, group, &t, d, arg, &n_args);
-	dense_result(d);
+	vq_product_place(s, group, &t, d, arg, &n_args);
+	vq_product_dense(d);
 	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[0]);
 	step->integer = true;
 	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
@@ -323,7 +313,7 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
 	const vq_node_info *n = &g->node[group->node[0].id];
-	const vq_quant *qw = vq_quant_of(g, vq_type_of(g, n->in[2])), *qo;
+	const vq_quant *qw = vq_quant_of(g, vq_type_of(g, n->in[2]));
 	const vq_type *wt = vq_type_of(g, n->in[2]);
 	const int8_t *w = g->value[n->in[2].id].data;
 	vq_tile t = qw->lo == -128 && s->s8.pairs_s16 ? s->wide : s->s8;
@@ -363,21 +353,15 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 		c.mult[i] = qw->scale[i / (d->n / qw->n)];
 		c.add[i] = bias ? vq_c_flush(bias[i]) : 0.0f;
 	}
+	d->epilogue.scaled = true;
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
-	qo = group->n == 1 ? vq_quant_of(g, vq_type_of(g, n->out)) : NULL;
-	if (qo && qo->n != 1)
-		return vq_planner_refuse(s, group->node[0], "the result has a scale per channel");
-	if (qo) {
-		d->epilogue.scaled = true;
-		d->epilogue.inv = vq_c_inverse((double)qo->scale[0]);
-	}
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	place_result(s, group, &t, d, arg, &n_args);
+	vq_product_place(s, group, &t, d, arg, &n_args);
 	d->rows = n_args;
 	arg[n_args++] = rows;
-	dense_result(d);
+	vq_product_dense(d);
 	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
 	step->integer = true;
 	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
@@ -404,20 +388,12 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	if (bias)
 		memcpy(column, bias, d->n * sizeof *bias);
 	arg[2] = vq_pack_bytes(s->p, column, np * sizeof *column);
+	d->epilogue.scaled = true; /* columns carry no scale here */
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
-	if (group->n == 1 && d->epilogue.store != VQ_STORE_F32) { /* columns carry no scale here */
-		const vq_quant *q = vq_quant_of(g, vq_type_of(g, n->out));
-
-		if (q->n != 1)
-			return vq_planner_refuse(
-				s, group->node[0], "an f32 product has a result with a scale per channel");
-		d->epilogue.scaled = true;
-		d->epilogue.inv = (float)(1.0 / (double)q->scale[0]);
-	}
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	place_result(s, group, &s->f32, d, arg, &n_args);
-	dense_result(d);
+	vq_product_place(s, group, &s->f32, d, arg, &n_args);
+	vq_product_dense(d);
 	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs = (int64_t)d->batch[0] * d->batch[1] * d->m *
 		d->n * d->k;
 	return true;
@@ -437,244 +413,4 @@ bool vq_plan_linear(vq_planner *s, const vq_group *group)
 	if (x->quant && w->quant && vq_is_const(g, n->in[1]))
 		return linear_s8(s, group, &kernel);
 	return linear_f32(s, group, &kernel);
-}
-
-/* ---- matmul of two activations ---- */
-
-static vq_window transposed(vq_window w)
-{
-	int64_t d = w.dim[w.rank - 1], st = w.stride[w.rank - 1];
-
-	w.dim[w.rank - 1] = w.dim[w.rank - 2];
-	w.stride[w.rank - 1] = w.stride[w.rank - 2];
-	w.dim[w.rank - 2] = d;
-	w.stride[w.rank - 2] = st;
-	return w;
-}
-
-/* Batch dimensions of a and b against the result's, merged to at most two. */
-static bool batches(
-	const vq_window *a, const vq_window *b, const vq_type *c, uint32_t batch[2], int64_t sa[2], int64_t sb[2])
-{
-	uint32_t n = 0;
-	int64_t dim[VQ_MAX_RANK] = { 0 }, pa[VQ_MAX_RANK] = { 0 }, pb[VQ_MAX_RANK] = { 0 };
-
-	for (uint32_t i = 0; i + 2 < c->rank; i++) {
-		int64_t la = (int64_t)i - (int64_t)(c->rank - a->rank), lb = (int64_t)i - (int64_t)(c->rank - b->rank);
-		int64_t da = la < 0 || a->dim[la] == 1 ? 0 : a->stride[la],
-			db = lb < 0 || b->dim[lb] == 1 ? 0 : b->stride[lb];
-
-		if (c->dim[i] == 1)
-			continue;
-		if (n && pa[n - 1] == da * c->dim[i] && pb[n - 1] == db * c->dim[i]) {
-			dim[n - 1] *= c->dim[i];
-			pa[n - 1] = da;
-			pb[n - 1] = db;
-			continue;
-		}
-		dim[n] = c->dim[i];
-		pa[n] = da;
-		pb[n++] = db;
-	}
-	for (uint32_t i = 0; i < 2; i++) {
-		uint32_t from = n + i;
-
-		batch[i] = from >= 2 ? (uint32_t)dim[from - 2] : 1;
-		sa[i] = from >= 2 ? pa[from - 2] : 0;
-		sb[i] = from >= 2 ? pb[from - 2] : 0;
-	}
-	return n <= 2;
-}
-
-/* w with all of the result's batch dimensions; what broadcasts steps by 0 */
-static void repeat_batches(vq_window *w, const vq_type *c)
-{
-	vq_window r = { .root = w->root, .rank = c->rank };
-	uint32_t lead = c->rank - w->rank;
-
-	for (uint32_t i = 0; i < c->rank; i++) {
-		bool batch = i + 2 < c->rank, there = i >= lead;
-
-		r.dim[i] = batch ? c->dim[i] : w->dim[i - lead];
-		r.stride[i] = there && (!batch || w->dim[i - lead] != 1) ? w->stride[i - lead] : 0;
-	}
-	*w = r;
-}
-
-/* copies what w shows, whose first element is at *base: row-major then */
-static void copy_dense(vq_planner *s, vq_window *w, vq_ref *base, uint32_t bytes, vq_node node)
-{
-	vq_ref to = vq_planner_buffer(s, (uint64_t)vq_window_count(w) * bytes);
-
-	vq_plan_move(s, *base, w, bytes, to, NULL, node);
-	vq_planner_row_major(w->stride, w->dim, w->rank);
-	*base = to;
-}
-
-/* packs window b ([..., K, N] in w's last two dimensions) for the product d; the reference and the bytes per batch element */
-static vq_ref pack_operand(vq_planner *s, const vq_tile *t, bool f32, const vq_ref *from, const uint32_t batch[2],
-	const int64_t stride[2], uint32_t n, int64_t n_stride, uint32_t k, int64_t k_stride, int32_t add, bool wide,
-	vq_node node, int64_t *bytes)
-{
-	vq_kernel kernel;
-	vq_pack *p = &kernel.u.pack;
-	vq_ref arg[2] = { *from };
-
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_PACK;
-	p->f32 = f32;
-	p->wide = wide;
-	p->n = n;
-	p->k = k;
-	p->n_stride = n_stride;
-	p->k_stride = k_stride;
-	p->add = add;
-	for (uint32_t i = 0; i < 2; i++) {
-		p->batch[i] = batch[i];
-		p->batch_stride[i] = stride[i];
-	}
-	p->batch_bytes = (int64_t)vq_pack_batch_bytes(t, n, k, f32);
-	*bytes = p->batch_bytes;
-	arg[1] = vq_planner_buffer(s, (uint64_t)p->batch_bytes * batch[0] * batch[1]);
-	vq_planner_step(s, &kernel, arg, 2, node);
-	return arg[1];
-}
-
-/* entry of q, a tensor of type t, for batch element b of a product of type ct: per tensor, or along an axis in front of the matrix */
-static uint32_t batch_entry(const vq_quant *q, const vq_type *t, const vq_type *ct, int64_t b)
-{
-	uint32_t d = ct->rank - t->rank + (uint32_t)q->axis;
-
-	if (q->axis < 0 || t->dim[q->axis] == 1)
-		return 0;
-	for (uint32_t i = ct->rank - 3; i > d; i--)
-		b /= ct->dim[i];
-	return (uint32_t)(b % ct->dim[d] / (t->dim[q->axis] / q->n));
-}
-
-/* Scales of operands (and the result) that the integer product can take: see matmul in docs/ir.md. */
-static bool along_batch(const vq_quant *q, const vq_type *t)
-{
-	if (q->axis >= 0 && q->axis >= (int32_t)t->rank - 2)
-		return false;
-	for (uint32_t i = 1; i < q->n; i++)
-		if (q->zero[i] != q->zero[0])
-			return false;
-	return true;
-}
-
-/* multipliers and addends of every batch element; p_batch is set if they differ */
-static vq_ref matmul_columns(
-	vq_planner *s, const vq_node_info *n, const vq_quant *qo, uint32_t np, vq_gemm *d, double *worst)
-{
-	const vq_type *ta = vq_type_of(s->g, n->in[0]), *tb = vq_type_of(s->g, n->in[1]),
-		      *ct = vq_type_of(s->g, n->out);
-	const vq_quant *qa = vq_quant_of(s->g, ta), *qb = vq_quant_of(s->g, tb);
-	bool several = qa->n > 1 || qb->n > 1 || (qo && qo->n > 1);
-	uint32_t count = several ? d->batch[0] * d->batch[1] : 1;
-	float *block = VQ_ARRAY(s->a, (size_t)count * 2 * np, float);
-
-	for (uint32_t b = 0; b < count; b++) {
-		double so = qo ? (double)qo->scale[batch_entry(qo, ct, ct, b)] : 1.0;
-		float m = (float)((double)qa->scale[batch_entry(qa, ta, ct, b)] *
-			(double)qb->scale[batch_entry(qb, tb, ct, b)] / so);
-
-		for (uint32_t i = 0; i < d->n; i++)
-			block[(size_t)b * 2 * np + i] = m;
-		*worst = fmax(*worst, (double)m);
-	}
-	if (several) {
-		d->p_batch[1] = (int64_t)np * 8;
-		d->p_batch[0] = d->p_batch[1] * d->batch[1];
-	}
-	return vq_pack_bytes(s->p, block, (uint64_t)count * 2 * np * sizeof *block);
-}
-
-bool vq_plan_matmul(vq_planner *s, const vq_group *group)
-{
-	const vq_graph *g = s->g;
-	const vq_node node = group->node[0];
-	const vq_node_info *n = &g->node[node.id];
-	const vq_type *ct = vq_type_of(g, n->out);
-	const vq_quant *qa = vq_quant_of(g, vq_type_of(g, n->in[0])), *qb = vq_quant_of(g, vq_type_of(g, n->in[1]));
-	const vq_quant *qo = group->n == 1 ? vq_quant_of(g, ct) : NULL;
-	bool f32 = !qa || !qb || !along_batch(qa, vq_type_of(g, n->in[0])) || !along_batch(qb, vq_type_of(g, n->in[1]));
-	double worst = 0;
-	vq_tile t = f32 ? s->f32 : integer_tile(s, qa, qb);
-	vq_value in[2] = { n->in[0], n->in[1] };
-	vq_window w[2];
-	vq_ref base[2], arg[VQ_MAX_ARGS];
-	uint32_t n_args = 4;
-	vq_kernel kernel;
-	vq_gemm *d = &kernel.u.gemm;
-	int64_t sa[2], sb[2], bytes;
-
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_GEMM;
-	for (int i = 0; i < 2; i++) {
-		vq_home h;
-
-		w[i] = vq_planner_window(s, in[i]);
-		h = vq_planner_home(s, w[i].root);
-		s->left[w[i].root.id]--;
-		if ((vq_type_of(g, in[i])->elem == VQ_F32) != f32 || (i == 1 && h.u8)) {
-			base[i] = vq_planner_dense(s, in[i], f32, node);
-			w[i] = vq_window_of(g, in[i]);
-		} else {
-			base[i] = vq_ref_at(h.ref, w[i].offset * (f32 ? 4 : 1));
-			d->a_u8 = i == 0 ? h.u8 : d->a_u8;
-		}
-		if (i ? n->attr.matmul.trans_b : n->attr.matmul.trans_a)
-			w[i] = transposed(w[i]);
-	}
-	if (w[0].dim[w[0].rank - 1] > 1 && w[0].stride[w[0].rank - 1] != 1) {
-		copy_dense(s, &w[0], &base[0], f32 ? 4 : 1, node);
-	}
-	d->f32 = f32;
-	d->wide = !f32 && t.pairs_s16 != s->s8.pairs_s16;
-	d->m = (uint32_t)w[0].dim[w[0].rank - 2];
-	d->k = (uint32_t)w[0].dim[w[0].rank - 1];
-	d->n = (uint32_t)w[1].dim[w[1].rank - 1];
-	d->a_row = w[0].stride[w[0].rank - 2] * (f32 ? 4 : 1);
-	if (!batches(&w[0], &w[1], ct, d->batch, sa, sb)) {
-		for (int i = 0; i < 2; i++) {
-			repeat_batches(&w[i], ct);
-			copy_dense(s, &w[i], &base[i], f32 ? 4 : 1, node);
-		}
-		batches(&w[0], &w[1], ct, d->batch, sa, sb); /* one, now that both step alike */
-		d->a_row = w[0].stride[w[0].rank - 2] * (f32 ? 4 : 1);
-	}
-	for (int i = 0; i < 2; i++)
-		d->a_batch[i] = sa[i] * (f32 ? 4 : 1);
-	d->comp_with_b = !f32;
-	d->a_zero = f32 ? 0 : qa->zero[0];
-	d->b_zero = f32 ? 0 : qb->zero[0];
-	arg[0] = base[0];
-	arg[1] = pack_operand(s, &t, f32, &base[1], d->batch, sb, d->n, w[1].stride[w[1].rank - 1], d->k,
-		w[1].stride[w[1].rank - 2], -(d->a_zero + (t.a == VQ_A_U8 ? 128 : 0)), d->wide, node, &bytes);
-	d->a_zero = d->b_zero ? d->a_zero : 0;
-	d->b_batch[1] = bytes;
-	d->b_batch[0] = bytes * d->batch[1];
-	uint32_t np = (uint32_t)round_up(d->n, vq_tile_nr(&t));
-	if (qo && (!along_batch(qo, ct) || (f32 && qo->n > 1)))
-		return vq_planner_refuse(s, node, "the result has scales along the matrix");
-	arg[2] = f32 ? vq_pack_bytes(s->p, VQ_ARRAY(s->a, np, float), np * sizeof(float))
-		     : matmul_columns(s, n, qo, np, d, &worst);
-	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
-		return false;
-	if (f32 && qo) {
-		d->epilogue.scaled = true;
-		d->epilogue.inv = (float)(1.0 / (double)qo->scale[0]);
-	}
-	d->epilogue.bounded = !f32 && store_is_bounded(&d->epilogue, 65025.0 * d->k * worst);
-	if (!f32 && 65025.0 * d->k >= 0x1p31)
-		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
-	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	split_tasks(d, &t);
-	arg[3] = product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
-	dense_result(d);
-	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[0]);
-	step->integer = !f32;
-	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
-	return true;
 }

@@ -8,13 +8,16 @@
 
 /* ---- groups ---- */
 
-static bool heads_chain(vq_op op)
+/* products that apply elementwise operators to their results */
+static bool dot(vq_op op)
 {
-	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_QUANTIZE ||
-		op == VQ_OP_DEQUANTIZE || vq_ops[op].class_ == VQ_CLASS_ELT;
+	return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL || op == VQ_OP_MATMUL_DYNAMIC;
 }
 
-static bool dot(vq_op op) { return op == VQ_OP_LINEAR || op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_MATMUL; }
+static bool heads_chain(vq_op op)
+{
+	return dot(op) || op == VQ_OP_QUANTIZE || op == VQ_OP_DEQUANTIZE || vq_ops[op].class_ == VQ_CLASS_ELT;
+}
 
 /* May operand v be an extra of a product? The result's shape without gaps, a vector over its last dimension, or one element. */
 static bool extra_is_dense(vq_planner *s, vq_value v, const vq_type *result)
@@ -263,14 +266,15 @@ static void set_store(vq_planner *s, const vq_group *group, uint32_t first, vq_e
 	const vq_type *t = vq_type_of(s->g, v);
 	const vq_quant *q = vq_quant_of(s->g, t);
 	vq_op op = vq_op_of(s->g, tail);
+	bool scaled = e->scaled || group->n > first || first == 0;
 
+	e->scaled = q && scaled;
 	if (q) {
 		e->store = s->u8[v.id] ? VQ_STORE_U8 : VQ_STORE_S8;
 		e->lo = q->lo;
 		e->hi = q->hi;
 		e->zero = q->zero[0];
-		e->scaled = group->n > first || first == 0;
-		e->inv = e->scaled ? (float)(1.0 / (double)q->scale[0]) : 1.0f;
+		e->inv = scaled ? (float)(1.0 / (double)q->scale[0]) : 1.0f;
 		return;
 	}
 	if (t->elem != VQ_F32) {
@@ -323,7 +327,10 @@ bool vq_plan_epilogue(
 			return false;
 	to = vq_quant_of(g, p.result);
 	if (!to || to->n == 1 || !e->scaled)
-		return true; /* not scaled: the product's columns did it */
+		return true; /* not scaled: the product's multipliers did it */
+	if (dense && to->axis + 1 != (int32_t)p.result->rank)
+		return vq_planner_refuse(
+			s, tail, "the result of a product has scales along another axis than its last");
 	e->scaled = false;
 	e->inv = 1.0f;
 	return add_channels(&p, tail, to, true);

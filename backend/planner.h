@@ -80,17 +80,41 @@ static inline bool vq_integer_product(const vq_graph *g, vq_node n)
 void vq_plan_groups(vq_planner *s);
 /*
  * The program of the group's elementwise members from member `first` on, the store, and the arguments of its extras (appended to
- * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. false after an error.
+ * arg). dense: extras are FULL, COLUMN or SCALAR (products); otherwise STRIDED over the result's shape. e->scaled, set by the caller:
+ * the product's multipliers do not hold the scale of its result. false after an error.
  */
 bool vq_plan_epilogue(vq_planner *s, const vq_group *group, uint32_t first, bool dense, vq_epilogue *e, vq_ref *arg,
 	uint32_t *n_args);
 /* all operands of the node as STRIDED extras, without operators */
 bool vq_plan_operands(vq_planner *s, vq_node node, vq_epilogue *e, vq_ref *arg, uint32_t *n_args);
 
-/* ---- plan_dot.c, plan_other.c, plan_move.c: one per head; false after an error ---- */
+/* ---- plan_dot.c ---- */
+/* the tile for codes of these entries */
+vq_tile vq_product_tile(const vq_planner *s, const vq_quant *qx, const vq_quant *qw);
+/*
+ * Whether the stored value stays below 2^31, so that it can be converted before it is saturated, if |v| <= most before the operators.
+ * Those that count never make a value greater, but for the 1e-5 that an activation's tail may be off.
+ */
+bool vq_product_bounded(const vq_epilogue *e, double most);
+/* rows and panels per task; depends on the shape and the target alone */
+void vq_product_tasks(vq_gemm *d, const vq_tile *t);
+/* the strides of a result without gaps */
+void vq_product_dense(vq_gemm *d);
+/* Where the group's result goes: a dead extra of its shape (the residual), or its own place. */
+vq_ref vq_product_result(
+	vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a);
+/*
+ * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
+ * so that not splitting columns leaves work for several threads; else the group's value.
+ */
+void vq_product_place(
+	vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args);
+
+/* ---- plan_dot.c, plan_matmul.c, plan_other.c, plan_move.c: one per head; false after an error ---- */
 bool vq_plan_linear(vq_planner *s, const vq_group *group);
 bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_matmul(vq_planner *s, const vq_group *group);
+bool vq_plan_matmul_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_attention(vq_planner *s, const vq_group *group);
 bool vq_plan_layernorm(vq_planner *s, const vq_group *group);
 bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group);

@@ -180,6 +180,7 @@ const char *vq_eval_node(const vq_graph *g, const vq_node_info *node, const vq_t
 		return node->op == VQ_OP_ATTENTION            ? vq_eval_attention(&e)
 			: node->op == VQ_OP_ATTENTION_DYNAMIC ? vq_eval_attention_dynamic(&e)
 			: node->op == VQ_OP_LINEAR_DYNAMIC    ? vq_eval_linear_dynamic(&e)
+			: node->op == VQ_OP_MATMUL_DYNAMIC    ? vq_eval_matmul_dynamic(&e)
 							      : vq_eval_dot(&e);
 	case VQ_CLASS_QUANT: return node->op == VQ_OP_QUANTIZE_DYNAMIC ? vq_eval_quantize_dynamic(&e) : convert(&e);
 	}

@@ -281,8 +281,7 @@ static const char *linear(vq_eval *e, bool integer)
 
 /* ---- matmul ---- */
 
-/* index of the matrix of operand x that batch b of the result uses */
-static int64_t batch_of(const vq_type *y, const vq_type *x, int64_t b)
+int64_t vq_eval_matrix(const vq_type *y, const vq_type *x, int64_t b)
 {
 	int64_t index = 0, stride = 1;
 
@@ -339,7 +338,7 @@ static const char *matmul(vq_eval *e, bool integer)
 	if (integer && vq_eval_out_quant(e) && !along_batch(vq_eval_out_quant(e), o))
 		return misplaced(e, "result", vq_eval_out_quant(e));
 	for (int64_t i = 0; i < batches && !wrong; i++) {
-		int64_t at = batch_of(o, a, i) * m * k, bt = batch_of(o, b, i) * n * k, yt = i * m * n;
+		int64_t at = vq_eval_matrix(o, a, i) * m * k, bt = vq_eval_matrix(o, b, i) * n * k, yt = i * m * n;
 		int32_t za, zb;
 		merge r;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scales chosen at run time, one per row: quantize_dynamic makes codes and the row's scale and zero point, linear_dynamic
- * multiplies them by weights.
+ * multiplies them by weights, matmul_dynamic by codes made likewise.
  */
 #include "ir/contract.h"
 #include "ir/eval_ops.h"
@@ -100,6 +100,62 @@ const char *vq_eval_linear_dynamic(vq_eval *e)
 			v = v * scale;
 			y[r * n + c] = v + (bias ? vq_c_flush(bias[c]) : 0.0f);
 		}
+	}
+	if (e->out->type.elem == VQ_F32)
+		return NULL;
+	return vq_eval_finish(e, y);
+}
+
+/* matrix number `at` of b with its columns one after the other: [N][K] */
+static const int8_t *columns_of(vq_eval *e, int64_t at, int64_t n, int64_t k, int8_t *scratch)
+{
+	const int8_t *b = (const int8_t *)e->in[2].data + at * n * k;
+
+	if (e->node->attr.matmul.trans_b)
+		return b;
+	for (int64_t c = 0; c < n; c++)
+		for (int64_t i = 0; i < k; i++)
+			scratch[c * k + i] = b[i * n + c];
+	return scratch;
+}
+
+/* scale and zero point of every row (or one for all, *step 0) of the matrix that `batch` of the result uses */
+static const float *pairs_of(vq_eval *e, uint32_t operand, int64_t batch, int64_t *step)
+{
+	const vq_type *t = &e->in[operand].type;
+	int64_t each = t->dim[t->rank - 2];
+
+	*step = each > 1 ? 2 : 0;
+	return (const float *)e->in[operand].data + 2 * each * vq_eval_matrix(&e->out->type, t, batch);
+}
+
+const char *vq_eval_matmul_dynamic(vq_eval *e)
+{
+	const vq_type *t = &e->in[0].type, *o = &e->out->type;
+	int64_t m = o->dim[o->rank - 2], n = o->dim[o->rank - 1], k = t->dim[t->rank - 1];
+	int64_t batches = vq_type_count(o) / (m * n), row_step, column_step;
+	int8_t *scratch = VQ_ARRAY(e->a, (size_t)(n * k), int8_t);
+	float *y = vq_eval_result(e);
+
+	for (int64_t i = 0; i < batches; i++) {
+		const int8_t *a = (const int8_t *)e->in[0].data + vq_eval_matrix(o, t, i) * m * k;
+		const int8_t *b = columns_of(e, vq_eval_matrix(o, &e->in[2].type, i), n, k, scratch);
+		const float *rows = pairs_of(e, 1, i, &row_step), *columns = pairs_of(e, 3, i, &column_step);
+
+		for (int64_t r = 0; r < m; r++)
+			for (int64_t c = 0; c < n; c++) {
+				const float *row = rows + r * row_step;
+				int64_t at = (i * m + r) * n + c;
+				int32_t sum;
+				float v;
+
+				if (!exact_sum(a + r * k, (int32_t)row[1], b + c * k, 0, k, &sum))
+					return vq_arena_printf(e->a,
+						"accumulator overflow: the sum at position %lld does not fit 32 bits",
+						(long long)at);
+				v = (float)sum * row[0];
+				y[at] = v * columns[c * column_step];
+			}
 	}
 	if (e->out->type.elem == VQ_F32)
 		return NULL;

@@ -22,6 +22,7 @@ const char *vq_eval_dot(vq_eval *e);
 const char *vq_eval_attention(vq_eval *e);
 const char *vq_eval_quantize_dynamic(vq_eval *e);
 const char *vq_eval_linear_dynamic(vq_eval *e);
+const char *vq_eval_matmul_dynamic(vq_eval *e);
 const char *vq_eval_attention_dynamic(vq_eval *e);
 
 /* "add has no meaning for elements of type bool" */
@@ -32,6 +33,9 @@ const vq_quant *vq_eval_in_quant(const vq_eval *e, uint32_t i);
 const vq_quant *vq_eval_out_quant(const vq_eval *e);
 /* Entry of q that covers element `flat` (row-major) of a tensor of type t */
 uint32_t vq_eval_entry(const vq_quant *q, const vq_type *t, int64_t flat);
+
+/* Index of the matrix of an operand of type x that matrix `batch` of a product of type y uses. */
+int64_t vq_eval_matrix(const vq_type *y, const vq_type *x, int64_t batch);
 
 /* Does operand i read as f32 (it is f32, or codes with a scale)? */
 bool vq_eval_is_float(const vq_eval *e, uint32_t i);

@@ -3,6 +3,7 @@
 #include "ir/ir.h"
 
 #include "ir/attrs.h"
+#include "ir/contract.h"
 
 #include <assert.h>
 #include <string.h>
@@ -167,20 +168,63 @@ bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows)
 		vq_same(g->node[n.id].out2, rows);
 }
 
-bool vq_is_dynamic(vq_op op) { return op == VQ_OP_LINEAR_DYNAMIC || op == VQ_OP_ATTENTION_DYNAMIC; }
+bool vq_is_dynamic(vq_op op) { return vq_dynamic_pairs(op) > 0; }
+
+uint32_t vq_dynamic_pairs(vq_op op)
+{
+	switch (op) {
+	case VQ_OP_LINEAR_DYNAMIC: return 1;
+	case VQ_OP_MATMUL_DYNAMIC: return 2;
+	case VQ_OP_ATTENTION_DYNAMIC: return 3;
+	default: return 0;
+	}
+}
+
+/* Constants must be what quantize_dynamic could have given. */
+static const char *constant_pair_problem(const vq_graph *g, vq_value codes, vq_value rows, bool symmetric)
+{
+	const int8_t *code = g->value[codes.id].data;
+	const float *row = g->value[rows.id].data;
+	int64_t n_codes = vq_type_count(vq_type_of(g, codes)), n_rows = vq_type_count(vq_type_of(g, rows)) / 2;
+
+	for (int64_t i = 0; i < n_rows; i++) {
+		float scale = row[2 * i], zero = row[2 * i + 1];
+
+		/* written so that NaN fails */
+		if (!(scale >= VQ_LEAST_ROW_SCALE && scale <= 0x1p94f))
+			return vq_arena_printf(g->arena, "scale %lld of constant codes is %g, expected 2^-60 to 2^94",
+				(long long)i, (double)scale);
+		if (!(zero >= -128.0f && zero <= 127.0f) || zero != (float)(int32_t)zero || (symmetric && zero != 0.0f))
+			return vq_arena_printf(g->arena, "zero point %lld of constant codes is %g, expected %s",
+				(long long)i, (double)zero, symmetric ? "0" : "an integer in -128:127");
+	}
+	for (int64_t i = 0; symmetric && i < n_codes; i++)
+		if (code[i] == -128)
+			return "constant codes that are to be symmetric contain -128";
+	return NULL;
+}
 
 const char *vq_dynamic_problem(const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr)
 {
-	uint32_t pairs = op == VQ_OP_ATTENTION_DYNAMIC ? 3 : op == VQ_OP_LINEAR_DYNAMIC;
+	for (uint32_t i = 0; i < vq_dynamic_pairs(op); i++) {
+		vq_value codes = in[2 * i], rows = in[2 * i + 1];
+		const vq_attr *from = &g->node[vq_def_of(g, codes).id].attr;
+		bool symmetric = op == VQ_OP_ATTENTION_DYNAMIC || (op == VQ_OP_MATMUL_DYNAMIC && i > 0);
+		const char *wrong = NULL;
 
-	for (uint32_t i = 0; i < pairs; i++) {
-		const vq_attr *from = &g->node[vq_def_of(g, in[2 * i]).id].attr;
-
-		if (!vq_same_dynamic(g, in[2 * i], in[2 * i + 1]))
-			return "codes and rows are not the results of one quantize_dynamic";
+		if (vq_is_const(g, codes) && vq_is_const(g, rows)) {
+			wrong = constant_pair_problem(g, codes, rows, symmetric);
+			if (wrong)
+				return wrong;
+			continue;
+		}
+		if (!vq_same_dynamic(g, codes, rows))
+			return "codes and rows are neither the results of one quantize_dynamic nor constants";
 		if (op == VQ_OP_ATTENTION_DYNAMIC &&
 			(!from->dynamic.symmetric || vq_dynamic_groups(from) != (uint32_t)attr->attention.heads))
 			return "codes are not symmetric with a scale per head";
+		if (symmetric && !from->dynamic.symmetric)
+			return "codes of the right operand are not symmetric";
 	}
 	return NULL;
 }

@@ -227,6 +227,8 @@ uint32_t vq_dynamic_groups(const vq_attr *attr);
 bool vq_same_dynamic(const vq_graph *g, vq_value codes, vq_value rows);
 /* Does op multiply codes whose scales are chosen at run time? Its codes and rows stand in pairs, as operands 0 and 1, 2 and 3 ... */
 bool vq_is_dynamic(vq_op op);
+/* The number of those pairs. */
+uint32_t vq_dynamic_pairs(vq_op op);
 /* What is wrong with those pairs of a node, NULL if nothing or if its op has none. */
 const char *vq_dynamic_problem(const vq_graph *g, vq_op op, const vq_value *in, const vq_attr *attr);
 

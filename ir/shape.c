@@ -268,9 +268,9 @@ const char *vq_shape_linear(vq_rule *r)
 	return all_f32(r);
 }
 
-const char *vq_shape_matmul(vq_rule *r)
+/* the product of a and b, whatever they hold; sets the result's shape */
+static const char *matmul(vq_rule *r, const vq_type *a, const vq_type *b)
 {
-	const vq_type *a = &r->in[0], *b = &r->in[1];
 	bool ta = r->attr->matmul.trans_a, tb = r->attr->matmul.trans_b;
 	vq_type batch_a = *a, batch_b = *b;
 
@@ -278,19 +278,26 @@ const char *vq_shape_matmul(vq_rule *r)
 		return vq_arena_printf(r->a,
 			"operands have %u and %u dimensions, expected at least 2 (left is %s, "
 			"right is %s)",
-			(unsigned)a->rank, (unsigned)b->rank, vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 1));
+			(unsigned)a->rank, (unsigned)b->rank, vq_shape_text(r->a, a), vq_shape_text(r->a, b));
 	if (a->dim[a->rank - (ta ? 2 : 1)] != b->dim[b->rank - (tb ? 1 : 2)])
 		return vq_arena_printf(r->a, "inner dimensions differ: left is %s%s, right is %s%s",
-			vq_rule_shape_text(r, 0), ta ? " transposed" : "", vq_rule_shape_text(r, 1),
+			vq_shape_text(r->a, a), ta ? " transposed" : "", vq_shape_text(r->a, b),
 			tb ? " transposed" : "");
 	batch_a.rank -= 2;
 	batch_b.rank -= 2;
 	if (vq_rule_broadcast(r, &batch_a, &batch_b, r->out))
 		return vq_arena_printf(r->a, "batch dimensions do not broadcast: left is %s, right is %s",
-			vq_rule_shape_text(r, 0), vq_rule_shape_text(r, 1));
+			vq_shape_text(r->a, a), vq_shape_text(r->a, b));
 	r->out->dim[r->out->rank++] = a->dim[a->rank - (ta ? 1 : 2)];
 	r->out->dim[r->out->rank++] = b->dim[b->rank - (tb ? 2 : 1)];
-	return all_f32(r);
+	return NULL;
+}
+
+const char *vq_shape_matmul(vq_rule *r)
+{
+	const char *wrong = matmul(r, &r->in[0], &r->in[1]);
+
+	return wrong ? wrong : all_f32(r);
 }
 
 const char *vq_shape_conv(vq_rule *r)
@@ -449,6 +456,24 @@ const char *vq_shape_linear_dynamic(vq_rule *r)
 	vq_rule_set_shape(r, x);
 	r->out->dim[x->rank - 1] = w->dim[0];
 	return r->n_in > 3 ? need_vector(r, 3, w->dim[0], "the bias") : NULL;
+}
+
+const char *vq_shape_matmul_dynamic(vq_rule *r)
+{
+	const char *wrong = matmul(r, &r->in[0], &r->in[2]);
+
+	if (!wrong && r->attr->matmul.trans_a)
+		wrong = "the left operand is transposed, and scales belong to rows as they stand";
+	if (!wrong)
+		wrong = need_rows(r, 0, 1, "the left operand");
+	if (!wrong)
+		wrong = need_rows(r, 2, 1, "the right operand");
+	if (!wrong && !r->attr->matmul.trans_b && r->in[3].dim[r->in[3].rank - 2] != 1)
+		wrong = vq_arena_printf(r->a,
+			"the rows of the right operand are %s, expected one scale per matrix: it is summed over the rows of %s",
+			vq_rule_shape_text(r, 3), vq_rule_shape_text(r, 2));
+	r->out->elem = VQ_F32;
+	return wrong;
 }
 
 const char *vq_shape_attention_dynamic(vq_rule *r)

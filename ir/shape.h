@@ -66,6 +66,7 @@ const char *vq_shape_matmul(vq_rule *r);
 const char *vq_shape_conv(vq_rule *r);
 const char *vq_shape_attention(vq_rule *r);
 const char *vq_shape_linear_dynamic(vq_rule *r);
+const char *vq_shape_matmul_dynamic(vq_rule *r);
 const char *vq_shape_quantize(vq_rule *r);
 const char *vq_shape_quantize_dynamic(vq_rule *r);
 const char *vq_shape_dequantize(vq_rule *r);

@@ -31,7 +31,7 @@ typedef struct gemm {
 	uint32_t np;    /* N rounded up to NR */
 	vq_ll is_last;  /* i1: the task's rows are the shorter last block; NULL if there is none */
 	vq_ll a, scratch, sums;
-	vq_ll b, start, multiplier, addend; /* of the batch element */
+	vq_ll b, start, multiplier, addend; /* of the batch element; addend NULL: none */
 	vq_ll row_scales;                   /* scale and zero point of the block's first row, NULL if rows have none */
 	vq_ll column_sums;                  /* with row_scales */
 	vq_ll zeros;                        /* of the columns, with b_zeros */
@@ -86,7 +86,8 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 	for (uint32_t j = 0; j < shape.n; j++) {
 		int64_t bytes = 4 * (int64_t)j * shape.lanes;
 
-		addend[j] = vq_load(c, type, vq_offset_const(c, vq_offset(c, g->addend, at), bytes), 4);
+		if (g->addend)
+			addend[j] = vq_load(c, type, vq_offset_const(c, vq_offset(c, g->addend, at), bytes), 4);
 		if (!g->d->f32)
 			multiplier[j] = vq_load(c, type, vq_offset_const(c, vq_offset(c, g->multiplier, at), bytes), 4);
 		if (g->row_scales)
@@ -123,7 +124,8 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 				*x = vq_fmul(c, *x, scale);
 			if (!g->d->f32)
 				*x = vq_fmul(c, *x, multiplier[j]);
-			*x = vq_fadd(c, *x, addend[j]);
+			if (g->addend)
+				*x = vq_fadd(c, *x, addend[j]);
 		}
 	}
 }
@@ -210,35 +212,49 @@ static void split_index(vq_codegen *c, vq_ll x, uint32_t n, vq_ll *quotient, vq_
 	*rest = n == 1 ? vq_cword(c, 0) : LLVMBuildURem(c->b, x, vq_cword(c, n), "");
 }
 
+/* what argument 2 holds for the batch element */
+static void locate_parameters(vq_codegen *c, gemm *g, vq_ll params)
+{
+	const vq_gemm *d = g->d;
+
+	if (d->f32) {
+		g->addend = params;
+		return;
+	}
+	g->start = d->comp_with_b ? vq_offset_const(c, g->b, (int64_t)g->np * g->form.kp) : params;
+	g->multiplier = d->comp_with_b ? params : vq_offset_const(c, params, 4 * (int64_t)g->np);
+	g->addend = vq_offset_const(c, g->multiplier, 4 * (int64_t)g->np);
+	if (d->rows)
+		g->column_sums = vq_offset_const(c, g->addend, 4 * (int64_t)g->np);
+	if (d->b_zeros)
+		g->zeros = vq_offset_const(c, g->addend, (d->rows ? 8 : 4) * (int64_t)g->np);
+}
+
 static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 {
 	const vq_gemm *d = g->d;
 	const int64_t element = stored_bytes(&d->epilogue);
 	const int64_t c_elements[2] = { d->c_batch[0] / element, d->c_batch[1] / element };
 	const vq_kernel_args *args = g->args;
-	vq_ll outer, inner, params;
+	vq_ll outer, inner;
 
 	split_index(c, batch, d->batch[1], &outer, &inner);
 	if (d->batch[0] == 1)
 		outer = vq_cword(c, 0);
 	g->a = vq_offset(c, batch_offset(c, args->arg[0], d->a_batch, outer, inner), vq_mul_const(c, row0, d->a_row));
 	g->b = batch_offset(c, args->arg[1], d->b_batch, outer, inner);
-	params = batch_offset(c, args->arg[2], d->p_batch, outer, inner);
-	if (d->f32) {
-		g->addend = params;
-	} else {
-		g->start = d->comp_with_b ? vq_offset_const(c, g->b, (int64_t)g->np * g->form.kp) : params;
-		g->multiplier = d->comp_with_b ? params : vq_offset_const(c, params, 4 * (int64_t)g->np);
-		g->addend = vq_offset_const(c, g->multiplier, 4 * (int64_t)g->np);
-	}
 	if (d->rows) {
 		vq_ll at = vq_add_word(c, vq_mul_const(c, batch, d->m), row0);
 
 		g->row_scales = vq_offset(c, args->arg[d->rows], vq_mul_const(c, at, 8));
-		g->column_sums = vq_offset_const(c, g->addend, 4 * (int64_t)g->np);
 	}
-	if (d->b_zeros)
-		g->zeros = vq_offset_const(c, g->addend, (d->rows ? 8 : 4) * (int64_t)g->np);
+	if (d->rows && d->comp_with_b) {
+		g->start = vq_offset_const(c, g->b, (int64_t)g->np * g->form.kp);
+		g->column_sums = vq_offset_const(c, g->start, 4 * (int64_t)g->np);
+		g->multiplier = vq_offset_const(c, g->column_sums, 4 * (int64_t)g->np);
+	} else {
+		locate_parameters(c, g, batch_offset(c, args->arg[2], d->p_batch, outer, inner));
+	}
 	if (d->row_codes)
 		g->c = vq_offset_const(c, args->scratch, (int64_t)vq_gemm_results_at(d, c->target));
 	else

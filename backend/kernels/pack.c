@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Packing of an activation as the B operand of a product or of attention: panels [Np/NR][Kp/KR][NR][KR], zero padded,
- * then the first accumulators s32[Np]. One task per batch element.
+ * then the first accumulators s32[Np], and for codes with scales at run time column sums s32[Np] and scales f32[Np]. One
+ * task per batch element.
  *
  * Two ways to fill a panel. Where columns are contiguous in the source (V), KR rows of 16 columns are interleaved in
  * registers. Otherwise column by column, KR steps of k at a time (K, where they are contiguous).
@@ -18,7 +19,7 @@ typedef struct packer {
 	uint32_t nr, np;
 	int64_t element; /* bytes */
 	LLVMTypeRef type;
-	vq_ll from, to; /* of the batch element */
+	vq_ll from, to, scales; /* of the batch element */
 } packer;
 
 static vq_ll zip(vq_codegen *c, vq_ll a, vq_ll b)
@@ -123,7 +124,7 @@ static void pack_columns(vq_codegen *c, packer *p, uint32_t first, uint32_t end,
 	vq_loop_end(c, &column);
 }
 
-/* first accumulators of a panel: add times the column sums */
+/* first accumulators of a panel: add times the column sums; and these sums, where scales follow */
 static void first_accumulators(vq_codegen *c, packer *p, vq_ll panel, vq_ll column)
 {
 	vq_ll sums[VQ_TILE_MAX], to = vq_offset_const(c, p->to, (int64_t)p->np * p->form.kp);
@@ -132,11 +133,28 @@ static void first_accumulators(vq_codegen *c, packer *p, vq_ll panel, vq_ll colu
 	vq_ll factor = vq_splat(c, vq_ci32(c, p->d->add), shape.lanes);
 
 	to = vq_offset(c, to, vq_mul_const(c, column, 4));
-	if (p->d->add)
+	if (p->d->add || p->d->pairs)
 		vq_tile_column_sums(c, &p->form, panel, sums);
-	for (uint32_t j = 0; j < shape.n; j++)
-		vq_store_to(c, p->d->add ? LLVMBuildMul(c->b, sums[j], factor, "") : LLVMConstNull(type),
-			vq_offset_const(c, to, 4 * (int64_t)j * shape.lanes), 4);
+	for (uint32_t j = 0; j < shape.n; j++) {
+		vq_ll at = vq_offset_const(c, to, 4 * (int64_t)j * shape.lanes);
+
+		vq_store_to(c, p->d->add ? LLVMBuildMul(c->b, sums[j], factor, "") : LLVMConstNull(type), at, 4);
+		if (p->d->pairs)
+			vq_store_to(c, sums[j], vq_offset_const(c, at, 4 * (int64_t)p->np), 4);
+	}
+}
+
+/* scales of the panel's columns; those beyond the last are never used */
+static void panel_scales(vq_codegen *c, packer *p, vq_ll column, uint32_t columns)
+{
+	int64_t step = p->d->pairs > 1 ? 8 : 0;
+	vq_ll to = vq_offset_const(c, p->to, (int64_t)p->np * (p->form.kp + 8)), scale;
+	vq_loop loop;
+
+	vq_loop_begin(c, &loop, column, vq_add_word(c, column, vq_cword(c, columns)), vq_cword(c, 1), NULL, 0);
+	scale = vq_load(c, c->f32, vq_offset(c, p->scales, vq_mul_const(c, loop.i, step)), 4);
+	vq_store_to(c, scale, vq_offset(c, to, vq_mul_const(c, loop.i, 4)), 4);
+	vq_loop_end(c, &loop);
 }
 
 static void pack_panel(vq_codegen *c, packer *p, vq_ll index, uint32_t columns)
@@ -160,6 +178,8 @@ static void pack_panel(vq_codegen *c, packer *p, vq_ll index, uint32_t columns)
 		pack_columns(c, p, done, columns, from, to);
 	if (!p->d->f32)
 		first_accumulators(c, p, to, column);
+	if (p->d->pairs)
+		panel_scales(c, p, column, columns);
 }
 
 void vq_build_pack(vq_codegen *c, const vq_pack *d, vq_kernel_args *a)
@@ -181,6 +201,8 @@ void vq_build_pack(vq_codegen *c, const vq_pack *d, vq_kernel_args *a)
 	p.from = vq_offset(c, a->arg[0], vq_mul_const(c, outer, d->batch_stride[0] * p.element));
 	p.from = vq_offset(c, p.from, vq_mul_const(c, inner, d->batch_stride[1] * p.element));
 	p.to = vq_offset(c, a->arg[1], vq_mul_const(c, a->task, d->batch_bytes));
+	if (d->pairs)
+		p.scales = vq_offset(c, a->arg[2], vq_mul_const(c, a->task, 8 * (int64_t)d->pairs));
 	if (whole) {
 		vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, whole), vq_cword(c, 1), NULL, 0);
 		pack_panel(c, &p, loop.i, p.nr);

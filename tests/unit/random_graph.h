@@ -184,6 +184,24 @@ static void pick_dynamic(random_graph *r, int64_t last, vq_value *in)
 	in[3] = const_of(r, 1, (int64_t[]){ 5 });
 }
 
+/* in[0] by itself, as codes and rows */
+static void pick_dynamic_matmul(random_graph *r, vq_attr *a, vq_value *in)
+{
+	vq_type x = *vq_type_of(r->g, in[0]), type;
+	vq_attr d;
+
+	memset(&d, 0, sizeof d);
+	a->matmul.trans_a = false;
+	for (uint32_t i = 2; i-- > 0;) {
+		d.dynamic.symmetric = i > 0;
+		d.dynamic.span = i > 0 && !a->matmul.trans_b;
+		if (vq_infer(r->g, VQ_OP_QUANTIZE_DYNAMIC, &x, 1, &d, &type))
+			return;
+		in[2 * i] = vq_add_node(r->g, VQ_OP_QUANTIZE_DYNAMIC, in, 1, &d, &type);
+		in[2 * i + 1] = r->g->node[vq_def_of(r->g, in[2 * i]).id].out2;
+	}
+}
+
 /* q, k and v, one value, as codes and rows */
 static void pick_dynamic_heads(random_graph *r, const vq_attr *a, vq_value *in)
 {
@@ -228,6 +246,10 @@ static uint32_t pick_operands(random_graph *r, vq_op op, vq_value *in, vq_attr *
 		if (x.rank == 3 && x.elem == VQ_F32 && !vq_type_of(r->g, in[0])->quant)
 			pick_dynamic_heads(r, a, in);
 		n = 6;
+		break;
+	case VQ_OP_MATMUL_DYNAMIC:
+		if (x.rank >= 2 && x.elem == VQ_F32 && !vq_type_of(r->g, in[0])->quant)
+			pick_dynamic_matmul(r, a, in);
 		break;
 	case VQ_OP_LAYERNORM: in[1] = in[2] = const_of(r, 1, &last); break;
 	case VQ_OP_CONV:

@@ -102,7 +102,8 @@ static float value(const product *p, uint32_t z, uint32_t r, uint32_t j)
 		v = v * row[0];
 	if (!p->f32)
 		v = v * mult[j];
-	v = v + addend[j];
+	if (!p->rows || !p->with_b)
+		v = v + addend[j];
 	if (p->gelu)
 		v = vq_c_gelu(v);
 	if (p->column)
@@ -162,13 +163,13 @@ static void epilogue(const product *p, vq_epilogue *e)
 	}
 }
 
-static void column_sums(const product *p, unsigned char *out)
+static void column_sums(const product *p, uint32_t z, unsigned char *out)
 {
 	for (uint32_t j = 0; j < p->n; j++) {
 		int32_t sum = 0;
 
 		for (uint32_t i = 0; i < p->k; i++)
-			sum += logical_b[(size_t)j * p->k + i] - zeros[j];
+			sum += logical_b[((size_t)z * p->n + j) * p->k + i] - zeros[j];
 		memcpy(out + 4 * j, &sum, 4);
 	}
 }
@@ -197,7 +198,9 @@ static void add_product(kernel_suite *s, product p)
 	uint32_t b0 = p.batch0 ? p.batch0 : 1, b1 = p.batch1 ? p.batch1 : 1, batch = b0 * b1;
 	uint32_t np = up(p.n, vq_tile_nr(&t)), kp = up(p.k, vq_tile_ka(&t));
 	size_t element = p.f32 ? 4 : 1, out = p.store == VQ_STORE_F32 ? 4 : 1, a_row = p.k * element + p.a_pad;
-	size_t b_size = p.with_b ? vq_pack_batch_bytes(&t, p.n, p.k, p.f32) : (size_t)np * kp * element, p_size;
+	size_t b_size = p.with_b ? vq_pack_batch_bytes(&t, p.n, p.k, p.f32) + (p.rows ? 8 * (size_t)np : 0)
+				 : (size_t)np * kp * element,
+	       p_size;
 	unsigned char *params = p_bytes;
 	kernel_data arg[10];
 	uint32_t n = 4;
@@ -241,6 +244,12 @@ static void add_product(kernel_suite *s, product p)
 			b_bytes + z * b_size);
 		if (p.with_b && !p.f32)
 			first_accumulators(&p, &t, z, b_bytes + z * b_size + (size_t)np * kp);
+		if (p.with_b && p.rows) {
+			unsigned char *to = b_bytes + z * b_size + (size_t)np * (kp + 4);
+
+			column_sums(&p, z, memset(to, 0, 8 * (size_t)np));
+			memcpy(to + 4 * (size_t)np, mult, 4 * (size_t)p.n);
+		}
 		for (uint32_t r = 0; r < p.m; r++)
 			for (uint32_t i = 0; i < p.k; i++) {
 				size_t at = ((size_t)z * p.m + r) * p.k + i;
@@ -263,8 +272,8 @@ static void add_product(kernel_suite *s, product p)
 	}
 	memcpy(params, addend, 4 * (size_t)p.n);
 	p_size = (size_t)(params - p_bytes) + 4 * (size_t)np;
-	if (p.rows) {
-		column_sums(&p, p_bytes + p_size);
+	if (p.rows && !p.with_b) {
+		column_sums(&p, 0, p_bytes + p_size);
 		p_size += 4 * (size_t)np;
 	}
 	if (p.b_zeros) {
@@ -275,6 +284,8 @@ static void add_product(kernel_suite *s, product p)
 	arg[0] = (kernel_data){ a_bytes + p.a_skew, a_row * p.m * batch - p.a_pad, false };
 	arg[1] = (kernel_data){ b_bytes, b_size * batch, false };
 	arg[2] = (kernel_data){ p_bytes, p_size, false };
+	if (p.rows && p.with_b) /* all with B */
+		arg[2] = (kernel_data){ NULL, 0, false };
 	arg[3] = (kernel_data){ c_bytes, out * p.m * p.n * batch, true };
 	if (p.column)
 		arg[n++] = (kernel_data){ column_extra, 4 * (size_t)p.n, false };
@@ -367,6 +378,12 @@ static void row_scaled(kernel_suite *s)
 	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
 	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = true, .row_block = 8 });
 	add_product(s, (product){ .m = 6, .n = 19, .k = 64, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .b_zero = 77, .wide = true });
+	/* both factors with scales at run time */
+	for (uint32_t i = 0; i < 6; i++)
+		add_product(s, (product){ .m = 1 + 4 * i, .n = ns[i], .k = 1 + 13 * i, .batch0 = 1 + i % 3, .batch1 = 1 + i % 2, .rows = true,
+			.with_b = true, .a_u8 = i & 1, .store = i % 3 ? VQ_STORE_F32 : VQ_STORE_S8, .row_block = i % 2 ? 0 : 4 });
+	add_product(s, (product){ .m = 13, .n = 70, .k = 64, .batch1 = 2, .store = VQ_STORE_F32, .rows = true, .with_b = true, .a_u8 = true,
+		.gelu = true, .residual = true, .extremes = true, .row_block = 6 });
 	/* clang-format on */
 }
 
@@ -582,13 +599,15 @@ static void rowquants(kernel_suite *s)
 
 /* ---- packing ---- */
 
-static void add_pack(
-	kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1, uint32_t n, uint32_t k, bool k_inner, int32_t add)
+/* pairs: of scales per batch element, 0: none */
+static void add_pack(kernel_suite *s, bool f32, uint32_t batch0, uint32_t batch1, uint32_t n, uint32_t k, bool k_inner,
+	int32_t add, uint32_t pairs)
 {
 	const vq_target *target = kernel_suite_target(s);
 	vq_tile t = f32 ? vq_tile_f32(target->isa) : vq_tile_s8(target->isa, false);
 	uint32_t np = up(n, vq_tile_nr(&t)), kp = up(k, vq_tile_ka(&t)), batch = batch0 * batch1, heads = batch1;
-	size_t element = f32 ? 4 : 1, bytes = vq_pack_batch_bytes(&t, n, k, f32), panels = (size_t)np * kp * element;
+	size_t element = f32 ? 4 : 1, bytes = vq_pack_batch_bytes(&t, n, k, f32) + (pairs ? 8 * (size_t)np : 0),
+	       panels = (size_t)np * kp * element;
 	uint32_t width = heads * (k_inner ? k : n); /* of a source row: heads side by side */
 	vq_kernel kernel;
 	vq_pack *d = &kernel.u.pack;
@@ -607,6 +626,9 @@ static void add_pack(
 	d->batch_stride[1] = k_inner ? k : n;
 	d->batch_bytes = (int64_t)bytes;
 	d->add = add;
+	d->pairs = pairs;
+	for (uint32_t i = 0; i < 2 * pairs * batch; i++)
+		row_scales[i] = test_f32(1.0f);
 	memset(c_bytes, 0x77, bytes * batch); /* the gap after a batch element stays as the driver filled it */
 	for (uint32_t z = 0; z < batch; z++) {
 		size_t base = (size_t)((z / heads) * d->batch_stride[0] + (z % heads) * d->batch_stride[1]);
@@ -626,26 +648,33 @@ static void add_pack(
 
 			for (uint32_t i = 0; i < k && j < n; i++)
 				sum += logical_b[j * k + i];
+			if (pairs)
+				memcpy(c_bytes + z * bytes + panels + 4 * (np + j), &sum, 4);
+			if (pairs && j < n)
+				memcpy(c_bytes + z * bytes + panels + 4 * (2 * np + j),
+					&row_scales[2 * (z * pairs + (pairs > 1 ? j : 0))], 4);
 			sum *= add;
 			memcpy(c_bytes + z * bytes + panels + 4 * j, &sum, 4);
 		}
 	}
-	snprintf(name, sizeof name, "pack %s %ux%u, %ux%u, k inner %d", f32 ? "f32" : "s8", batch0, batch1, n, k,
-		k_inner);
-	kernel_data arg[2] = { { source, (size_t)width * (k_inner ? n : k) * batch0 * element, false },
-		{ c_bytes, bytes * batch, true } };
-	kernel_suite_add(s, name, &kernel, arg, 2);
+	snprintf(name, sizeof name, "pack %s %ux%u, %ux%u, k inner %d, %u scales", f32 ? "f32" : "s8", batch0, batch1,
+		n, k, k_inner, pairs);
+	kernel_data arg[3] = { { source, (size_t)width * (k_inner ? n : k) * batch0 * element, false },
+		{ c_bytes, bytes * batch, true }, { row_scales, 8 * (size_t)pairs * batch, false } };
+	kernel_suite_add(s, name, &kernel, arg, pairs ? 3 : 2);
 }
 
 static void packs(kernel_suite *s)
 {
 	for (int inner = 0; inner < 2; inner++) {
-		add_pack(s, false, 1, 3, 50, 64, inner, -128);
-		add_pack(s, false, 2, 2, 64, 37, inner, 128);
-		add_pack(s, false, 1, 1, 7, 5, inner, 0);
-		add_pack(s, false, 1, 2, 33, 48, inner, 77);
-		add_pack(s, true, 2, 2, 19, 21, inner, 0);
-		add_pack(s, true, 1, 1, 64, 16, inner, 0);
+		add_pack(s, false, 1, 3, 50, 64, inner, -128, 0);
+		add_pack(s, false, 2, 2, 64, 37, inner, 128, 0);
+		add_pack(s, false, 1, 1, 7, 5, inner, 0, 0);
+		add_pack(s, false, 1, 2, 33, 48, inner, 77, 0);
+		add_pack(s, true, 2, 2, 19, 21, inner, 0, 0);
+		add_pack(s, true, 1, 1, 64, 16, inner, 0, 0);
+		add_pack(s, false, 2, 3, 21, 40, inner, -128, 21);
+		add_pack(s, false, 1, 2, 64, 16, inner, 0, 1);
 	}
 }
 

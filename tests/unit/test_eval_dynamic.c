@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* quantize_dynamic and linear_dynamic in the evaluator: numbers worked out by hand, bounds, and what rows may hold. */
+/* quantize_dynamic, linear_dynamic and matmul_dynamic in the evaluator: numbers worked out by hand, bounds, and what rows may hold. */
 #include "ir/contract.h"
 #include "ir/exec.h"
 #include "ir/text.h"
@@ -202,6 +202,79 @@ static void linear(void **state)
 		out, (128 + 510) * 0.25f * 0.5f, (255 * 126 - 128) * 0.25f * 2.0f, 3 * 4.0f * 0.5f, -3 * 4.0f * 2.0f);
 }
 
+static void matmul(void **state)
+{
+	bench *b = *state;
+	vq_attr a = { .matmul = { .trans_b = true } };
+	vq_tensor in[4] = {
+		tensor(b, VQ_S8, S8(-128, 0, 127, 10, 10, 10), 2, 1, 3, 0), /* two batch elements of one row */
+		tensor(b, VQ_F32, F32(0.25f, -128.0f, 4.0f, 9.0f), 2, 1, 2, 0),
+		tensor(b, VQ_S8, S8(1, 2, 3, -127, 0, 127), 2, 3, 0),
+		tensor(b, VQ_F32, F32(0.5f, 0.0f, 2.0f, 0.0f), 2, 2, 0),
+	};
+	vq_tensor out = tensor(b, VQ_F32, NULL, 2, 1, 2, 0);
+
+	assert_null(compute(b, VQ_OP_MATMUL_DYNAMIC, &a, in, 4, &out));
+	assert_f32(out, (256 + 765) * 0.25f * 0.5f, 255 * 127 * 0.25f * 2.0f, 6 * 4.0f * 0.5f, 0.0f);
+	/* columns that are summed over have one scale */
+	a.matmul.trans_b = false;
+	in[2] = tensor(b, VQ_S8, S8(1, -127, 2, 0, 3, 127), 3, 2, 0);
+	in[3] = tensor(b, VQ_F32, F32(0.5f, 0.0f), 1, 2, 0);
+	assert_null(compute(b, VQ_OP_MATMUL_DYNAMIC, &a, in, 4, &out));
+	assert_f32(out, (256 + 765) * 0.25f * 0.5f, 255 * 127 * 0.25f * 0.5f, 6 * 4.0f * 0.5f, 0.0f);
+	/* a quantized result; one scale for all rows of the left operand */
+	in[1] = tensor(b, VQ_F32, F32(0.25f, -128.0f), 1, 1, 2, 0);
+	out = codes(tensor(b, VQ_S8, NULL, 2, 1, 2, 0), vq_quant_per_tensor(&b->g, 4.0f, 1, -128, 127));
+	assert_null(compute(b, VQ_OP_MATMUL_DYNAMIC, &a, in, 4, &out));
+	assert_int_equal(((int8_t *)out.data)[0], 33); /* 127.625 / 4 + 1 */
+	assert_int_equal(((int8_t *)out.data)[1], 127);
+	assert_int_equal(((int8_t *)out.data)[2], 27); /* 6 * 138 / 8 / 4 + 1, to even */
+	assert_int_equal(((int8_t *)out.data)[3], 1);
+}
+
+/* what the text form of a product of codes must not say */
+static void matmul_refused(void **state)
+{
+	static const char *const line[][2] = {
+		{ "%1 = matmul_dynamic %c, %r, %d, %s", "expected one scale per matrix" },
+		{ "%1 = matmul_dynamic %c, %r, %d, %s trans_a trans_b", "the left operand is transposed" },
+		{ "%1 = matmul_dynamic %c, %r, %c, %r trans_b", "codes of the right operand are not symmetric" },
+		{ "%1 = matmul_dynamic %c, %s, %d, %s trans_b",
+			"neither the results of one quantize_dynamic nor constants" },
+		{ "%1 = matmul_dynamic @w, @bad, %d, %s trans_b",
+			"scale 1 of constant codes is 0, expected 2^-60 to 2^94" },
+		{ "%1 = matmul_dynamic @w, @odd, %d, %s trans_b",
+			"zero point 1 of constant codes is 0.5, expected an integer" },
+		{ "%1 = matmul_dynamic %c, %r, @w, @skew trans_b", "zero point 0 of constant codes is 3, expected 0" },
+		{ "%1 = matmul_dynamic %c, %r, @w, @good trans_b",
+			"constant codes that are to be symmetric contain -128" },
+		{ "%1 = matmul_dynamic %c, %r, @w, @few trans_b", "the rows of the right operand are" },
+	};
+	bench *b = *state;
+
+	for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+		vq_diag diag;
+		vq_graph g;
+		const char *text = vq_arena_printf(&b->arena,
+			"graph f(x: f32[2,2]) {\n"
+			"  const @w : s8[2,2] = inline [1, 2, -128, 4]\n"
+			"  const @good : f32[2,2] = inline [1, 0, 2, 0]\n"
+			"  const @bad : f32[2,2] = inline [1, 0, 0, 0]\n"
+			"  const @odd : f32[2,2] = inline [1, 0, 1, 0.5]\n"
+			"  const @skew : f32[2,2] = inline [1, 3, 1, 0]\n"
+			"  const @few : f32[2,1] = inline [1, 3]\n"
+			"  %%c, %%r = quantize_dynamic %%x : s8[2,2], f32[2,2]\n"
+			"  %%d, %%s = quantize_dynamic %%x symmetric : s8[2,2], f32[2,2]\n"
+			"  %s\n  return %%1\n}\n",
+			line[i][0]);
+
+		vq_diag_init(&diag, &b->arena, "test.vir");
+		assert_false(vq_parse_graph(&g, &b->arena, &diag, text, strlen(text), "."));
+		if (!strstr(diag.item[0].text, line[i][1]))
+			fail_msg("'%s' does not say '%s'", diag.item[0].text, line[i][1]);
+	}
+}
+
 static void overflow(void **state)
 {
 	enum { K = 70000 };
@@ -259,6 +332,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(attention, bench_begin, bench_end),
 		cmocka_unit_test(score_factor),
 		cmocka_unit_test_setup_teardown(linear, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(matmul, bench_begin, bench_end),
+		cmocka_unit_test_setup_teardown(matmul_refused, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(overflow, bench_begin, bench_end),
 		cmocka_unit_test_setup_teardown(in_a_graph, bench_begin, bench_end),
 	};

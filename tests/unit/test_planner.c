@@ -460,6 +460,67 @@ static void shared_scales(void **state)
 	}
 }
 
+/* products of two tensors of codes: scales per column or per matrix, batches that broadcast, constants on either side */
+static void matmul_dynamic(void **state)
+{
+	(void)state;
+	same("graph f(a: f32[2,3,5,17], b: f32[2,3,19,17], c: f32[3,17,9], r: f32[2,3,5,19]) {\n"
+	     "  %x, %xr = quantize_dynamic %a : s8[2,3,5,17], f32[2,3,5,2]\n"
+	     "  %k, %kr = quantize_dynamic %b symmetric : s8[2,3,19,17], f32[2,3,19,2]\n"
+	     "  %v, %vr = quantize_dynamic %c span=1 symmetric : s8[3,17,9], f32[3,1,2]\n"
+	     "  %1 = matmul_dynamic %x, %xr, %k, %kr trans_b\n"
+	     "  %2 = add %1, %r\n"
+	     "  %3 = gelu %2\n"
+	     "  %4 = matmul_dynamic %x, %xr, %v, %vr : s8<0x1p-2,3>[2,3,5,9]\n"
+	     "  return %3 as \"p\", %4 as \"q\"\n}\n");
+	/* one scale for all rows of A and for all columns of B; a batch of either that the other has not */
+	same("graph f(a: f32[2,1,4,6], b: f32[3,7,6]) {\n"
+	     "  %x, %xr = quantize_dynamic %a span=1 : s8[2,1,4,6], f32[2,1,1,2]\n"
+	     "  %k, %kr = quantize_dynamic %b span=1 symmetric : s8[3,7,6], f32[3,1,2]\n"
+	     "  %l, %lr = quantize_dynamic %b span=2 symmetric : s8[3,7,6], f32[1,1,2]\n"
+	     "  %1 = matmul_dynamic %x, %xr, %k, %kr trans_b\n"
+	     "  %2 = matmul_dynamic %x, %xr, %l, %lr trans_b\n"
+	     "  return %1 as \"p\", %2 as \"q\"\n}\n");
+	/* more than two batch dimensions that step differently; its rows become codes */
+	same("graph f(a: f32[2,1,3,1,4,5], b: f32[3,3,2,5,6]) {\n"
+	     "  %x, %xr = quantize_dynamic %a : s8[2,1,3,1,4,5], f32[2,1,3,1,4,2]\n"
+	     "  %v, %vr = quantize_dynamic %b span=1 symmetric : s8[3,3,2,5,6], f32[3,3,2,1,2]\n"
+	     "  %1 = matmul_dynamic %x, %xr, %v, %vr\n"
+	     "  %c, %cr = quantize_dynamic %1 : s8[2,3,3,2,4,6], f32[2,3,3,2,4,2]\n"
+	     "  return %c as \"p\", %cr as \"q\"\n}\n");
+	same("graph f(a: f32[2,3,33,8]) {\n"
+	     "  const @w : s8[3,2,8] = inline [1, -2, 3, -4, 127, -127, 0, 5, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1, -1, 1, 1, 1, 1, -2, 3, -4, 127, -127, 0, 5,"
+	     " 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1, -1, 1, 1, 1]\n"
+	     "  const @r : f32[3,2,2] = inline [0x1p-3, 0, 0x1p-4, 0, 0.3, 0, 3, 0, 0x1p-5, 0, 0.01, 0]\n"
+	     "  const @s : f32[3,2,2] = inline [0x1p-3, -128, 0x1p-4, 127, 0.3, 0, 3, 5, 0x1p-5, -7, 0.01, 1]\n"
+	     "  %x, %xr = quantize_dynamic %a : s8[2,3,33,8], f32[2,3,33,2]\n"
+	     "  %k, %kr = quantize_dynamic %a symmetric : s8[2,3,33,8], f32[2,3,33,2]\n"
+	     "  %1 = matmul_dynamic %x, %xr, @w, @r trans_b\n"
+	     "  %2 = matmul_dynamic @w, @s, %k, %kr trans_b\n"
+	     "  return %1 as \"p\", %2 as \"q\"\n}\n");
+}
+
+/* a result with scales along its last axis, of every product whose multipliers do not hold them */
+static void results_per_channel(void **state)
+{
+	(void)state;
+	same("quant #1 = axis 1 [0x1p-4, 0x1.8p-6] [2, 2] -127:127\n"
+	     "quant #2 = axis 0 [0x1p-6, 0x1.8p-5, 0x1p-7, 0x1p-6] [0, 0, 0, 0] -127:127\n"
+	     "graph f(x: f32[5,3], k: f32[4,3]) {\n"
+	     "  const @w : f32[4,3] = inline [0x1p-1, -0x1p+0, 0x1p-2, 0x1p+0, 0x1.8p-1, -0x1p-1, 0x1p-3, 0x1p+0, -0x1p+0, 0x1p-1, 0x1p-1, 0x1p-1]\n"
+	     "  const @c : s8<#2>[4,3] = inline [1, -2, 3, -4, 127, -127, 0, 5, 9, 8, 7, 6]\n"
+	     "  %q, %r = quantize_dynamic %x : s8[5,3], f32[5,2]\n"
+	     "  %s, %t = quantize_dynamic %k symmetric : s8[4,3], f32[4,2]\n"
+	     "  %1 = linear %x, @w : s8<#1>[5,4]\n"
+	     "  %2 = linear_dynamic %q, %r, @c : s8<#1>[5,4]\n"
+	     "  %3 = matmul_dynamic %q, %r, %s, %t trans_b : s8<#1>[5,4]\n"
+	     "  %4 = matmul %x, %k trans_b : s8<#1>[5,4]\n"
+	     "  return %1 as \"p\", %2 as \"q\", %3 as \"r\", %4 as \"s\"\n}\n");
+	refused("quant #1 = axis 0 [0x1p-4, 0x1p-5] [0, 0] -127:127\n"
+		"graph f(x: f32[2,3], k: f32[3,4]) {\n  %1 = matmul %x, %k : s8<#1>[2,4]\n  return %1\n}\n",
+		"scales along another axis than its last");
+}
+
 /* The second view strides over the numbers of what the first one shows, which no strides over the input express. */
 static void view_of_view(void **state)
 {
@@ -488,6 +549,8 @@ int main(void)
 		cmocka_unit_test(batches),
 		cmocka_unit_test(rows_quantized_where_they_are_made),
 		cmocka_unit_test(shared_scales),
+		cmocka_unit_test(matmul_dynamic),
+		cmocka_unit_test(results_per_channel),
 		cmocka_unit_test(view_of_view),
 	};
 
