@@ -193,7 +193,13 @@ static bool takes_result(const vq_graph *g, vq_node n, const vq_type *result)
 	switch (vq_ops[op].class_) {
 	case VQ_CLASS_MOVE:
 	case VQ_CLASS_QUANT: return false;
-	case VQ_CLASS_DOT: return q->axis < 0 || (op == VQ_OP_LINEAR && q->axis == (int32_t)result->rank - 1);
+	case VQ_CLASS_DOT:
+		if (op != VQ_OP_LINEAR && op != VQ_OP_LINEAR_DYNAMIC && op != VQ_OP_MATMUL_DYNAMIC)
+			return q->axis < 0;
+		for (uint32_t i = 1; i < q->n; i++)
+			if (q->zero[i] != q->zero[0])
+				return false;
+		return q->axis < 0 || q->axis == (int32_t)result->rank - 1;
 	default: return q->axis < 0;
 	}
 }

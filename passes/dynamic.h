@@ -5,11 +5,11 @@
 
 #include "passes/pass.h"
 
-/* One quantize_dynamic and how it was asked for. */
+/* One quantize_dynamic and how it was asked for; of a constant its results are constants. */
 typedef struct vq_dynamic_edge {
 	vq_value value;
 	vq_attr attr;
-	vq_node node;
+	vq_value codes, rows;
 } vq_dynamic_edge;
 
 /* What has been made so far: one quantize_dynamic serves all readers of a value that agree on how. Zeroed to begin with. */
@@ -30,5 +30,13 @@ bool vq_dynamic_linear(vq_dynamic *d, vq_node n);
 bool vq_dynamic_attention(vq_dynamic *d, vq_node n);
 /* Why it cannot; NULL if it can. */
 const char *vq_dynamic_attention_refuses(const vq_graph *g, vq_node n);
+
+/*
+ * A matmul becomes matmul_dynamic: a scale and zero point per row of its left operand; of the right one a symmetric scale per column
+ * where columns are its rows, else (they are summed over) one per matrix. What is constant becomes constants.
+ */
+bool vq_dynamic_matmul(vq_dynamic *d, vq_node n);
+/* Why it cannot; NULL if it can. */
+const char *vq_dynamic_matmul_refuses(const vq_graph *g, vq_node n);
 
 #endif

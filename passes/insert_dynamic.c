@@ -2,8 +2,8 @@
 /*
  * insert_dynamic: linear operators with quantized weights become linear_dynamic, their input passes
  * through quantize_dynamic: a scale and a zero point per row, chosen at run time. attention becomes
- * attention_dynamic: symmetric codes of q, k and v with scales per head. One quantize_dynamic serves
- * all readers of a value that agree on how.
+ * attention_dynamic: symmetric codes of q, k and v with scales per head. matmul becomes
+ * matmul_dynamic. One quantize_dynamic serves all readers of a value that agree on how.
  *
  * Needs:   quantized weights (quantize_weights).
  * Changes: linear operators; p->stats is used up. The graph is in integer form after it.
@@ -88,6 +88,14 @@ static bool at_attention(inserter *s, vq_node n)
 	return why || vq_dynamic_attention(&s->made, n);
 }
 
+static bool at_matmul(inserter *s, vq_node n)
+{
+	const char *why = vq_dynamic_matmul_refuses(s->g, n);
+
+	report(s, n, why ? "f32" : "s8 per row, at run time", why);
+	return why || vq_dynamic_matmul(&s->made, n);
+}
+
 /* In a model that is quantized at run time: what it has as codes and not as linear_dynamic yet, the rest stays as it is. */
 static bool at_own(inserter *s, vq_node n)
 {
@@ -121,9 +129,7 @@ bool vq_pass_insert_dynamic(vq_pass *p)
 		switch (vq_op_of(p->g, n)) {
 		case VQ_OP_LINEAR: ok = at_linear(&s, n); break;
 		case VQ_OP_ATTENTION: ok = at_attention(&s, n); break;
-		case VQ_OP_MATMUL:
-			report(&s, n, "f32", "w8a8-dynamic has no scales for products of two activations; w8a8 has");
-			break;
+		case VQ_OP_MATMUL: ok = at_matmul(&s, n); break;
 		case VQ_OP_CONV:
 			report(&s, n, "f32",
 				"a convolution with overlapping windows or groups has no integer "

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * insert_qdq: quantize and dequantize on every activation edge into a product: per tensor
- * (asymmetric) into linear, or per token at run time (linear_dynamic) where that is much better; symmetric per head into attention, symmetric per tensor into a product
- * of two activations.
+ * (asymmetric) into linear, or per token at run time (linear_dynamic) where that is much better; symmetric per head into
+ * attention. A product of two activations gets scales per row at run time (matmul_dynamic), or, with -act-granularity=tensor, one
+ * symmetric scale per operand. Constants get theirs from their elements.
  *
  * Needs:   p->stats; quantized weights (quantize_weights).
  * Changes: operands of linear, matmul and attention; the graph is in QDQ form after it. One
@@ -26,8 +27,8 @@ typedef struct edge {
 typedef struct inserter {
 	vq_pass *p;
 	vq_graph *g;
-	vq_dynamic made; /* for linears with scales per token, */
-	bool *per_token; /* by node id: which is rewritten last, for a result that is replaced has no statistics */
+	vq_dynamic made; /* for products with scales per row, */
+	bool *per_token; /* by node id: which are rewritten last, for a result that is replaced has no statistics */
 	vq_arena scratch;
 	edge *edge;
 	uint32_t n_edges, cap_edges;
@@ -65,6 +66,20 @@ static uint32_t tensor_entry(inserter *s, const vq_stats *stats)
 	return vq_quant_per_tensor(s->g, scale, zero, -128, 127);
 }
 
+static uint32_t symmetric_scales(inserter *s, int32_t axis, uint32_t n, const float *scale)
+{
+	return vq_quant_add(s->g,
+		&(vq_quant){
+			.bits = 8,
+			.lo = -127,
+			.hi = 127,
+			.axis = axis,
+			.n = n,
+			.scale = scale,
+			.zero = VQ_ARRAY(&s->scratch, n, int32_t),
+		});
+}
+
 /*
  * Symmetric, along the last axis in `groups` groups; min-max whatever the observer: heads are small
  * and clipping them costs attention its peaks.
@@ -73,21 +88,52 @@ static uint32_t symmetric_entry(inserter *s, const vq_stats *stats, uint32_t gro
 {
 	const vq_type *t = vq_type_of(s->g, stats->value);
 	float *scale = VQ_ARRAY(&s->scratch, groups, float);
-	int32_t *zero = VQ_ARRAY(&s->scratch, groups, int32_t);
 	uint32_t each = stats->channels / groups;
 
 	for (uint32_t i = 0; i < groups; i++)
 		scale[i] = vq_entry_symmetric(vq_stats_peak(stats, i * each, each));
-	return vq_quant_add(s->g,
-		&(vq_quant){
-			.bits = 8,
-			.lo = -127,
-			.hi = 127,
-			.axis = groups > 1 ? (int32_t)t->rank - 1 : -1,
-			.n = groups,
-			.scale = scale,
-			.zero = zero,
-		});
+	return symmetric_scales(s, groups > 1 ? (int32_t)t->rank - 1 : -1, groups, scale);
+}
+
+/* Symmetric scales of a constant in `groups` groups along an axis, from its elements; axis -1: one. */
+static uint32_t constant_entry(inserter *s, vq_value v, int32_t axis, uint32_t groups)
+{
+	const vq_type *t = vq_type_of(s->g, v);
+	const float *data = s->g->value[v.id].data;
+	double *peak = VQ_ARRAY(&s->scratch, groups, double);
+	float *scale = VQ_ARRAY(&s->scratch, groups, float);
+	int64_t inner = 1, channels = axis < 0 ? 1 : t->dim[axis];
+
+	for (uint32_t i = axis < 0 ? t->rank : (uint32_t)axis + 1; i < t->rank; i++)
+		inner *= t->dim[i];
+	for (int64_t i = 0; i < vq_type_count(t); i++) {
+		double *most = &peak[axis < 0 ? 0 : i / inner % channels / (channels / groups)];
+
+		*most = fmax(*most, fabs((double)data[i]));
+	}
+	for (uint32_t i = 0; i < groups; i++)
+		scale[i] = vq_entry_symmetric(peak[i]);
+	return symmetric_scales(s, axis, groups, scale);
+}
+
+/* Is v an f32 constant? What its scales are its elements say. */
+static bool f32_constant(const vq_graph *g, vq_value v)
+{
+	return vq_is_const(g, v) && vq_type_of(g, v)->elem == VQ_F32;
+}
+
+/* Entry of operand v of a product: along its last axis in groups (heads), or, of a constant matrix, along the largest axis in front. */
+static uint32_t operand_entry(inserter *s, vq_value v, uint32_t groups, bool matrix)
+{
+	const vq_type *t = vq_type_of(s->g, v);
+	int32_t axis = groups > 1 ? (int32_t)t->rank - 1 : -1;
+
+	if (!f32_constant(s->g, v))
+		return symmetric_entry(s, vq_stats_find(s->p, v), groups);
+	for (uint32_t i = 0; matrix && i + 2 < t->rank; i++)
+		if (t->dim[i] > 1 && (axis < 0 || t->dim[i] > t->dim[axis]))
+			axis = (int32_t)i;
+	return constant_entry(s, v, axis, matrix && axis >= 0 ? (uint32_t)t->dim[axis] : groups);
 }
 
 /* ---- the report ---- */
@@ -177,24 +223,38 @@ static bool at_linear(inserter *s, vq_node n)
 	return wrap(s, n, 0, entry);
 }
 
+/* Was v calibrated, or is it known? */
+static bool has_range(const inserter *s, vq_value v) { return f32_constant(s->g, v) || vq_stats_find(s->p, v); }
+
+/*
+ * Scales per row, found at run time: one for a whole tensor would have to suit heads that differ, and there is no channel
+ * transform to make them alike.
+ */
+static bool matmul_per_row(inserter *s, vq_node n, vq_site *site)
+{
+	site->scheme = "s8 per row";
+	put_site(s, site);
+	s->per_token[n.id] = true;
+	return true;
+}
+
 static bool at_matmul(inserter *s, vq_node n)
 {
 	vq_graph *g = s->g;
 	vq_site site = site_of(g, n);
 	const vq_type *a = vq_type_of(g, vq_operand(g, n, 0));
 	int64_t k = a->dim[a->rank - 1 - (g->node[n.id].attr.matmul.trans_a && a->rank > 1)];
-	const vq_stats *stats[2];
 	uint32_t entry[2];
 
-	for (uint32_t i = 0; i < 2; i++)
-		stats[i] = vq_stats_find(s->p, vq_operand(g, n, i));
-	if (!stats[0] || !stats[1])
-		return stays_float(s, &site, "one of its operands is a constant, not calibrated or no float tensor");
+	if (s->p->set->granularity != VQ_GRANULARITY_TENSOR && !vq_dynamic_matmul_refuses(g, n))
+		return matmul_per_row(s, n, &site);
+	if (!has_range(s, vq_operand(g, n, 0)) || !has_range(s, vq_operand(g, n, 1)))
+		return stays_float(s, &site, "one of its operands was not calibrated or is no float tensor");
 	if (k > INT32_MAX / (127 * 127))
 		return stays_float(s, &site, "its accumulator could exceed 32 bits");
 	site.scheme = "s8 per tensor, symmetric";
 	for (uint32_t i = 0; i < 2; i++) {
-		entry[i] = symmetric_entry(s, stats[i], 1);
+		entry[i] = operand_entry(s, vq_operand(g, n, i), 1, true);
 		add_scales(g, &site, entry[i]);
 	}
 	put_site(s, &site);
@@ -211,13 +271,13 @@ static bool at_attention(inserter *s, vq_node n)
 	uint32_t entry[3];
 
 	for (uint32_t i = 0; i < 3; i++)
-		if (!vq_stats_find(s->p, vq_operand(g, n, i)))
-			return stays_float(s, &site, "q, k or v is a constant or was not calibrated");
+		if (!has_range(s, vq_operand(g, n, i)))
+			return stays_float(s, &site, "q, k or v was not calibrated");
 	if (keys > INT32_MAX / (255 * 127))
 		return stays_float(s, &site, "it has so many keys that its accumulator could exceed 32 bits");
 	site.scheme = heads > 1 ? "s8 per head, symmetric" : "s8 per tensor, symmetric";
 	for (uint32_t i = 0; i < 3; i++) {
-		entry[i] = symmetric_entry(s, vq_stats_find(s->p, vq_operand(g, n, i)), heads);
+		entry[i] = operand_entry(s, vq_operand(g, n, i), heads, false);
 		add_scales(g, &site, entry[i]);
 	}
 	put_site(s, &site);
@@ -250,7 +310,10 @@ bool vq_pass_insert_qdq(vq_pass *p)
 		}
 	}
 	for (uint32_t i = 1; ok && i < n_nodes; i++)
-		ok = !s.per_token[i] || vq_dynamic_linear(&s.made, (vq_node){ i });
+		if (s.per_token[i])
+			ok = vq_op_of(p->g, (vq_node){ i }) == VQ_OP_LINEAR
+				? vq_dynamic_linear(&s.made, (vq_node){ i })
+				: vq_dynamic_matmul(&s.made, (vq_node){ i });
 	vq_arena_free(&s.scratch);
 	vq_arena_free(&s.made.scratch);
 	p->calibrated |= p->n_stats > 0;

@@ -50,6 +50,7 @@ int64_t vq_product_macs(const vq_graph *g, vq_node n)
 	case VQ_OP_LINEAR:
 	case VQ_OP_CONV: return results * (vq_type_count(b) / b->dim[0]);
 	case VQ_OP_LINEAR_DYNAMIC: return results * vq_type_of(g, vq_operand(g, n, 2))->dim[1];
+	case VQ_OP_MATMUL_DYNAMIC: return results * a->dim[a->rank - 1];
 	case VQ_OP_MATMUL:
 		swapped = g->node[n.id].attr.matmul.trans_a && a->rank > 1;
 		return results * a->dim[a->rank - 1 - swapped];
