@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, HASHED = 4096 };
 
 static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
 {
@@ -28,14 +28,12 @@ static unsigned char *reserve(vq_plan *p, uint64_t bytes, vq_ref *ref)
 	return p->weights + at;
 }
 
-/* The piece at the end, now filled. Where plans share weights, an equal one from before takes its place. */
+/* The piece at the end, now filled. An equal one from before takes its place: of another size, or of a layer with the same weights. */
 static vq_ref settle(vq_plan *p, vq_ref ref, uint64_t before)
 {
 	vq_piece new_ = { .offset = ref.offset, .bytes = p->weight_bytes - ref.offset };
 
-	if (!p->shared)
-		return ref;
-	new_.hash = vq_hash(p->weights + new_.offset, new_.bytes);
+	new_.hash = vq_hash(p->weights + new_.offset, new_.bytes < HASHED ? new_.bytes : HASHED);
 	for (uint32_t i = 0; i < p->n_pieces; i++) {
 		const vq_piece *old = &p->piece[i];
 

@@ -481,7 +481,7 @@ bool vq_plan_make_all(
 	for (uint32_t i = 0; i < n; i++) {
 		vq_plan *p = &plan[i];
 
-		*p = (vq_plan){ .arena = arena, .g = g[i], .target = t, .strict = strict, .shared = n > 1 };
+		*p = (vq_plan){ .arena = arena, .g = g[i], .target = t, .strict = strict };
 		if (!ok)
 			continue;
 		if (i) { /* goes on where the one before ended */

@@ -304,7 +304,7 @@ typedef struct vq_index_check {
 /* A piece of the weights. */
 typedef struct vq_piece {
 	uint64_t offset, bytes;
-	uint64_t hash; /* of its bytes */
+	uint64_t hash; /* of its first bytes */
 } vq_piece;
 
 /* clang-format off */
@@ -319,8 +319,7 @@ typedef struct vq_plan {
 	vq_watch *watch;   uint32_t n_watches, cap_watches;
 	vq_index_check *check; uint32_t n_checks, cap_checks;
 	unsigned char *weights; uint64_t weight_bytes, cap_weights; /* the one read-only section, execution order, 64-byte aligned pieces */
-	/* of several plans over the same weights: all pieces so far, of which an equal one is used again; else empty */
-	bool shared;
+	/* all pieces so far, of which an equal one is used again: layers may share weights (ALBERT), and so do several sizes */
 	vq_piece *piece; uint32_t n_pieces, cap_pieces;
 	uint64_t buffer_bytes;  /* workspace without worker scratch, by the memory planner */
 	uint64_t scratch_bytes; /* per worker, a multiple of 64; follows the buffers: scratch of worker w at buffer_bytes + w * scratch_bytes */

@@ -531,6 +531,34 @@ static void view_of_view(void **state)
 	     "  return %2 as \"y\"\n}\n");
 }
 
+/* Layers that share weights (ALBERT): the file has them once, so has the object, also where passes made a copy for each. */
+static void equal_weights(void **state)
+{
+	static const char *const values[2] = { "1, -2, 3, -4, 5, -6, 7, -8, 9", "1, -2, 3, -4, 5, -6, 7, -8, 8" };
+	const vq_target_request request = { .target = "x86-64" };
+	uint64_t bytes[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char text[500];
+		vq_plan p;
+		bench b;
+
+		snprintf(text, sizeof text,
+			"graph f(x: f32[2,3]) {\n  const @v : f32[3,3] = inline [%s]\n  const @w : f32[3,3] = inline [%s]\n"
+			"  %%1 = linear %%x, @v\n  %%2 = linear %%1, @w\n  return %%2 as \"y\"\n}\n",
+			values[0], values[i]);
+		same(text);
+		begin(&b, text);
+		assert_true(vq_plan_make(
+			&p, &b.arena, &b.g, vq_target_resolve(&b.arena, &b.diag, &request), true, NULL, 0, false));
+		bytes[i] = p.weight_bytes;
+		vq_free(p.weights);
+		vq_arena_free(&b.arena);
+	}
+	assert_true(bytes[0] < bytes[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -552,6 +580,7 @@ int main(void)
 		cmocka_unit_test(matmul_dynamic),
 		cmocka_unit_test(results_per_channel),
 		cmocka_unit_test(view_of_view),
+		cmocka_unit_test(equal_weights),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
