@@ -39,7 +39,7 @@ static void ports_text(FILE *out, vq_arena *a, const vq_graph *g)
 
 static void ops_text(FILE *out, const vq_op_counts *ops)
 {
-	uint32_t nodes = 0, refused = 0;
+	uint32_t nodes = 0, refused = 0, behind = 0;
 	int width = 8;
 
 	for (uint32_t i = 0; i < ops->n; i++) {
@@ -47,12 +47,15 @@ static void ops_text(FILE *out, const vq_op_counts *ops)
 
 		nodes += ops->item[i].n;
 		refused += ops->item[i].refused;
+		behind += ops->item[i].behind;
 		width = n > width ? n : width;
 	}
 	fprintf(out, "\n%u node%s of %u operator%s", (unsigned)nodes, nodes == 1 ? "" : "s", (unsigned)ops->n,
 		ops->n == 1 ? "" : "s");
 	if (refused)
-		fprintf(out, ", %u of them cannot be imported", (unsigned)refused);
+		fprintf(out, ", %u of them refused", (unsigned)refused);
+	if (behind)
+		fprintf(out, ", %u not looked at: an error stands before them", (unsigned)behind);
 	fputc('\n', out);
 	for (uint32_t i = 0; i < ops->n; i++) {
 		const vq_op_count *o = &ops->item[i];
@@ -60,7 +63,9 @@ static void ops_text(FILE *out, const vq_op_counts *ops)
 
 		fprintf(out, "%*s%6u", width + 2 - n, "", (unsigned)o->n);
 		if (o->refused)
-			fprintf(out, "  %u not imported", (unsigned)o->refused);
+			fprintf(out, "  %u refused", (unsigned)o->refused);
+		if (o->behind)
+			fprintf(out, "  %u not looked at", (unsigned)o->behind);
 		fputc('\n', out);
 	}
 }
@@ -156,7 +161,8 @@ static void ops_json(vq_json *o, const vq_op_counts *ops)
 		vq_json_text(o, "domain", ops->item[i].domain);
 		vq_json_text(o, "op", ops->item[i].type);
 		vq_json_count(o, "nodes", ops->item[i].n);
-		vq_json_count(o, "not_imported", ops->item[i].refused);
+		vq_json_count(o, "refused", ops->item[i].refused);
+		vq_json_count(o, "not_looked_at", ops->item[i].behind);
 		vq_json_end_object(o);
 	}
 	vq_json_end_list(o);

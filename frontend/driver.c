@@ -57,11 +57,11 @@ static void opened(void *user, const char *path)
 	keep(&d->results.read, d->arena, path);
 }
 
-static void count_node(void *user, const char *domain, const char *type, bool imported)
+static void count_node(void *user, const char *domain, const char *type, vq_import_fate fate)
 {
 	driver *d = user;
 
-	vq_look_count(&d->ops, d->arena, domain, type, imported);
+	vq_look_count(&d->ops, d->arena, domain, type, fate);
 }
 
 static bool read_vir(driver *d)
@@ -79,7 +79,7 @@ static bool read_vir(driver *d)
 		&d->g, d->arena, &d->diag, (const char *)f.data, f.bytes, vq_path_folder(d->arena, d->o->model));
 	vq_file_close(&f);
 	for (uint32_t n = 1; good && n < d->g.n_nodes; n++)
-		vq_look_count(&d->ops, d->arena, "", vq_ops[d->g.node[n].op].text, true);
+		vq_look_count(&d->ops, d->arena, "", vq_ops[d->g.node[n].op].text, VQ_NODE_IMPORTED);
 	return good;
 }
 

@@ -3,6 +3,7 @@
 #ifndef VQ_FRONTEND_LOOK_H
 #define VQ_FRONTEND_LOOK_H
 
+#include "frontend/onnx_import.h"
 #include "frontend/options.h"
 #include "frontend/print_diag.h"
 
@@ -31,7 +32,7 @@ bool vq_look_compare(const vq_look *l, const vq_graph *imported, const vq_graph 
 /* How often the model has an operator. */
 typedef struct vq_op_count {
 	const char *domain, *type;
-	uint32_t n, refused; /* nodes; of these not imported */
+	uint32_t n, refused, behind; /* nodes; of these refused; behind something that was refused */
 } vq_op_count;
 
 /* The operators of a model, by name once counted. */
@@ -40,7 +41,7 @@ typedef struct vq_op_counts {
 	uint32_t n, cap;
 } vq_op_counts;
 
-void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported);
+void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, vq_import_fate fate);
 
 /*
  * -analyze: what would be compiled for the target under every scheme, or the one that was asked

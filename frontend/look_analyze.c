@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, bool imported)
+void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const char *type, vq_import_fate fate)
 {
 	uint32_t i = 0;
 
@@ -23,7 +23,8 @@ void vq_look_count(vq_op_counts *c, vq_arena *arena, const char *domain, const c
 		c->item[c->n++] = (vq_op_count){ .domain = domain, .type = type };
 	}
 	c->item[i].n++;
-	c->item[i].refused += !imported;
+	c->item[i].refused += fate == VQ_NODE_REFUSED;
+	c->item[i].behind += fate == VQ_NODE_BEHIND;
 }
 
 /* By domain and name: the order of the model's nodes says little about its operators. */

@@ -27,6 +27,9 @@ const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since)
 
 /* ---- refusals ---- */
 
+#define RECURRENT \
+	"recurrent layers are out of scope: cut the model around this layer, compile the parts, and run the layer in your program"
+
 /* operators people meet, and what to do about them */
 static const struct {
 	const char *type, *hint;
@@ -41,6 +44,10 @@ static const struct {
 	{ "NonMaxSuppression", "end the model at boxes and scores; suppress in your program" },
 	{ "Loop", "control flow is not supported: export by tracing (torch.onnx.export), with fixed shapes" },
 	{ "Scan", "control flow is not supported: export by tracing (torch.onnx.export), with fixed shapes" },
+	{ "LSTM", RECURRENT },
+	{ "GRU", RECURRENT },
+	{ "RNN", RECURRENT },
+	{ "DynamicQuantizeLSTM", RECURRENT },
 	{ "Upsample", "export with opset_version=11 or later, which writes Resize" },
 	{ "RandomNormal", "export the model in evaluation mode" },
 	{ "RandomNormalLike", "export the model in evaluation mode" },
@@ -71,6 +78,35 @@ static void hint_unsupported(vq_onnx *o)
 	else
 		vq_hint(o->diag,
 			"vitqc -print-ops lists what is supported; rewrite this part of the model or run it outside");
+}
+
+/*
+ * Is an operator of this name refused already? One message says it for all nodes, and how many they are: a model of many layers would
+ * say it hundreds of times.
+ */
+static bool said_unsupported(vq_onnx *o)
+{
+	const char *type = type_of(o->node), *domain = domain_of(o->node);
+
+	for (uint32_t i = 0; i < o->n_unsupported; i++)
+		if (!strcmp(type_of(o->unsupported[i]), type) && !strcmp(domain_of(o->unsupported[i]), domain))
+			return true;
+	o->unsupported = vq_arena_grow(
+		o->arena, o->unsupported, &o->cap_unsupported, o->n_unsupported + 1, sizeof *o->unsupported);
+	o->unsupported[o->n_unsupported++] = o->node;
+	return false;
+}
+
+static void note_others(vq_onnx *o)
+{
+	const Onnx__GraphProto *graph = o->model->proto->graph;
+	const char *type = type_of(o->node), *domain = domain_of(o->node);
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < graph->n_node; i++)
+		n += !strcmp(type_of(graph->node[i]), type) && !strcmp(domain_of(graph->node[i]), domain);
+	if (n > 1)
+		vq_note(o->diag, "%u nodes of the model are %s", (unsigned)n, type);
 }
 
 /* "inputs: f32[1,4] 'x', 'w' (refused above)" */
@@ -124,6 +160,8 @@ static const vq_onnx_op *find_op(vq_onnx *o)
 		if (*domain || (opset >= near->since && (!near->until || opset <= near->until)))
 			return near;
 	}
+	if (said_unsupported(o))
+		return NULL;
 	if (near) {
 		vq_onnx_refuse(o, "operator set version is %" PRId64 ", but %s exists from version %d on", opset, type,
 			near->since);
@@ -135,6 +173,7 @@ static const vq_onnx_op *find_op(vq_onnx *o)
 	else
 		vq_onnx_refuse(o, "operator %s is not supported", *type ? type : "without a name");
 	note_inputs(o);
+	note_others(o);
 	hint_unsupported(o);
 	return NULL;
 }
@@ -159,7 +198,7 @@ static bool check_inputs(vq_onnx *o, bool *silent)
 			vq_onnx_load_stored(o, id);
 		if (o->name[id].state == VQ_ONNX_LATER) {
 			ok = vq_onnx_refuse(o,
-				"input %u '%s' is used before it is computed: the graph is not sorted, or has a cycle",
+				"input %u '%s' is computed from this node's results: the graph has a cycle",
 				(unsigned)i, name);
 			vq_note(o->diag, "'%s' comes from %s", name, o->name[id].node);
 		} else if (o->name[id].state == VQ_ONNX_POISONED) {
@@ -267,7 +306,10 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 	if (!ok)
 		poison(o);
 	if (o->model->node)
-		o->model->node(o->model->user, domain_of(node), type_of(node), ok);
+		o->model->node(o->model->user, domain_of(node), type_of(node),
+			ok                                                     ? VQ_NODE_IMPORTED
+				: silent && o->op && errors == o->diag->errors ? VQ_NODE_BEHIND
+									       : VQ_NODE_REFUSED);
 	o->node = outer.node;
 	o->where = outer.where;
 	o->first_node = outer.first_node;
@@ -345,6 +387,7 @@ void vq_onnx_add_nodes(vq_onnx *o, Onnx__NodeProto *const *node, size_t n)
 {
 	define_outputs(o, node, n);
 	count_uses(o, node, n, 0);
+	node = vq_onnx_sorted(o, node, n);
 	for (size_t i = 0; i < n; i++)
 		import_node(o, node[i]);
 }

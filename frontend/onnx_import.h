@@ -5,6 +5,9 @@
 
 #include "ir/ir.h"
 
+/* What became of a node. Behind: nothing is known to be wrong with it, but what it depends on was refused or has no shape. */
+typedef enum vq_import_fate { VQ_NODE_IMPORTED, VQ_NODE_REFUSED, VQ_NODE_BEHIND } vq_import_fate;
+
 typedef struct vq_import_options {
 	const char *const *dims; /* "batch=1": values of the model's symbolic dimensions */
 	uint32_t n_dims;
@@ -12,8 +15,8 @@ typedef struct vq_import_options {
 	uint32_t n_shapes;
 	void (*opened)(void *user,
 		const char *path); /* called for files of external data, for dependency files; may be NULL */
-	/* called for every node of the model; not imported: it or what it depends on was refused; may be NULL */
-	void (*node)(void *user, const char *domain, const char *type, bool imported);
+	/* called for every node of the model; may be NULL */
+	void (*node)(void *user, const char *domain, const char *type, vq_import_fate fate);
 	void *user; /* of opened and node */
 } vq_import_options;
 

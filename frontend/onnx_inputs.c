@@ -165,9 +165,29 @@ static void match_given(shapes *s, const given *g, const Onnx__TensorShapeProto 
 	}
 }
 
-static bool resolve_dim(shapes *s, const char *input, const char *where, uint32_t i,
-	const Onnx__TensorShapeProto__Dimension *d, int64_t *dim)
+/* "1x3xAxB": what a -shape must say, letters for what the model leaves open behind the batch */
+static const char *template_of(shapes *s, const Onnx__TensorShapeProto *shape)
 {
+	const char *text = "";
+	char letter = 'A';
+
+	for (size_t i = 0; i < shape->n_dim; i++) {
+		const char *param = param_of(shape->dim[i]);
+		symbol *known = param ? find_symbol(s, param) : NULL;
+		int64_t n = known ? known->value : fixed_of(shape->dim[i]);
+
+		if (n || !i)
+			text = vq_arena_printf(s->o->arena, "%s%s%" PRId64, text, i ? "x" : "", n ? n : 1);
+		else
+			text = vq_arena_printf(s->o->arena, "%sx%c", text, letter++);
+	}
+	return text;
+}
+
+static bool resolve_dim(
+	shapes *s, const char *input, const char *where, uint32_t i, const Onnx__TensorShapeProto *shape, int64_t *dim)
+{
+	const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
 	const char *param = param_of(d);
 	symbol *known = param ? find_symbol(s, param) : NULL;
 	vq_diag *diag = s->o->diag;
@@ -184,12 +204,14 @@ static bool resolve_dim(shapes *s, const char *input, const char *where, uint32_
 		vq_error(
 			diag, where, "dimension %u ('%s') has no size; shapes are static in vitqc", (unsigned)i, param);
 		vq_hint(diag, "give it a size: -dim %s=1", param);
-	} else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
-		vq_error(diag, where, "dimension %u is %" PRId64 ", expected at least 1", (unsigned)i, d->dim_value);
-		vq_hint(diag, "if it stands for any size, give the shape: -shape %s=1x...", input);
 	} else {
-		vq_error(diag, where, "dimension %u has neither size nor name", (unsigned)i);
-		vq_hint(diag, "give the shape of the input: -shape %s=1x...", input);
+		if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+			vq_error(diag, where, "dimension %u is %" PRId64 ", expected at least 1", (unsigned)i,
+				d->dim_value);
+		else
+			vq_error(diag, where, "dimension %u has neither size nor name", (unsigned)i);
+		vq_hint(diag, "give the whole shape, with numbers for letters: -shape %s=%s", input,
+			template_of(s, shape));
 	}
 	return false;
 }
@@ -214,7 +236,7 @@ static bool resolve_shape(shapes *s, const char *input, const char *where, const
 	} else {
 		type->rank = (uint32_t)shape->n_dim;
 		for (uint32_t i = 0; i < type->rank; i++)
-			ok &= resolve_dim(s, input, where, i, shape->dim[i], &type->dim[i]);
+			ok &= resolve_dim(s, input, where, i, shape, &type->dim[i]);
 	}
 	for (uint32_t i = 0; ok && i < type->rank; i++) {
 		if (type->dim[i] > INT32_MAX / n)

@@ -4,6 +4,7 @@
 #define VQ_FRONTEND_ONNX_LOAD_H
 
 #include "frontend/onnx.pb-c.h"
+#include "frontend/onnx_import.h"
 #include "ir/ir.h"
 
 enum {
@@ -21,9 +22,9 @@ typedef struct vq_onnx_model {
 	size_t file_bytes;                            /* of the model file */
 	uint64_t hash;                                /* of the model file and, as they are read, of external tensors */
 	void (*opened)(void *user, const char *path); /* told of files of external data; NULL: nobody */
-	void (*node)(
-		void *user, const char *domain, const char *type, bool imported); /* told of every node; NULL: nobody */
-	void *user;                                                               /* of opened and node */
+	/* told of every node; NULL: nobody */
+	void (*node)(void *user, const char *domain, const char *type, vq_import_fate fate);
+	void *user; /* of opened and node */
 } vq_onnx_model;
 
 /* Reads and unpacks path, checks format and operator set versions. false after an error in diag. */

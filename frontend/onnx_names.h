@@ -24,7 +24,9 @@ void vq_onnx_load_stored(vq_onnx *o, uint32_t id);
 
 /* "" for the default domain, however it is written */
 const char *vq_onnx_domain(const char *domain);
-/* Imports nodes of the current scope in order. Errors go to diag. */
+/* Nodes of the current scope, their outputs defined, every one behind those that it reads; node itself if it is so already. */
+Onnx__NodeProto *const *vq_onnx_sorted(vq_onnx *o, Onnx__NodeProto *const *node, size_t n);
+/* Imports nodes of the current scope. Errors go to diag. */
 void vq_onnx_add_nodes(vq_onnx *o, Onnx__NodeProto *const *node, size_t n);
 /* Registers a graph's constants in the current scope. */
 void vq_onnx_define_initializers(vq_onnx *o, const Onnx__GraphProto *graph);

@@ -41,6 +41,7 @@ typedef struct vq_onnx_name {
 	const char *name;  /* unique, for messages */
 	const char *local; /* in its scope */
 	uint32_t scope;    /* id, 0: the model's graph */
+	uint32_t maker;    /* node of that scope that computes it, plus 1; for sorting */
 	uint32_t next;     /* in its hash chain, 0 = end */
 	uint32_t uses;     /* by node inputs and graph outputs */
 	vq_onnx_state state;
@@ -79,6 +80,8 @@ struct vq_onnx {
 	vq_onnx_origin *origin;
 	uint32_t n_origins, cap_origins;         /* in the order of import */
 	bool said_half, said_double, said_scale; /* once per model */
+	const Onnx__NodeProto **unsupported;     /* the first node of every operator that is not supported */
+	uint32_t n_unsupported, cap_unsupported;
 	/* the node being imported */
 	const Onnx__NodeProto *node;
 	const vq_onnx_op *op;

@@ -68,7 +68,10 @@ prints "  linear" "parameters 15, 60 bytes"
 # what cannot be imported is listed, and what can be said is said
 run 1 "$root/tests/fuzz/refused/unknown_type.onnx" -analyze
 says "type 99"
-prints "1 node of 1 operator, 1 of them cannot be imported"
+prints "1 node of 1 operator, 1 of them refused"
+run 1 "$root/tests/run/sizes.onnx" -analyze
+says "has no size"
+prints " not looked at: an error stands before them"
 run 1 absent.onnx -analyze
 says "absent.onnx"
 run 2 "$model" -analyze -o x.o

@@ -82,7 +82,8 @@ for bad in "nan", "inf":
 
 # the graph
 refused("cycle", model([op("Add", "x b", "a", "first"), op("Relu", "a", "b", "second"), op("Relu", "b")]),
-        "node 'first' (Add)", "'b'", "cycle")
+        "node 'second' (Relu)", "input 0 'a' is computed from this node's results: the graph has a cycle",
+        "'a' comes from node 'first' (Add)")
 refused("self_cycle", model([op("Add", "x y")]), "node 'n' (Add)", "cycle")
 refused("undefined", model([op("Add", "x nowhere")]), "node 'n' (Add)", "input 1 'nowhere' is not defined")
 refused("defined_twice", model([op("Relu", name="one"), op("Neg", name="two")]), "'y' is used twice", "'one' (Relu)")

@@ -25,6 +25,9 @@ static void symbolic_dimensions(void **state)
 	m = one(13, "=?,=?", "Relu", "x"); /* as a name it is none */
 	assert_true(import_with(m, &(vq_import_options){ .shapes = (const char *[]){ "x=2x3" }, .n_shapes = 1 }));
 	expect_shape(m, "f32[2,3]");
+	m = one(13, "?,3,?,?", "Relu", "x");
+	must_refuse(m, "dimension 3 has neither size nor name");
+	must_say(m, "give the whole shape, with numbers for letters: -shape x=1x3xAxB");
 	m = one(13, NULL, "Relu", "x");
 	must_refuse(m, "the model gives it no shape");
 	m = one(13, "-1,3", "Relu", "x");
@@ -106,6 +109,40 @@ static void all_problems_are_reported(void **state)
 	assert_int_equal(m->diag.errors, 5);
 }
 
+/* Converters append nodes at the end that others read: a float16 model with float32 inputs. */
+static void nodes_in_any_order(void **state)
+{
+	static const float x[] = { 1, -2 }, want[] = { 0.5f, 1 };
+	model *m = model_new(13);
+
+	(void)state;
+	input(m, "x", DT(FLOAT), "2");
+	FLOATS(m, "half", "1", 0.5f);
+	node(m, "Abs", "c", "y");
+	node(m, "Mul", "b half", "c");
+	node(m, "Neg", "a", "b");
+	node(m, "Neg", "x", "a");
+	output(m, "y");
+	must_import(m);
+	expect_floats(run_on(m, (const void *const[]){ x }), want, 2);
+}
+
+/* a model of many layers says once what it has many times */
+static void one_message_per_operator(void **state)
+{
+	model *m = one(13, "2", "TopK", "x");
+
+	(void)state;
+	node(m, "TopK", "x", "a");
+	node(m, "LSTM", "x", "b");
+	node(m, "TopK", "b", "c");
+	must_refuse(m, "node 'n0' (TopK): operator TopK is not supported");
+	must_say(m, "3 nodes of the model are TopK");
+	must_say(m, "node 'n2' (LSTM): operator LSTM is not supported");
+	must_say(m, "recurrent layers are out of scope");
+	assert_int_equal(m->diag.errors, 2);
+}
+
 static void broken_graphs(void **state)
 {
 	model *m = one(13, "2", "Relu", "z");
@@ -117,8 +154,8 @@ static void broken_graphs(void **state)
 	node(m, "Add", "x b", "a");
 	node(m, "Relu", "a", "b");
 	output(m, "b");
-	must_refuse(m, "input 1 'b' is used before it is computed");
-	must_say(m, "'b' comes from node 'n1' (Relu)");
+	must_refuse(m, "node 'n1' (Relu): input 0 'a' is computed from this node's results: the graph has a cycle");
+	must_say(m, "'a' comes from node 'n0' (Add)");
 	m = one(13, "2", "Relu", "x");
 	node(m, "Neg", "x", "y");
 	must_refuse(m, "the tensor name 'y' is used twice");
@@ -167,6 +204,8 @@ int main(void)
 		cmocka_unit_test(options_are_checked),
 		cmocka_unit_test(inputs_and_outputs),
 		cmocka_unit_test(all_problems_are_reported),
+		cmocka_unit_test(nodes_in_any_order),
+		cmocka_unit_test(one_message_per_operator),
 		cmocka_unit_test(broken_graphs),
 		cmocka_unit_test(table_is_sound),
 	};
