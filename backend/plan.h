@@ -183,6 +183,13 @@ typedef struct vq_attention {
 	int64_t o_row, o_head, o_batch;    /* bytes */
 	int64_t bias_stride[4];            /* elements per batch, head, query, key; all 0 and has_bias false: none */
 	bool has_bias;
+	uint32_t bias_period; /* the bias of batch b is that of b modulo this; 0: none repeats */
+	/*
+	 * Number of the argument that is added to the bias, [bias_period, n, m]: f32, or, with mask_only, bytes that are 1 where it is
+	 * added and 0 elsewhere. 0: nothing
+	 */
+	uint32_t mask;
+	float mask_only;
 	float scale; /* f32 form; with scales: times log2 e */
 	/* s8: number of the argument that holds the scales of k, those of v follow: scales are known at run time only. 0: see argument 3 */
 	uint32_t scales;

@@ -87,21 +87,6 @@ static vq_ref head_parameters(vq_planner *s, const vq_node_info *n, uint32_t hea
 	return vq_pack_bytes(s->p, block, 2 * (size_t)heads * sizeof *block);
 }
 
-static bool add_bias(vq_planner *s, vq_value bias, const vq_type *q, vq_attention *d, vq_ref *arg, vq_node node)
-{
-	const int64_t want[4] = { q->dim[0], d->heads, d->n, d->m };
-	vq_window w = vq_planner_window(s, bias);
-
-	if (vq_type_of(s->g, bias)->elem != VQ_F32 || w.rank > 4)
-		return vq_planner_refuse(s, node, "the additive bias is not an f32 tensor of at most 4 dimensions");
-	s->left[w.root.id]--;
-	for (uint32_t i = 0; i < w.rank; i++)
-		d->bias_stride[4 - w.rank + i] = w.dim[i] == want[4 - w.rank + i] && w.dim[i] != 1 ? w.stride[i] : 0;
-	d->has_bias = true;
-	*arg = vq_ref_at(vq_planner_home(s, w.root).ref, w.offset * 4);
-	return true;
-}
-
 /* how results leave */
 static bool set_store(vq_planner *s, vq_node node, vq_value v, vq_attention *d)
 {
@@ -177,7 +162,7 @@ bool vq_plan_attention(vq_planner *s, const vq_group *group)
 	d->q_batch = qs[0] * (d->f32 ? 4 : 1);
 	d->q_row = qs[1] * (d->f32 ? 4 : 1);
 	d->q_head = (int64_t)d->d * (d->f32 ? 4 : 1);
-	if (n->n_in > 3 * step_in && !add_bias(s, n->in[3 * step_in], q, d, &arg[5], node))
+	if (n->n_in > 3 * step_in && !vq_plan_bias(s, n->in[3 * step_in], d, arg, &n_args, node))
 		return false;
 	if (!set_store(s, node, vv, d))
 		return false;

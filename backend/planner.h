@@ -116,6 +116,8 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_matmul(vq_planner *s, const vq_group *group);
 bool vq_plan_matmul_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_attention(vq_planner *s, const vq_group *group);
+/* argument 5 of attention, and maybe the next free one; plan_bias.c */
+bool vq_plan_bias(vq_planner *s, vq_value bias, vq_attention *d, vq_ref *arg, uint32_t *n_args, vq_node node);
 bool vq_plan_layernorm(vq_planner *s, const vq_group *group);
 bool vq_plan_quantize_dynamic(vq_planner *s, const vq_group *group);
 bool vq_plan_softmax(vq_planner *s, const vq_group *group);

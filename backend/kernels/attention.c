@@ -25,7 +25,7 @@ typedef struct attention {
 	/* in scratch */
 	vq_ll packed_q, scores, codes, row_scale;
 	/* of the task: pointers to row 0 and the head's operands */
-	vq_ll q, k, k_start, v, v_start, o, bias;
+	vq_ll q, k, k_start, v, v_start, o, bias, mask;
 	vq_ll c, v_scale;        /* f32 scalars */
 	vq_ll half_c;            /* integer form with a bias: scores are halved, so that none overflows (docs/ir.md) */
 	vq_ll q_scales, k_scale; /* scales at run time: that of row 0, and k's; c follows from them for every row */
@@ -34,7 +34,7 @@ typedef struct attention {
 	uint32_t rows;
 	vq_ll row0; /* word: first row in the block */
 	/* of the row, for the softmax walks */
-	vq_ll row_scores, row_codes, row_bias, greatest, inverse;
+	vq_ll row_scores, row_codes, row_bias, row_mask, greatest, inverse;
 } attention;
 
 /* Where things are in scratch; the size is the last member. */
@@ -149,11 +149,27 @@ static vq_ll load_score(vq_codegen *c, const attention *s, LLVMTypeRef element, 
 	return vq_load(c, vq_vec(element, 16), score_at(c, s, j), 16); /* rows are multiples of 64 bytes */
 }
 
+/* a product with 1 or 0 is exact */
+static vq_extra mask_extra(const vq_attention *d)
+{
+	if (d->mask_only == 0)
+		return vq_extra_f32;
+	return (vq_extra){ .elem = VQ_S8, .index = VQ_X_FULL, .codes = true, .scale = d->mask_only };
+}
+
+static int64_t mask_bytes(const vq_attention *d) { return d->mask_only == 0 ? 4 : 1; }
+
 static vq_ll load_bias(vq_codegen *c, const attention *s, vq_ll j, uint32_t count)
 {
 	int64_t stride = s->d->bias_stride[3];
 	vq_ll v = LLVMConstNull(vq_vec(c->f32, 16)), first = vq_mul_const(c, j, stride);
 
+	if (s->d->mask) {
+		vq_extra mask = mask_extra(s->d);
+
+		v = vq_extra_load16(c, &vq_extra_f32, s->row_bias, j, count);
+		return vq_fadd(c, v, vq_extra_load16(c, &mask, s->row_mask, j, count));
+	}
 	if (stride == 1)
 		return vq_extra_load16(c, &vq_extra_f32, s->row_bias, j, count);
 	if (stride == 0)
@@ -369,9 +385,13 @@ static void softmax_rows(vq_codegen *c, attention *s)
 
 	vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, s->rows), vq_cword(c, 1), NULL, 0);
 	s->row_scores = vq_offset(c, s->scores, vq_mul_const(c, loop.i, 4 * (int64_t)s->score_row));
-	if (s->d->has_bias)
-		s->row_bias = vq_offset(
-			c, s->bias, vq_mul_const(c, vq_add_word(c, s->row0, loop.i), 4 * s->d->bias_stride[2]));
+	if (s->d->has_bias) {
+		vq_ll row = vq_add_word(c, s->row0, loop.i);
+
+		s->row_bias = vq_offset(c, s->bias, vq_mul_const(c, row, 4 * s->d->bias_stride[2]));
+		if (s->d->mask)
+			s->row_mask = vq_offset(c, s->mask, vq_mul_const(c, row, (int64_t)s->d->m * mask_bytes(s->d)));
+	}
 	if (s->d->f32) {
 		softmax_f32(c, s);
 	} else {
@@ -511,6 +531,13 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 			c, c->f32, vq_offset(c, vq_offset_const(c, a->arg[3], 4 * (int64_t)d->heads), at), 4);
 	}
 	if (d->has_bias) {
+		if (d->bias_period && d->bias_period != d->batch)
+			batch = LLVMBuildURem(c->b, batch, vq_cword(c, d->bias_period), "");
+		if (d->mask) {
+			vq_ll first = vq_add_word(c, vq_mul_const(c, batch, d->n), row0);
+
+			s->mask = vq_offset(c, a->arg[d->mask], vq_mul_const(c, first, (int64_t)d->m * mask_bytes(d)));
+		}
 		s->bias = vq_offset(c, a->arg[5], vq_mul_const(c, batch, 4 * d->bias_stride[0]));
 		s->bias = vq_offset(c, s->bias, vq_mul_const(c, head, 4 * d->bias_stride[1]));
 		s->bias = vq_offset(c, s->bias, vq_mul_const(c, row0, 4 * d->bias_stride[2]));

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -310,6 +311,38 @@ static void attention_masked_by_the_least_number(void **state)
 	     "  return %1 as \"p\", %2 as \"q\"\n}\n");
 }
 
+/* Biases of windows: a table per head plus a mask per window, for every image again; what is no such sum stays as it is. */
+static void attention_of_windows(void **state)
+{
+	static const float masks[][2] = { { -100.0f, -100.0f }, { -100.0f, -3.25f }, { -INFINITY, -INFINITY },
+		{ 0, 0 } };
+	char text[8000];
+
+	(void)state;
+	for (uint32_t form = 0; form < 2 * sizeof masks / sizeof *masks; form++)
+		for (uint32_t broken = 0; broken < 2; broken++) {
+			const char *type = form & 1 ? "s8<0x1p-5,0>" : "f32";
+			int at = snprintf(text, sizeof text,
+				"graph f(q: %s[6,3,8], k: %s[6,5,8], v: %s[6,5,8]) {\n"
+				"  const @b : f32[6,2,3,5] = inline [",
+				type, type, type);
+
+			for (uint32_t i = 0; i < 6 * 2 * 3 * 5; i++) {
+				uint32_t element = i % 15, head = i / 15 % 2, window = i / 30 % 3;
+				float v = (float)(element * 7 + head * 31) * 0x1.234p-5f - 1.5f;
+
+				if (window && (element + window) % 3 == 0)
+					v += masks[form / 2][element & 1];
+				if (broken && i == 100)
+					v += 1;
+				at += snprintf(text + at, sizeof text - (size_t)at, "%s%a", i ? ", " : "", (double)v);
+			}
+			snprintf(text + at, sizeof text - (size_t)at,
+				"]\n  %%1 = attention %%q, %%k, %%v, @b heads=2 scale=0x1p-1 : f32[6,3,8]\n  return %%1\n}\n");
+			same(text);
+		}
+}
+
 /* ---- movement ---- */
 
 /* a reshape of moved elements, which strides do not express, read by quantize: with one scale it is read through, with several copied */
@@ -570,6 +603,7 @@ int main(void)
 		cmocka_unit_test(scales_along_an_axis),
 		cmocka_unit_test(attention_without_keys),
 		cmocka_unit_test(attention_masked_by_the_least_number),
+		cmocka_unit_test(attention_of_windows),
 		cmocka_unit_test(reshapes_that_are_quantized),
 		cmocka_unit_test(pads),
 		cmocka_unit_test(softmax_over_any_axis),
