@@ -127,7 +127,8 @@ typedef struct vq_gemm {
 	bool comp_with_b;
 	/* Zero point of B (imports; 0 for what vitqc makes): acc -= b_zero * (sum over k of the row's codes - k * a_zero), codes as s8. */
 	int32_t b_zero;
-	bool b_zeros; /* the same with a zero point per column, in the parameters; b_zero is 0 */
+	uint32_t
+		b_zeros; /* the same with a zero point per column, in the parameters, of 1 or 4 bytes; b_zero is 0; 0: none */
 	int32_t a_zero;
 	/*
 	 * Number of the argument that holds a scale and a zero point per row of A as two f32 (batch elements one after the other, a_zero

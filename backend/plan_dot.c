@@ -178,6 +178,7 @@ typedef struct columns {
 	float *mult, *add;
 	int32_t *sums;  /* with scales per row, else NULL */
 	int32_t *zeros; /* of the weights, one per column, else NULL */
+	int8_t *zeros8; /* instead, where all are bytes */
 	uint32_t np;
 } columns;
 
@@ -192,6 +193,10 @@ static vq_ref pack_columns(vq_planner *s, const columns *c)
 			memcpy(block + at, part[i], bytes);
 			at += bytes;
 		}
+	if (c->zeros8) {
+		memcpy(block + at, c->zeros8, c->np);
+		at += c->np;
+	}
 	return vq_pack_bytes(s->p, block, at);
 }
 
@@ -206,26 +211,33 @@ static columns new_columns(vq_planner *s, uint32_t np)
 }
 
 /*
- * Zero points of the weights: one for all goes into the kernel's code, several into the columns. a_zero is that of the rows, or 0
- * where they bring their own.
+ * Zero points of the weights, into the columns even if there is only one: so layers share the kernel. a_zero is that of the rows, or
+ * 0 where they bring their own.
  */
 static void weight_zeros(vq_planner *s, const vq_quant *q, int32_t a_zero, vq_gemm *d, columns *c)
 {
-	bool same = true;
+	bool none = true, bytes = true;
 
-	for (uint32_t i = 1; i < q->n; i++)
-		same &= q->zero[i] == q->zero[0];
-	if (same) {
-		d->b_zero = q->zero[0];
-	} else {
-		d->b_zeros = true;
-		c->zeros = VQ_ARRAY(s->a, c->np, int32_t);
-		for (uint32_t i = 0; i < d->n; i++)
-			c->zeros[i] = q->zero[i / (d->n / q->n)];
+	for (uint32_t i = 0; i < q->n; i++) {
+		none &= q->zero[i] == 0;
+		bytes &= q->zero[i] >= INT8_MIN && q->zero[i] <= INT8_MAX;
 	}
-	d->a_zero = d->b_zero || d->b_zeros
-		? a_zero
-		: 0; /* else only the initial accumulators know it, and layers share the kernel */
+	d->a_zero = none ? 0 : a_zero; /* else only the initial accumulators know it */
+	if (none)
+		return;
+	d->b_zeros = bytes ? 1 : 4;
+	if (bytes)
+		c->zeros8 = VQ_ARRAY(s->a, c->np, int8_t);
+	else
+		c->zeros = VQ_ARRAY(s->a, c->np, int32_t);
+	for (uint32_t i = 0; i < d->n; i++) {
+		int32_t zero = q->zero[i / (d->n / q->n)];
+
+		if (bytes)
+			c->zeros8[i] = (int8_t)zero;
+		else
+			c->zeros[i] = zero;
+	}
 }
 
 /* scale of channel i of n along the last axis */

@@ -76,6 +76,16 @@ static vq_ll take_row_scale(
 	return vq_splat(c, vq_load(c, c->f32, at, 4), shape.lanes);
 }
 
+static vq_ll load_zeros(vq_codegen *c, const gemm *g, vq_ll column, uint32_t lanes)
+{
+	uint32_t bytes = g->d->b_zeros;
+	vq_ll at = vq_offset(c, g->zeros, vq_mul_const(c, column, bytes));
+
+	if (bytes == 4)
+		return vq_load(c, vq_vec(c->i32, lanes), at, 4);
+	return LLVMBuildSExt(c->b, vq_load(c, vq_vec(c->i8, lanes), at, 1), vq_vec(c->i32, lanes), "");
+}
+
 /* Sums to f32: times the multiplier, plus the addend; or plus the bias. */
 static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, vq_ll *v, vq_ll row_index)
 {
@@ -94,8 +104,8 @@ static void to_f32(vq_codegen *c, gemm *g, uint32_t rows, vq_tile_shape shape, v
 			column_sum[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
 				vq_offset_const(c, vq_offset(c, g->column_sums, at), bytes), 4);
 		if (g->zeros)
-			zeros[j] = vq_load(c, vq_vec(c->i32, shape.lanes),
-				vq_offset_const(c, vq_offset(c, g->zeros, at), bytes), 4);
+			zeros[j] = load_zeros(
+				c, g, vq_add_word(c, g->column, vq_cword(c, (int64_t)j * shape.lanes)), shape.lanes);
 	}
 	for (uint32_t r = 0; r < rows; r++) {
 		vq_ll correction = NULL, scale = NULL;

@@ -24,7 +24,8 @@ typedef struct product {
 	uint32_t m, n, k;
 	uint32_t batch0, batch1;
 	vq_store store;
-	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows, b_zeros;
+	bool f32, a_u8, wide, extremes, with_b, gelu, residual, column, rows;
+	uint32_t b_zeros;     /* bytes of each */
 	bool codes, codes_u8; /* the f32 rows become codes with a scale per row */
 	int32_t a_zero, b_zero;
 	uint32_t row_block, col_block;
@@ -73,7 +74,7 @@ static void fill(const product *p, uint32_t batch)
 		mult[i] = 0x1p-9f + test_f32(0x1p-11f);
 		addend[i] = test_f32(20.0f);
 		column_extra[i] = test_f32(3.0f);
-		zeros[i] = p->b_zeros ? (int32_t)test_code(-128, 127) * (i % 5 ? 1 : 3) : p->b_zero;
+		zeros[i] = p->b_zeros ? (int32_t)test_code(-128, 127) * (i % 5 || p->b_zeros == 1 ? 1 : 3) : p->b_zero;
 	}
 	for (uint32_t i = 0; i < m * p->n; i++)
 		residual[i] = test_f32(3.0f);
@@ -277,8 +278,13 @@ static void add_product(kernel_suite *s, product p)
 		p_size += 4 * (size_t)np;
 	}
 	if (p.b_zeros) {
-		memcpy(memset(p_bytes + p_size, 0, 4 * (size_t)np), zeros, 4 * (size_t)p.n);
-		p_size += 4 * (size_t)np;
+		memset(p_bytes + p_size, 0, p.b_zeros * (size_t)np);
+		for (uint32_t i = 0; i < p.n; i++)
+			if (p.b_zeros == 1)
+				((int8_t *)p_bytes)[p_size + i] = (int8_t)zeros[i];
+			else
+				memcpy(p_bytes + p_size + 4 * (size_t)i, &zeros[i], 4);
+		p_size += p.b_zeros * (size_t)np;
 	}
 	/* the last row of A has no padding after it: reading it would fault */
 	arg[0] = (kernel_data){ a_bytes + p.a_skew, a_row * p.m * batch - p.a_pad, false };
@@ -357,8 +363,8 @@ static void real_shapes(kernel_suite *s)
 	add_product(s, (product){ .m = 9, .n = 20, .k = 33, .batch0 = 2, .store = VQ_STORE_F32, .with_b = true, .a_zero = 9,
 		.b_zero = 21, .row_block = 4 });
 	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zero = -128, .a_zero = 300 });
-	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zeros = true, .a_zero = 300 });
-	add_product(s, (product){ .m = 21, .n = 37, .k = 65, .store = VQ_STORE_S8, .b_zeros = true, .a_zero = -3, .wide = true,
+	add_product(s, (product){ .m = 7, .n = 66, .k = 48, .store = VQ_STORE_F32, .a_u8 = true, .b_zeros = 4, .a_zero = 300 });
+	add_product(s, (product){ .m = 21, .n = 37, .k = 65, .store = VQ_STORE_S8, .b_zeros = 1, .a_zero = -3, .wide = true,
 		.row_block = 9, .col_block = 1 });
 	/* clang-format on */
 }
@@ -376,7 +382,7 @@ static void row_scaled(kernel_suite *s)
 	add_product(s, (product){ .m = 13, .n = 101, .k = 96, .store = VQ_STORE_F32, .rows = true, .gelu = true, .column = true,
 		.row_block = 6 });
 	add_product(s, (product){ .m = 7, .n = 37, .k = 200, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .extremes = true });
-	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = true, .row_block = 8 });
+	add_product(s, (product){ .m = 23, .n = 70, .k = 33, .store = VQ_STORE_F32, .rows = true, .b_zeros = 4, .row_block = 8 });
 	add_product(s, (product){ .m = 6, .n = 19, .k = 64, .store = VQ_STORE_F32, .rows = true, .a_u8 = true, .b_zero = 77, .wide = true });
 	/* both factors with scales at run time */
 	for (uint32_t i = 0; i < 6; i++)
