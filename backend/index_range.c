@@ -76,13 +76,20 @@ static range product(range a, range b)
 
 static range of_binary(vq_op op, range a, range b)
 {
+	if (op == VQ_OP_MOD && known(b) && b.lo >= 1) /* whatever a is */
+		return make(0, known(a) && a.lo >= 0 ? fmin(a.hi, b.hi - 1) : b.hi - 1);
 	if (!known(a) || !known(b))
 		return unknown;
 	switch (op) {
+	case VQ_OP_MOD: return unknown;
 	case VQ_OP_ADD: return make(a.lo + b.lo, a.hi + b.hi);
 	case VQ_OP_SUB: return make(a.lo - b.hi, a.hi - b.lo);
 	case VQ_OP_MUL: return product(a, b);
 	case VQ_OP_MIN: return make(fmin(a.lo, b.lo), fmin(a.hi, b.hi));
+	case VQ_OP_DIV: /* by what is positive, toward 0 */
+		return b.lo < 1 ? unknown
+				: make(trunc(a.lo < 0 ? a.lo / b.lo : a.lo / b.hi),
+					  trunc(a.hi < 0 ? a.hi / b.hi : a.hi / b.lo));
 	default: return make(fmax(a.lo, b.lo), fmax(a.hi, b.hi));
 	}
 }
@@ -112,6 +119,8 @@ static range of_node(const vq_graph *g, const range *of, const vq_node_info *n)
 	case VQ_OP_ADD:
 	case VQ_OP_SUB:
 	case VQ_OP_MUL:
+	case VQ_OP_DIV:
+	case VQ_OP_MOD:
 	case VQ_OP_MIN:
 	case VQ_OP_MAX: return integers ? of_binary(n->op, a, range_of(g, of, n->in[1])) : unknown;
 	default: return unknown;

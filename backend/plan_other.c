@@ -112,7 +112,7 @@ static bool has_integer_form(vq_op op)
 	/* clang-format off */
 	switch (op) {
 	case VQ_OP_NEG: case VQ_OP_ABS: case VQ_OP_RELU: case VQ_OP_NOT: case VQ_OP_CAST:
-	case VQ_OP_ADD: case VQ_OP_SUB: case VQ_OP_MUL: case VQ_OP_MIN: case VQ_OP_MAX:
+	case VQ_OP_ADD: case VQ_OP_SUB: case VQ_OP_MUL: case VQ_OP_DIV: case VQ_OP_MOD: case VQ_OP_POW: case VQ_OP_MIN: case VQ_OP_MAX:
 	case VQ_OP_EQUAL: case VQ_OP_LESS: case VQ_OP_AND: case VQ_OP_OR: case VQ_OP_WHERE:
 		return true;
 	default:
@@ -137,9 +137,6 @@ static bool plan_integer(vq_planner *s, vq_node node)
 	if (!has_integer_form(n->op))
 		return vq_planner_refuse(
 			s, node, "this operator on integers is computed only where its operands are constants");
-	for (uint32_t i = 0; i < n->n_in; i++)
-		if (vq_type_of(g, n->in[i])->elem == VQ_F32 || vq_type_of(g, n->in[i])->quant)
-			return vq_planner_refuse(s, node, "f32 becomes i32 or bool at run time, no other type");
 	d->integer = n->op;
 	d->to = t->elem;
 	d->epilogue.store = VQ_STORE_RAW;

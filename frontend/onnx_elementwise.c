@@ -2,6 +2,8 @@
 /* Importers of elementwise operators. */
 #include "frontend/onnx_node.h"
 
+#include "ir/eval_ops.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -25,10 +27,25 @@ static bool narrow(const vq_onnx *o, vq_value x)
 	return x.id && (e == VQ_U8 || e == VQ_S8);
 }
 
+/* A divisor that is known to be 0 is a mistake; one that is computed gives what ir/eval_elementwise.c says. */
+static bool divides_by_zero(vq_onnx *o, vq_op op, vq_value b)
+{
+	vq_elem e = b.id ? vq_type_of(o->g, b)->elem : VQ_F32;
+
+	if ((op != VQ_OP_DIV && op != VQ_OP_MOD) || e == VQ_F32 || !vq_is_const(o->g, b))
+		return false;
+	for (int64_t i = 0, n = vq_type_count(vq_type_of(o->g, b)); i < n; i++)
+		if (!vq_eval_load_int(e, o->g->value[b.id].data, i))
+			return !vq_onnx_refuse(o, "division by zero at position %lld of input 2", (long long)i);
+	return false;
+}
+
 static vq_value calculate(vq_onnx *o, vq_op op, vq_value a, vq_value b)
 {
 	vq_value y;
 
+	if (divides_by_zero(o, op, b))
+		return VQ_NO_VALUE;
 	if (!narrow(o, a) || !narrow(o, b))
 		return vq_onnx_2(o, op, a, b);
 	y = vq_onnx_2(o, op, vq_onnx_cast(o, a, VQ_I32), vq_onnx_cast(o, b, VQ_I32));

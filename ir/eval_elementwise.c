@@ -184,7 +184,7 @@ static int64_t wrap(uint64_t bits)
 	return v;
 }
 
-/* x^y modulo 2^64 for y >= 0; a negative y truncates 1 / x^-y toward 0 (y != 0 or x != 0 was checked) */
+/* x^y modulo 2^64 for y >= 0; a negative y truncates 1 / x^-y toward 0, and of 0 it is 0 as every division by 0 */
 static int64_t power(int64_t x, int64_t y)
 {
 	uint64_t p = 1, b = (uint64_t)x;
@@ -200,45 +200,32 @@ static int64_t power(int64_t x, int64_t y)
 
 static int64_t remainder_of(int64_t a, int64_t b)
 {
-	int64_t r = b == -1 ? 0 : a % b;
+	int64_t r = b == -1 ? 0 : b ? a % b : a;
 
 	return r && (r < 0) != (b < 0) ? r + b : r;
 }
 
-/* false: division by zero */
-static bool integer_op(vq_op op, int64_t a, int64_t b, int64_t *y)
+/* a / 0 is 0, and a modulo 0 is a, which ONNX leaves open and machines do in different ways */
+static int64_t integer_op(vq_op op, int64_t a, int64_t b)
 {
 	switch (op) {
-	case VQ_OP_ADD: *y = wrap((uint64_t)a + (uint64_t)b); break;
-	case VQ_OP_SUB: *y = wrap((uint64_t)a - (uint64_t)b); break;
-	case VQ_OP_MUL: *y = wrap((uint64_t)a * (uint64_t)b); break;
-	case VQ_OP_DIV:
-		if (!b)
-			return false;
-		*y = b == -1 ? wrap(0 - (uint64_t)a) : a / b;
-		break;
-	case VQ_OP_MOD:
-		if (!b)
-			return false;
-		*y = remainder_of(a, b);
-		break;
-	case VQ_OP_POW:
-		if (!a && b < 0)
-			return false;
-		*y = power(a, b);
-		break;
-	case VQ_OP_MIN: *y = a < b ? a : b; break;
-	case VQ_OP_MAX: *y = a > b ? a : b; break;
-	case VQ_OP_EQUAL: *y = a == b; break;
-	case VQ_OP_LESS: *y = a < b; break;
-	case VQ_OP_AND: *y = a && b; break;
-	case VQ_OP_OR: *y = a || b; break;
-	case VQ_OP_NEG: *y = wrap(0 - (uint64_t)a); break;
-	case VQ_OP_ABS: *y = a < 0 ? wrap(0 - (uint64_t)a) : a; break;
-	case VQ_OP_RELU: *y = a > 0 ? a : 0; break;
-	default: /* VQ_OP_NOT */ *y = !a; break;
+	case VQ_OP_ADD: return wrap((uint64_t)a + (uint64_t)b);
+	case VQ_OP_SUB: return wrap((uint64_t)a - (uint64_t)b);
+	case VQ_OP_MUL: return wrap((uint64_t)a * (uint64_t)b);
+	case VQ_OP_DIV: return b == -1 ? wrap(0 - (uint64_t)a) : b ? a / b : 0;
+	case VQ_OP_MOD: return remainder_of(a, b);
+	case VQ_OP_POW: return power(a, b);
+	case VQ_OP_MIN: return a < b ? a : b;
+	case VQ_OP_MAX: return a > b ? a : b;
+	case VQ_OP_EQUAL: return a == b;
+	case VQ_OP_LESS: return a < b;
+	case VQ_OP_AND: return a && b;
+	case VQ_OP_OR: return a || b;
+	case VQ_OP_NEG: return wrap(0 - (uint64_t)a);
+	case VQ_OP_ABS: return a < 0 ? wrap(0 - (uint64_t)a) : a;
+	case VQ_OP_RELU: return a > 0 ? a : 0;
+	default: /* VQ_OP_NOT */ return !a;
 	}
-	return true;
 }
 
 static bool has_integer_form(vq_op op, vq_elem t)
@@ -278,13 +265,11 @@ static const char *integers(vq_eval *e)
 	walk_begin(&w, e);
 	for (int64_t r = 0; r < w.rows; r++, walk_next(&w, e))
 		for (int64_t i = 0; i < w.row; i++, k++) {
-			int64_t a = vq_eval_load_int(t, e->in[0].data, w.offset[0] + i * w.step[0]), b = 0, y;
+			int64_t a = vq_eval_load_int(t, e->in[0].data, w.offset[0] + i * w.step[0]), b = 0;
 
 			if (e->node->n_in > 1)
 				b = vq_eval_load_int(e->in[1].type.elem, e->in[1].data, w.offset[1] + i * w.step[1]);
-			if (!integer_op(e->node->op, a, b, &y))
-				return vq_arena_printf(e->a, "division by zero at position %lld", (long long)k);
-			vq_eval_store_int(to, e->out->data, k, y);
+			vq_eval_store_int(to, e->out->data, k, integer_op(e->node->op, a, b));
 		}
 	return NULL;
 }

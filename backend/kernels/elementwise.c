@@ -114,12 +114,16 @@ static vq_ll get(vq_codegen *c, void *user, uint32_t k, uint32_t i)
 		s->s.stride[k + 1][s->s.rank - 1], s->width);
 }
 
-/* operand k as a 64 bit number */
+/* operand k as a 64 bit number; f32, of a cast, is truncated */
 static vq_ll integer_operand(vq_codegen *c, state *s, uint32_t k, uint32_t i)
 {
-	vq_elem e = s->d->epilogue.extra[k].elem;
-	vq_ll v = vq_load_lanes(
-		c, vq_elem_type(c, e), (uint32_t)vq_elem_bytes(e), s->a->arg[1 + k], offset_of(c, s, k + 1, i), 1, 1);
+	const vq_extra *x = &s->d->epilogue.extra[k];
+	vq_elem e = x->elem;
+	vq_ll at = offset_of(c, s, k + 1, i), v;
+
+	if (e == VQ_F32 || x->codes)
+		return vq_truncate_f32(c, vq_extra_load(c, x, s->a->arg[1 + k], at, 1, 1), s->d->to);
+	v = vq_load_lanes(c, vq_elem_type(c, e), (uint32_t)vq_elem_bytes(e), s->a->arg[1 + k], at, 1, 1);
 
 	if (e == VQ_I64)
 		return v;
@@ -145,6 +149,9 @@ static vq_ll integer_value(vq_codegen *c, state *s, uint32_t i)
 	case VQ_OP_ADD: v = LLVMBuildAdd(c->b, x[0], x[1], ""); break;
 	case VQ_OP_SUB: v = LLVMBuildSub(c->b, x[0], x[1], ""); break;
 	case VQ_OP_MUL: v = LLVMBuildMul(c->b, x[0], x[1], ""); break;
+	case VQ_OP_DIV:
+	case VQ_OP_MOD:
+	case VQ_OP_POW: v = vq_integer_binary(c, d->integer, x[0], x[1]); break;
 	case VQ_OP_MIN: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSLT, x[0], x[1], ""), x[0], x[1], ""); break;
 	case VQ_OP_MAX: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntSGT, x[0], x[1], ""), x[0], x[1], ""); break;
 	case VQ_OP_WHERE: v = LLVMBuildSelect(c->b, LLVMBuildICmp(c->b, LLVMIntNE, x[0], zero, ""), x[1], x[2], ""); break;

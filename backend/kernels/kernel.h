@@ -18,6 +18,11 @@ void vq_store_lanes(vq_codegen *c, vq_ll v, uint32_t bytes, vq_ll p, vq_ll offse
 /* The extra operand's lanes as f32: converted, dequantized, sanitized as x says. */
 vq_ll vq_extra_load(vq_codegen *c, const vq_extra *x, vq_ll p, vq_ll offset, int64_t stride, uint32_t lanes);
 
+/* VQ_OP_DIV, VQ_OP_MOD or VQ_OP_POW of two i64; integer.c */
+vq_ll vq_integer_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b);
+/* An f32 as an i64 in the range of `to`: toward 0, the nearest end, of NaN 0. */
+vq_ll vq_truncate_f32(vq_codegen *c, vq_ll x, vq_elem to);
+
 /* Gives vector i of extra k. */
 typedef vq_ll vq_extra_get(vq_codegen *c, void *user, uint32_t k, uint32_t i);
 

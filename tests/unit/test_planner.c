@@ -242,9 +242,45 @@ static void on_integers(void **state)
 	     "  %13 = abs %10\n"
 	     "  %14 = cast %13 to=bool\n"
 	     "  return %8 as \"p\", %12 as \"q\", %14 as \"r\", %10 as \"s\"\n}\n");
-	refused("graph f(a: i64[2], b: i64[2]) {\n  %1 = div %a, %b\n  return %1\n}\n",
-		"this operator on integers is computed only where its operands are constants");
-	refused("graph f(a: f32[2]) {\n  %1 = cast %a to=i64\n  return %1\n}\n", "f32 becomes i32 or bool at run time");
+}
+
+/* what no machine does by itself: divisors 0, quotients that do not fit, numbers out of range */
+static void divisions_and_truncations(void **state)
+{
+	(void)state;
+	same("graph f(a: i64[2,1,9], b: i32[7]) {\n"
+	     "  const @far : i64[9] = inline [-9223372036854775808, 9223372036854775807, -7, 7, 1, -1, 0, 1234567890123456789, 3]\n"
+	     "  const @by : i64[9,1] = inline [0, -1, 1, 2, -3, 9223372036854775807, -9223372036854775808, 1000000007, -40]\n"
+	     "  const @c : i32[7] = inline [0, -1, 2, -3, 2147483647, -2147483648, 5]\n"
+	     "  const @one : i64[] = inline [1]\n"
+	     "  %x = sub %a, @one\n" /* -1 to 2 */
+	     "  %y = mul %a, @far\n"
+	     "  %1 = div %y, @by\n"
+	     "  %2 = mod %y, @by\n"
+	     "  %3 = pow %x, @by\n"
+	     "  %4 = div @far, %x\n"
+	     "  %5 = mod @far, %x\n"
+	     "  %6 = div @c, %b\n"
+	     "  %7 = mod %b, @c\n"
+	     "  %8 = pow %b, @c\n"
+	     "  %9 = pow @c, %b\n"
+	     "  %10 = concat %1, %2, %3 axis=0\n"
+	     "  %11 = concat %4, %5 axis=0\n"
+	     "  %12 = concat %6, %7, %8, %9 axis=0\n"
+	     "  return %10 as \"p\", %11 as \"q\", %12 as \"r\"\n}\n");
+	same("graph f(a: f32[3,12]) {\n"
+	     "  const @far : f32[12] = inline [0x1p+0, 0x1.fp+3, -0x1.23p+5, 0x1p+20, -0x1.abcdeep+30, 0x1p+40, -0x1.fffffep+61, 0x1.8p+63, inf, nan:0x7fc00000, 0x1p-140, -0x1p-20]\n"
+	     "  %1 = mul %a, @far\n"
+	     "  %2 = cast %1 to=i64\n"
+	     "  %3 = cast %1 to=u8\n"
+	     "  %4 = cast %1 to=s8\n"
+	     "  return %2 as \"p\", %3 as \"q\", %4 as \"r\"\n}\n");
+	/* an index that Mod or Div brings into range */
+	same("graph f(table: f32[4,5], i: i64[2,3]) {\n"
+	     "  const @four : i64[] = inline [4]\n"
+	     "  %1 = mod %i, @four\n"
+	     "  %2 = gather %table, %1 axis=0\n"
+	     "  return %2\n}\n");
 }
 
 /* newer exports of BERT fill by a condition */
@@ -599,6 +635,7 @@ int main(void)
 		cmocka_unit_test(indices_out_of_range),
 		cmocka_unit_test(from_integers),
 		cmocka_unit_test(on_integers),
+		cmocka_unit_test(divisions_and_truncations),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(scales_along_an_axis),
 		cmocka_unit_test(attention_without_keys),
