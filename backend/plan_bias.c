@@ -18,10 +18,7 @@ typedef struct table {
 	float only;     /* the only value of the mask but 0; 0: it has several, or one that is no product of it and 1 */
 } table;
 
-static const float *matrix_of(const table *t, int64_t b, int64_t h)
-{
-	return t->at + (b * t->heads + h) * t->matrix;
-}
+static const float *matrix_of(const table *t, int64_t b, int64_t h) { return t->at + (b * t->heads + h) * t->matrix; }
 
 static void find_period(table *t)
 {
@@ -48,8 +45,9 @@ static bool summand(const table *t, int64_t b, int64_t i, float *m)
 	for (int digits = 8; digits <= 24; digits += 8) {
 		bool same = true;
 
-		*m = difference == 0 || isinf(difference) ? (float)difference
-							  : (float)ldexp(rint(ldexp(fraction, digits)), exponent - digits);
+		*m = difference == 0 || isinf(difference)
+			? (float)difference
+			: (float)ldexp(rint(ldexp(fraction, digits)), exponent - digits);
 		for (int64_t h = 0; h < t->heads && same; h++)
 			same = matrix_of(t, 0, h)[i] + *m == matrix_of(t, b, h)[i];
 		if (same)
@@ -120,8 +118,7 @@ static bool add_table(vq_planner *s, const vq_window *w, vq_attention *d, vq_ref
 	d->bias_stride[2] = d->m;
 	d->bias_stride[3] = 1;
 	d->bias_period = (uint32_t)t.period;
-	arg[5] = vq_pack_bytes(
-		s->p, t.at, (uint64_t)((t.mask ? 1 : t.period) * t.heads * t.matrix) * sizeof *t.at);
+	arg[5] = vq_pack_bytes(s->p, t.at, (uint64_t)((t.mask ? 1 : t.period) * t.heads * t.matrix) * sizeof *t.at);
 	if (t.mask) {
 		d->mask = *n_args;
 		d->mask_only = t.only;

@@ -7,7 +7,10 @@
 
 static vq_ll c64(vq_codegen *c, int64_t v) { return LLVMConstInt(c->i64, (unsigned long long)v, 1); }
 
-static vq_ll is(vq_codegen *c, LLVMIntPredicate p, vq_ll a, int64_t b) { return LLVMBuildICmp(c->b, p, a, c64(c, b), ""); }
+static vq_ll is(vq_codegen *c, LLVMIntPredicate p, vq_ll a, int64_t b)
+{
+	return LLVMBuildICmp(c->b, p, a, c64(c, b), "");
+}
 
 static vq_ll negated_if(vq_codegen *c, vq_ll condition, vq_ll v)
 {
@@ -23,8 +26,8 @@ static vq_ll divide_by_bits(vq_codegen *c, vq_ll a, vq_ll b)
 
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, 64), vq_cword(c, 1), carried, 2);
 	quotient = l.phi[0];
-	rest = LLVMBuildOr(c->b, LLVMBuildShl(c->b, l.phi[1], c64(c, 1), ""),
-		LLVMBuildLShr(c->b, quotient, c64(c, 63), ""), "");
+	rest = LLVMBuildOr(
+		c->b, LLVMBuildShl(c->b, l.phi[1], c64(c, 1), ""), LLVMBuildLShr(c->b, quotient, c64(c, 63), ""), "");
 	more = LLVMBuildICmp(c->b, LLVMIntUGE, rest, divisor, "");
 	l.next[1] = LLVMBuildSelect(c->b, more, LLVMBuildSub(c->b, rest, divisor, ""), rest, "");
 	l.next[0] = LLVMBuildOr(
@@ -61,12 +64,12 @@ static vq_ll remainder_of(vq_codegen *c, vq_ll a, vq_ll b)
 /* modulo 2^64; a negative exponent truncates the fraction, of 0 too */
 static vq_ll power(vq_codegen *c, vq_ll x, vq_ll y)
 {
-	vq_ll carried[3] = { c64(c, 1), x, y }, odd = LLVMBuildTrunc(c->b, y, LLVMInt1TypeInContext(c->context), ""), few;
+	vq_ll carried[3] = { c64(c, 1), x, y }, odd = LLVMBuildTrunc(c->b, y, LLVMInt1TypeInContext(c->context), ""),
+	      few;
 	vq_loop l;
 
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, 63), vq_cword(c, 1), carried, 3);
-	l.next[0] = LLVMBuildSelect(c->b,
-		LLVMBuildTrunc(c->b, l.phi[2], LLVMInt1TypeInContext(c->context), ""),
+	l.next[0] = LLVMBuildSelect(c->b, LLVMBuildTrunc(c->b, l.phi[2], LLVMInt1TypeInContext(c->context), ""),
 		LLVMBuildMul(c->b, l.phi[0], l.phi[1], ""), l.phi[0], "");
 	l.next[1] = LLVMBuildMul(c->b, l.phi[1], l.phi[1], "");
 	l.next[2] = LLVMBuildLShr(c->b, l.phi[2], c64(c, 1), "");
@@ -99,7 +102,8 @@ vq_ll vq_truncate_f32(vq_codegen *c, vq_ll x, vq_elem to)
 
 	v = LLVMBuildLShr(c->b, LLVMBuildShl(c->b, v, left, ""), right, "");
 	v = negated_if(c, negative, v);
-	v = LLVMBuildSelect(c->b, far, LLVMBuildSelect(c->b, negative, c64(c, INT64_MIN), c64(c, INT64_MAX), ""), v, "");
+	v = LLVMBuildSelect(
+		c->b, far, LLVMBuildSelect(c->b, negative, c64(c, INT64_MIN), c64(c, INT64_MAX), ""), v, "");
 	v = LLVMBuildSelect(c->b, is(c, LLVMIntUGT, size, 0x7f800000), c64(c, 0), v, ""); /* NaN */
 	return at_most(c, LLVMIntSLT, at_most(c, LLVMIntSGT, v, hi), lo);
 }
