@@ -18,10 +18,10 @@ static float image[8 * APART_IMAGE_COUNT], want[8 * APART_LOGITS_COUNT], have[8 
 static _Alignas(64) unsigned char workspace[APART_WORKSPACE_BYTES + APART_WORKSPACE_BYTES_B8];
 static _Alignas(64) unsigned char copy[APART_WEIGHTS_BYTES + 64];
 
-#define CHECK(what)                                              \
-	if (!(what)) {                                           \
-		fprintf(stderr, "weights_file: %s\n", #what);    \
-		return 1;                                        \
+#define CHECK(what)                                           \
+	if (!(what)) {                                        \
+		fprintf(stderr, "weights_file: %s\n", #what); \
+		return 1;                                     \
 	}
 
 /* a call of either function that must write nothing */
@@ -31,7 +31,7 @@ static int refused(const void *weights, size_t bytes)
 		memset(have, 0x5a, sizeof have);
 		memset(workspace, 0x5a, sizeof workspace);
 		if ((b8 ? apart_run_b8(image, have, weights, bytes, workspace, sizeof workspace, 0)
-				: apart_run(image, have, weights, bytes, workspace, sizeof workspace, 0)) != VITQ_E_WEIGHTS)
+			: apart_run(image, have, weights, bytes, workspace, sizeof workspace, 0)) != VITQ_E_WEIGHTS)
 			return 0;
 		for (size_t i = 0; i < sizeof have; i++)
 			if (((unsigned char *)have)[i] != 0x5a)
@@ -72,14 +72,17 @@ int main(int argc, char **argv)
 		CHECK(apart_run(image, have, weights, APART_WEIGHTS_BYTES, workspace, sizeof workspace, 0) == VITQ_OK);
 		CHECK(memcmp(want, have, sizeof want / 8) == 0);
 		CHECK(whole_run_b8(image, want, workspace, sizeof workspace, 0) == VITQ_OK);
-		CHECK(apart_run_b8(image, have, weights, APART_WEIGHTS_BYTES, workspace, sizeof workspace, 0) == VITQ_OK);
+		CHECK(apart_run_b8(image, have, weights, APART_WEIGHTS_BYTES, workspace, sizeof workspace, 0) ==
+			VITQ_OK);
 		CHECK(memcmp(want, have, sizeof want) == 0);
 	}
 
 	const vitq_weights *head = (const void *)weights;
-	CHECK(memcmp(head->magic, VITQ_WEIGHTS_MAGIC, sizeof head->magic) == 0 && head->version == VITQ_WEIGHTS_VERSION);
+	CHECK(memcmp(head->magic, VITQ_WEIGHTS_MAGIC, sizeof head->magic) == 0 &&
+		head->version == VITQ_WEIGHTS_VERSION);
 	CHECK(head->header_bytes + head->bytes == APART_WEIGHTS_BYTES && head->hash == APART_WEIGHTS_HASH);
-	CHECK(apart_info.weights_hash == head->hash && apart_info_b8.weights_hash == head->hash && whole_info.weights_hash == 0);
+	CHECK(apart_info.weights_hash == head->hash && apart_info_b8.weights_hash == head->hash &&
+		whole_info.weights_hash == 0);
 	CHECK(apart_info.weight_bytes == head->bytes && apart_info.model_hash == head->model_hash);
 	CHECK(apart_info.weight_bytes == whole_info.weight_bytes);
 
