@@ -19,7 +19,7 @@ fashion=$root/samples/fashion
 zoo=$root/../shared/zoo
 every_target="sse2 nehalem avx2 avx512-vnni aarch64 dotprod armv7 softfp
 	rv64 rvv128 rvv128@256 rvv256"
-every_model="plain outlier outlier_hard qdq dynamic swin_s_op17/w8a8 bert_gelu_op17/w8a8-dynamic"
+every_model="plain outlier outlier_hard qdq dynamic heads swin_s_op17/w8a8 bert_gelu_op17/w8a8-dynamic"
 
 # ---- one model ----
 
@@ -37,6 +37,7 @@ find_model() {
 		[ -f "$data" ] || data=$(dirname "$onnx")/io.npz
 		[ -f "$data" ] || data=$fashion/test_images.npy ;;
 	plain | dynamic) onnx=$fashion/vit.onnx ;;
+	heads) onnx=$here/talking_heads.vir ;;
 	outlier) onnx=$zoo/fm/vit_fm_outlier_op17.onnx ;;
 	outlier_hard) onnx=$fashion/vit_outlier_hard.onnx ;;
 	qdq) onnx=$zoo/fm/vit_fm_qdq_op17.onnx ;;
@@ -89,7 +90,7 @@ prepare_model() {
 	*/w8a8-dynamic) set -- -quant=w8a8-dynamic $(dimensions "${1%/*}") ;;
 	*/own) set -- $(dimensions "${1%/*}") ;;
 	qdq) set -- -dim=batch=1 ;;
-	dynamic) set -- -quant=w8a8-dynamic ;;
+	dynamic | heads) set -- -quant=w8a8-dynamic ;;
 	*) set -- "-calib=$fashion/calib_images.npy" -image-mean=0.2860 -image-std=0.3530 ;;
 	esac
 	"$vitqc" "$onnx" "$@" -emit=vir -o "$folder/model.vir"
