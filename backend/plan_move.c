@@ -6,15 +6,14 @@
 
 #include <string.h>
 
-void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride,
-	vq_node node)
+/* a loop over the window's elements, written with these strides; NULL: densely. Padding too is zero: kernels are compared bytewise. */
+static vq_elementwise *one_operand(vq_kernel *kernel, const vq_window *w, const int64_t *to_stride)
 {
-	vq_kernel kernel;
-	vq_elementwise *d = &kernel.u.elementwise;
-	vq_ref arg[2] = { to, from };
+	vq_elementwise *d = &kernel->u.elementwise;
+	vq_extra *x = &d->epilogue.extra[0];
 
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_ELEMENTWISE;
+	memset(kernel, 0, sizeof *kernel);
+	kernel->kind = VQ_KERNEL_ELEMENTWISE;
 	d->rank = w->rank;
 	memcpy(d->dim, w->dim, sizeof d->dim);
 	if (to_stride)
@@ -22,9 +21,19 @@ void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes
 	else
 		vq_planner_row_major(d->out_stride, w->dim, w->rank);
 	d->epilogue.n_extras = 1;
-	d->epilogue.extra[0].index = VQ_X_STRIDED;
-	d->epilogue.extra[0].scale = 1.0f;
-	memcpy(d->epilogue.extra[0].stride, w->stride, sizeof w->stride);
+	x->index = VQ_X_STRIDED;
+	x->scale = 1.0f;
+	memcpy(x->stride, w->stride, sizeof x->stride);
+	return d;
+}
+
+void vq_plan_move(vq_planner *s, vq_ref from, const vq_window *w, uint32_t bytes, vq_ref to, const int64_t *to_stride,
+	vq_node node)
+{
+	vq_kernel kernel;
+	vq_elementwise *d = one_operand(&kernel, w, to_stride);
+	vq_ref arg[2] = { to, from };
+
 	d->epilogue.store = VQ_STORE_RAW;
 	d->raw_bytes = bytes;
 	vq_planner_loop(s, &kernel, arg, 2, node);
@@ -36,7 +45,7 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 	vq_home h = vq_planner_home(s, w->root);
 	const vq_quant *q = vq_quant_of(s->g, t);
 	vq_kernel kernel;
-	vq_elementwise *d = &kernel.u.elementwise;
+	vq_elementwise *d = one_operand(&kernel, w, to_stride);
 	vq_extra *x = &d->epilogue.extra[0];
 	vq_ref arg[2] = { to, vq_ref_at(h.ref, w->offset * (int64_t)vq_elem_bytes(t->elem)) };
 
@@ -48,19 +57,7 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 		vq_plan_move(s, arg[1], w, (uint32_t)vq_elem_bytes(t->elem), to, to_stride, node);
 		return;
 	}
-	memset(&kernel, 0, sizeof kernel);
-	kernel.kind = VQ_KERNEL_ELEMENTWISE;
-	d->rank = w->rank;
-	memcpy(d->dim, w->dim, sizeof d->dim);
-	if (to_stride)
-		memcpy(d->out_stride, to_stride, sizeof d->out_stride);
-	else
-		vq_planner_row_major(d->out_stride, w->dim, w->rank);
-	d->epilogue.n_extras = 1;
-	x->index = VQ_X_STRIDED;
 	x->elem = t->elem;
-	x->scale = 1.0f;
-	memcpy(x->stride, w->stride, sizeof x->stride);
 	if (f32) {
 		x->codes = q != NULL;
 		x->stored_u8 = h.u8;
