@@ -14,11 +14,8 @@ if [ "${1:-}" = --fix ]; then
 	exit 0
 fi
 failed=0
-for f in $(git ls-files '*.c' '*.h' '*.def' '*.S' '*.proto' '*.sh' '*.py' '*.cmake' '*.bash' '*.bb' '*.bbclass' '*.bbappend' \
-	'*.in' '*Makefile' '*CMakeLists.txt' .ci/run); do
-	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: MIT' || { echo "$f: no SPDX-License-Identifier in the first lines"; failed=1; }
-done
-for f in $c_files; do
-	"$formatter" --dry-run -Werror "$f" > /dev/null 2>&1 || { echo "$f: not laid out by .clang-format (tests/tools/check_sources.sh --fix)"; failed=1; }
-done
+unnamed=$(git ls-files '*.c' '*.h' '*.def' '*.S' '*.proto' '*.sh' '*.py' '*.cmake' '*.bash' '*.bb' '*.bbclass' '*.bbappend' '*.in' \
+	'*Makefile' '*CMakeLists.txt' .ci/run | xargs grep -L 'SPDX-License-Identifier: MIT' || true)
+[ -z "$unnamed" ] || { printf 'no SPDX-License-Identifier in\n%s\n' "$unnamed"; failed=1; }
+"$formatter" --dry-run -Werror $c_files || { echo "not laid out by .clang-format: tests/tools/check_sources.sh --fix"; failed=1; }
 exit $failed
