@@ -111,6 +111,15 @@ def text(model, config, field="last_hidden_state", with_mask=True, **more):
     return build
 
 
+def eager(build):
+    """Attention in separate operators, whose mask is the least f32."""
+    def with_eager():
+        model, inputs = build()
+        model.model.set_attn_implementation("eager")
+        return model, inputs
+    return with_eager
+
+
 def encoder(model, config, field, inputs, **more):
     def build():
         fed = {k: f() for k, f in inputs.items()}
@@ -148,6 +157,9 @@ FAMILIES = {
     "dinov3.l17": vision("vit_small_patch16_dinov3", patch_size=8),
     "eva02.l17": vision("eva02_tiny_patch14_224"),
     "cait.l17": vision("cait_xxs24_224"),
+    "convit.l17": vision("convit_tiny", depth=2, local_up_to_layer=1),
+    "efficientformerv2.l17": staged("efficientformerv2_s0", 64, img_size=64, depths=(1, 1, 1, 1), embed_dims=(16, 16, 32, 32)),
+    "bert_eager.l17": eager(text("BertModel", "BertConfig")),
     "xcit.l17": vision("xcit_nano_12_p16_224", patch_size=8),
     "swin.l17": staged("swin_tiny_patch4_window7_224", img_size=32, window_size=4, embed_dim=16, depths=(2,), num_heads=(2,)),
     "swinv2.l17": staged("swinv2_tiny_window8_256", img_size=32, window_size=4, embed_dim=16, depths=(2,), num_heads=(2,)),
