@@ -115,26 +115,26 @@ bool vq_import_dynamic_quantize(vq_onnx *o)
 static vq_value minus_zero(vq_onnx *o, uint32_t i, uint32_t zero_in, int64_t axis)
 {
 	vq_value x = vq_onnx_in(o, i), z = vq_onnx_in(o, zero_in);
-	const vq_type *t = vq_onnx_in_type(o, i);
-	uint32_t a, rank = t->rank;
+	vq_type t = *vq_onnx_in_type(o, i);
+	uint32_t a, rank = t.rank;
 	int64_t dim[VQ_MAX_RANK];
 
-	if (t->elem != VQ_U8 && t->elem != VQ_S8) {
-		vq_onnx_refuse(o, "input %u is %s, expected uint8 or int8", (unsigned)i, vq_type_text(o->arena, t));
+	if (t.elem != VQ_U8 && t.elem != VQ_S8) {
+		vq_onnx_refuse(o, "input %u is %s, expected uint8 or int8", (unsigned)i, vq_type_text(o->arena, &t));
 		return VQ_NO_VALUE;
 	}
 	x = vq_onnx_cast(o, x, VQ_F32);
 	if (!z.id)
 		return x;
-	t = vq_onnx_in_type(o, zero_in);
+	t = *vq_onnx_in_type(o, zero_in);
 	z = vq_onnx_cast(o, z, VQ_F32);
-	if (vq_type_count(t) > 1 && t->rank == 1) {
+	if (vq_type_count(&t) > 1 && t.rank == 1) {
 		if (!vq_onnx_axis(o, axis, rank, &a))
 			return VQ_NO_VALUE;
 		for (uint32_t d = 0; d < rank; d++)
-			dim[d] = d == a ? t->dim[0] : 1;
+			dim[d] = d == a ? t.dim[0] : 1;
 		z = vq_onnx_reshape(o, z, rank, dim);
-	} else if (vq_type_count(t) == 1) {
+	} else if (vq_type_count(&t) == 1) {
 		z = vq_onnx_reshape(o, z, 0, NULL);
 	}
 	return vq_onnx_2(o, VQ_OP_SUB, x, z);
