@@ -77,16 +77,13 @@ vq_value vq_onnx_add_bias(vq_onnx *o, vq_value a, vq_value b)
 
 vq_value vq_onnx_shorter_than(vq_onnx *o, vq_value lengths, int64_t keys)
 {
-	vq_type t = vq_type_make(VQ_I64, 1, &keys);
-	int64_t *v = VQ_ARRAY(o->arena, (size_t)keys, int64_t), batch;
+	int64_t batch;
 	vq_value at;
 
 	if (!lengths.id)
 		return lengths;
 	batch = vq_type_count(vq_type_of(o->g, lengths));
-	for (int64_t i = 0; i < keys; i++)
-		v[i] = i;
-	at = vq_onnx_cast(o, vq_add_const(o->g, &t, v, NULL), vq_type_of(o->g, lengths)->elem);
+	at = vq_onnx_cast(o, vq_onnx_places(o, keys), vq_type_of(o->g, lengths)->elem);
 	lengths = vq_onnx_reshape(o, lengths, 4, (int64_t[]){ batch, 1, 1, 1 });
 	return vq_onnx_2(o, VQ_OP_LESS, at, lengths);
 }

@@ -96,8 +96,8 @@ static vq_value scatter(vq_onnx *o, vq_value data, const int64_t *to, vq_value u
 	for (int round = 0; more; round++) {
 		vq_value both, next;
 
-		if (round == ROUNDS) {
-			vq_onnx_refuse(o, "an element has more than %d updates", ROUNDS);
+		if (round == ROUNDS || count > LIST_LIMIT / (round + 1)) {
+			vq_onnx_refuse(o, "an element of %" PRId64 " has more than %d updates", count, round);
 			return VQ_NO_VALUE;
 		}
 		more = false;
@@ -185,6 +185,8 @@ bool vq_import_scatter_nd(vq_onnx *o)
 	n = vq_type_count(&ti) / ti.dim[ti.rank - 1];
 	for (int64_t i = ti.dim[ti.rank - 1]; i < t.rank; i++)
 		slice *= t.dim[i];
+	if (n > LIST_LIMIT / slice)
+		return vq_onnx_refuse(o, "%" PRId64 " updates of %" PRId64 " elements each are too many", n, slice);
 	if (tu.elem != t.elem || vq_type_count(&tu) != n * slice)
 		return vq_onnx_refuse(o, "updates are %s, expected %" PRId64 " elements of %s",
 			vq_type_text(o->arena, &tu), n * slice, vq_elem_name(t.elem));
@@ -374,6 +376,8 @@ bool vq_import_hardmax(vq_onnx *o)
 		return false;
 	work = *vq_type_of(o->g, x);
 	first = place_of(o, VQ_OP_REDUCE_MAX, x, axis, false, true);
+	if (!first.id)
+		return false;
 	first = vq_onnx_2(o, VQ_OP_EQUAL, first, places(o, work.dim[axis], axis, work.rank));
 	return vq_onnx_out(o, 0, vq_onnx_reshape(o, vq_onnx_cast(o, first, VQ_F32), t.rank, t.dim));
 }

@@ -145,6 +145,21 @@ vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v)
 	}
 }
 
+vq_value vq_onnx_places(vq_onnx *o, int64_t n)
+{
+	vq_type t = vq_type_make(VQ_I64, 1, &n);
+	int64_t *v;
+
+	if (n > VQ_FOLD_LIMIT) {
+		vq_onnx_refuse(o, "a dimension of %" PRId64 " is too large, expected at most %d", n, VQ_FOLD_LIMIT);
+		return VQ_NO_VALUE;
+	}
+	v = VQ_ARRAY(o->arena, (size_t)n, int64_t);
+	for (int64_t i = 0; i < n; i++)
+		v[i] = i;
+	return vq_add_const(o->g, &t, v, NULL);
+}
+
 static vq_value with_shape(vq_onnx *o, vq_op op, vq_value x, uint32_t rank, const int64_t *dim)
 {
 	vq_attr attr = { .shape = { .rank = rank } };

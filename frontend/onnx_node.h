@@ -146,6 +146,7 @@ vq_value vq_onnx_2(vq_onnx *o, vq_op op, vq_value a, vq_value b);
 vq_value vq_onnx_3(vq_onnx *o, vq_op op, vq_value a, vq_value b, vq_value c);
 vq_value vq_onnx_scalar(vq_onnx *o, float v);                 /* f32 constant of rank 0 */
 vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v); /* constant of rank 0 of like's element */
+vq_value vq_onnx_places(vq_onnx *o, int64_t n);               /* i64 constant [n]: 0, 1, 2, … */
 vq_value vq_onnx_reshape(vq_onnx *o, vq_value x, uint32_t rank, const int64_t *dim);
 vq_value vq_onnx_expand(vq_onnx *o, vq_value x, uint32_t rank, const int64_t *dim);
 vq_value vq_onnx_transpose(vq_onnx *o, vq_value x, const int64_t *perm);

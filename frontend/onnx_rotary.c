@@ -93,9 +93,8 @@ bool vq_import_rotary(vq_onnx *o)
 bool vq_import_ms_rotary(vq_onnx *o)
 {
 	rotary r = { .cos = vq_onnx_in(o, 2), .sin = vq_onnx_in(o, 3) };
-	vq_value x, positions = vq_onnx_in(o, 1);
-	int64_t heads, packed, length, *v;
-	vq_type t;
+	vq_value x, at, positions = vq_onnx_in(o, 1);
+	int64_t heads, packed, length;
 
 	vq_onnx_attr_ignore(o, "scale"); /* ONNX Runtime does not use it either */
 	if (!vq_onnx_attr_int(o, "num_heads", 0, &heads) ||
@@ -113,12 +112,8 @@ bool vq_import_ms_rotary(vq_onnx *o)
 		return false;
 	length = vq_type_of(o->g, x)->dim[2];
 	if (vq_type_count(vq_type_of(o->g, positions)) == 1 && vq_type_of(o->g, positions)->rank <= 1) {
-		v = VQ_ARRAY(o->arena, (size_t)length, int64_t);
-		for (int64_t i = 0; i < length; i++)
-			v[i] = i;
-		t = vq_type_make(VQ_I64, 2, (int64_t[]){ 1, length });
-		positions = vq_onnx_2(
-			o, VQ_OP_ADD, vq_onnx_cast(o, positions, VQ_I64), vq_add_const(o->g, &t, v, NULL));
+		at = vq_onnx_reshape(o, vq_onnx_places(o, length), 2, (int64_t[]){ 1, length });
+		positions = vq_onnx_2(o, VQ_OP_ADD, vq_onnx_cast(o, positions, VQ_I64), at);
 	}
 	r.cos = rows_at(o, r.cos, positions);
 	r.sin = rows_at(o, r.sin, positions);
