@@ -3,6 +3,7 @@
 #include "frontend/onnx_names.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 bool vq_onnx_refuse(vq_onnx *o, const char *format, ...)
@@ -138,6 +139,10 @@ vq_value vq_onnx_number(vq_onnx *o, vq_value like, double v)
 {
 	vq_type t = vq_type_make(vq_type_of(o->g, like)->elem, 0, NULL);
 
+	if ((t.elem == VQ_I64 || t.elem == VQ_I32) && !(fabs(v) <= INT32_MAX && v == (double)(int32_t)v)) {
+		vq_onnx_refuse(o, "elements of %s cannot be computed with %g, expected f32", vq_elem_name(t.elem), v);
+		return VQ_NO_VALUE;
+	}
 	switch (t.elem) {
 	case VQ_I64: return vq_add_const_copy(o->g, &t, &(int64_t){ (int64_t)v }, NULL);
 	case VQ_I32: return vq_add_const_copy(o->g, &t, &(int32_t){ (int32_t)v }, NULL);

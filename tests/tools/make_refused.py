@@ -157,6 +157,8 @@ for name, attributes in {
         refused("conv_" + name, model([op("Conv", "x w", **attributes)], kernel, image), "node 'n' (Conv)")
 refused("layernorm_axis", model([op("LayerNormalization", "x w", axis=9)], [tensor("w", [1] * 4)]), "node 'n' (LayerNormalization)")
 refused("scale_zero", model([op("QuantizeLinear", "x s", "q", "a"), op("DequantizeLinear", "q s")], [tensor("s", 0)]), "node 'a' (QuantizeLinear)")
+refused("int_leaky_relu", model([op("LeakyRelu", name="a", alpha=0.01)], inputs=[info("x", [2, 4], I64)]),
+        "node 'a' (LeakyRelu): elements of i64 cannot be computed with 0.01, expected f32")
 refused("scale_nan", model([op("QuantizeLinear", "x s", "q", "a"), op("DequantizeLinear", "q s")], [tensor("s", np.nan)]), "node 'a' (QuantizeLinear)")
 
 # no models
