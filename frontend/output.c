@@ -2,6 +2,7 @@
 #include "frontend/output.h"
 
 #include "frontend/folder.h"
+#include "ir/sanitizer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -207,7 +208,7 @@ void vq_outputs_catch_signals(void)
 		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup */
 			sigaction(ends[i], &s, NULL);
 	}
-#if !defined(__SANITIZE_ADDRESS__) /* which has its own, better ones */
+#if !defined(VQ_WITH_ASAN) /* which has its own, better ones */
 	s.sa_handler = faulted;
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 		sigaction(faults[i], &s, NULL);

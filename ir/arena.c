@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "ir/arena.h"
 
+#include "ir/sanitizer.h"
+
 #include <stdalign.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,9 +10,15 @@
 #include <string.h>
 
 enum {
-	BLOCK_BYTES = 256 * 1024, /* a ViT-S graph without its weights fits in two */
 	ALIGN_LARGE = 64,
 	ALIGN_SMALL = 16,
+#ifdef VQ_WITH_ASAN
+	BLOCK_BYTES = 32 * 1024, /* what its allocator keeps at hand; larger ones it maps and unmaps every time */
+	REDZONE = ALIGN_SMALL,   /* bytes between two pieces that nobody may touch */
+#else
+	BLOCK_BYTES = 256 * 1024, /* a ViT-S graph without its weights fits in two */
+	REDZONE = 0,
+#endif
 };
 
 struct vq_arena_block {
@@ -52,6 +60,7 @@ static void *checked(size_t align, size_t bytes)
 	p = aligned_alloc(align, (bytes + align - 1) / align * align);
 	if (!p)
 		out_of_memory();
+	VQ_POISON((char *)p + bytes, (bytes + align - 1) / align * align - bytes);
 	return p;
 }
 
@@ -80,7 +89,7 @@ void *vq_resize(void *block, size_t bytes)
 void *vq_arena_alloc(vq_arena *a, size_t bytes)
 {
 	size_t align = bytes >= ALIGN_LARGE ? ALIGN_LARGE : ALIGN_SMALL;
-	size_t at = (a->used + align - 1) / align * align;
+	size_t at = (a->used + REDZONE + align - 1) / align * align;
 
 	if (!a->block || at > a->block->bytes || bytes > a->block->bytes - at) {
 		size_t want = bytes > BLOCK_BYTES / 4 ? bytes : BLOCK_BYTES;
@@ -90,10 +99,12 @@ void *vq_arena_alloc(vq_arena *a, size_t bytes)
 			out_of_memory();
 		b = checked(ALIGN_LARGE, sizeof *b + want);
 		*b = (struct vq_arena_block){ .bytes = want };
+		VQ_POISON(b->data, want);
 		/* a large request gets a block of its own behind the current one, which stays open */
 		if (a->block && want == bytes) {
 			b->older = a->block->older;
 			a->block->older = b;
+			VQ_UNPOISON(b->data, bytes);
 			memset(b->data, 0, bytes);
 			return b->data;
 		}
@@ -102,6 +113,7 @@ void *vq_arena_alloc(vq_arena *a, size_t bytes)
 		at = 0;
 	}
 	a->used = at + bytes;
+	VQ_UNPOISON(a->block->data + at, bytes);
 	memset(a->block->data + at, 0, bytes);
 	return a->block->data + at;
 }
@@ -216,8 +228,10 @@ void *vq_arena_grow(vq_arena *a, void *items, uint32_t *cap, uint32_t need, size
 	while (n < need)
 		n = n > UINT32_MAX / 2 ? UINT32_MAX : n * 2;
 	grown = vq_arena_array(a, n, size);
-	if (*cap)
+	if (*cap) {
 		memcpy(grown, items, (size_t)*cap * size);
+		VQ_POISON(items, (size_t)*cap * size); /* a pointer that was kept over an append is caught */
+	}
 	*cap = n;
 	return grown;
 }

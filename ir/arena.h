@@ -31,7 +31,7 @@ void vq_free(void *block); /* NULL is fine */
 /* block (of vq_alloc, vq_resize, or NULL) with that many bytes, maybe moved; new ones have any value, alignment is 16. Never NULL. */
 void *vq_resize(void *block, size_t bytes);
 
-/* A growing region that is freed as a whole. All-zero is an empty arena. */
+/* A growing region that is freed as a whole. All-zero is an empty arena. Under AddressSanitizer its pieces stand apart. */
 typedef struct vq_arena {
 	struct vq_arena_block *block; /* newest block, linked to older ones */
 	size_t used;                  /* bytes used in it */
@@ -60,7 +60,7 @@ void *vq_arena_adopt(vq_arena *a, void *block);
 
 /*
  * Growing array in an arena: items points to at least *cap elements of size bytes each, returns items
- * (maybe moved) with room for need elements, new ones zeroed. Old memory stays in the arena until it is freed.
+ * (maybe moved) with room for need elements, new ones zeroed. Nobody may use the old place any more; it goes with the arena.
  */
 void *vq_arena_grow(vq_arena *a, void *items, uint32_t *cap, uint32_t need, size_t size);
 

@@ -8,6 +8,7 @@
 #include "frontend/onnx_import.h"
 #include "frontend/samples.h"
 #include "ir/eval.h"
+#include "ir/sanitizer.h"
 #include "ir/text.h"
 
 #include <fcntl.h>
@@ -19,15 +20,6 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#endif
 
 /* ---- what happens when a promise is broken ---- */
 
@@ -89,10 +81,6 @@ static void timed_out(int signal_number)
 	_exit(1);
 }
 
-#ifdef WITH_ASAN
-void __sanitizer_set_death_callback(void (*callback)(void));
-#endif
-
 static void crashed(int signal_number)
 {
 	(void)signal_number;
@@ -107,7 +95,7 @@ static void watch(void)
 
 	sigemptyset(&s.sa_mask);
 	sigaction(SIGVTALRM, &s, NULL);
-#ifdef WITH_ASAN
+#ifdef VQ_WITH_ASAN
 	static const int faults[] = { SIGABRT }; /* it reports the others itself, better */
 
 	__sanitizer_set_death_callback(save_current);

@@ -7,6 +7,7 @@
  */
 #include "frontend/driver.h"
 #include "frontend/print_diag.h"
+#include "ir/sanitizer.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,16 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#endif
-
-#ifdef WITH_ASAN
+#ifdef VQ_WITH_ASAN
 int __lsan_do_recoverable_leak_check(void);
 #define LEAKS() __lsan_do_recoverable_leak_check()
 #else

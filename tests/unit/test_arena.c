@@ -2,6 +2,7 @@
 /* Memory: alignment, growth, running out. */
 #include "ir/arena.h"
 #include "ir/diag.h"
+#include "ir/sanitizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,15 @@ static void large_blocks(void **state)
 
 	(void)state;
 	assert_int_equal((uintptr_t)large % 64, 0);
+#ifdef VQ_WITH_ASAN
+	assert_ptr_equal(next, small + 32);
+	assert_true(__asan_address_is_poisoned(small + 16));
+	assert_true(__asan_address_is_poisoned(next + 16));
+	assert_true(__asan_address_is_poisoned(large + (10 << 20)));
+	assert_null(__asan_region_is_poisoned(small, 16));
+#else
 	assert_ptr_equal(next, small + 16);
+#endif
 	large[(10 << 20) - 1] = 1;
 	vq_arena_free(&a);
 }
