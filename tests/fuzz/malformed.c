@@ -5,21 +5,13 @@
  * Tries FILE cut at so many places, evenly spread, then with single bytes changed at so many places that a generator
  * with a fixed seed chooses. Afterwards the file itself, which must be accepted.
  */
+#include "tests/fuzz/chance.h"
 #include "tests/fuzz/try.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* xorshift64*: the same tries everywhere */
-static uint64_t next(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return *state * 2685821657736338717u;
-}
 
 static unsigned char *read_file(const char *path, size_t *n)
 {
@@ -81,7 +73,7 @@ int main(int argc, char **argv)
 		free(exact);
 	}
 	for (unsigned long i = 0; i < flips; i++) {
-		uint64_t r = next(&state);
+		uint64_t r = chance_next(&state);
 		size_t at = (size_t)(r >> 8) % n;
 		/* half of them one bit, half of them any other byte */
 		unsigned char mask = (unsigned char)(r & 1 ? 1u << ((r >> 1) & 7) : (unsigned)(r >> 56) | 1);

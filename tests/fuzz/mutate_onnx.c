@@ -4,6 +4,7 @@
  * doubled and exchanged, operators, names, attributes, dimensions, types and numbers replaced by others of the model or by such
  * that break arithmetic. Now and then bytes are changed after all.
  */
+#include "tests/fuzz/chance.h"
 #include "tests/fuzz/promises.h"
 
 #include "frontend/onnx.pb-c.h"
@@ -20,15 +21,9 @@ enum {
 
 static uint64_t state;
 
-static uint64_t next(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 2685821657736338717u;
-}
+static uint64_t next(void) { return chance_next(&state); }
 
-static size_t below(size_t n) { return n ? (size_t)(next() >> 11) % n : 0; }
+static size_t below(size_t n) { return chance_below(&state, n); }
 
 /* ---- memory: taken and never given back until the next change ---- */
 

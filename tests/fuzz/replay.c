@@ -5,6 +5,7 @@
  * Runs the target once on every file, in the order of their names, then N times on files that are changed, each up to 8 times
  * in a row (the target's own mutator if it has one). Of what fails the bytes are in crash.bin of the current folder.
  */
+#include "tests/fuzz/chance.h"
 #include "tests/fuzz/promises.h"
 
 #include <dirent.h>
@@ -26,20 +27,14 @@ static struct {
 static unsigned n_files;
 static const uint8_t *now; /* what the target is given */
 static size_t now_bytes;
-static uint64_t state = 1; /* xorshift64* */
+static uint64_t state = 1; /* of chance */
 
 /* Not there: bytes are changed. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) __attribute__((weak));
 
-static uint64_t next(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 2685821657736338717u;
-}
+static uint64_t next(void) { return chance_next(&state); }
 
-static size_t below(size_t n) { return n ? (size_t)(next() >> 11) % n : 0; }
+static size_t below(size_t n) { return chance_below(&state, n); }
 
 /* One simple change. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most)
