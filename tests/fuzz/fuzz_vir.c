@@ -44,12 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set.scheme = vq_hash(data, size) % 2 ? VQ_SCHEME_NONE : VQ_SCHEME_W8A8_DYNAMIC;
 	vq_diag_init(&d, &a, "graph.vir");
 	good = vq_parse_graph(&g, &a, &d, (const char *)data, size, "/nonexistent");
-	keep_promises(&d, good);
 	if (good) {
+		keep_promises(&d, true);
 		read_again(&g);
 		good = vq_verify(&g, "parse") && vq_pipeline(&p, NULL, NULL);
-		keep_promises(&d, good);
 	}
+	keep_promises(&d, good);
 	vq_arena_free(&a);
 	return 0;
 }
