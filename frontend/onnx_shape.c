@@ -111,7 +111,7 @@ static bool float_range(vq_onnx *o)
 		!vq_onnx_float(o, 2, "delta", &delta))
 		return false;
 	count = ceil(((double)limit - start) / delta);
-	if (!(count <= LIST_LIMIT))
+	if (!(count <= (double)LIST_LIMIT))
 		return vq_onnx_refuse(o, "the range from %g to %g by %g is endless or too long", (double)start,
 			(double)limit, (double)delta);
 	if (count < 1)
@@ -136,7 +136,7 @@ bool vq_import_range(vq_onnx *o)
 		!vq_onnx_int(o, 2, "delta", &delta))
 		return false;
 	count = delta ? ceil(((double)limit - (double)start) / (double)delta) : INFINITY;
-	if (!(count <= LIST_LIMIT))
+	if (!(count <= (double)LIST_LIMIT))
 		return vq_onnx_refuse(o,
 			"the range from %" PRId64 " to %" PRId64 " by %" PRId64 " is endless or too long", start, limit,
 			delta);

@@ -93,7 +93,7 @@ void vq_bar_progress(void *user, const char *step, uint32_t done, uint32_t total
 		b->step = step;
 		b->start = now();
 	}
-	if (now() - b->start < WAIT)
+	if (now() - b->start < (double)WAIT)
 		return;
 	b->shown = true;
 	fprintf(stderr, "\r%s [%.*s%*s] %u/%u", step, (int)filled,
