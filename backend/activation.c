@@ -145,7 +145,8 @@ static void tanh_(vq_codegen *c, vq_ll *v, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		vq_ll one = like(c, x.v[i], 1.0f), zero = like(c, x.v[i], 0.0f);
 		vq_ll s = vq_fmul(c, x.v[i], q.v[i]);
-		vq_ll l = LLVMBuildFDiv(c->b, vq_fadd(c, e.v[i], e.v[i]), vq_fadd(c, one, e.v[i]), "");
+		vq_ll under = vq_fadd(c, one, e.v[i]);
+		vq_ll l = LLVMBuildFDiv(c->b, vq_fadd(c, e.v[i], e.v[i]), under, "");
 
 		l = vq_fsub(c, one, l);
 		l = vq_select(c, LLVMRealOLT, x.v[i], zero, LLVMBuildFNeg(c->b, l, ""), l);

@@ -65,7 +65,8 @@ static vq_ll round_magic(vq_codegen *c, vq_ll v, vq_ll zero)
 	vq_ll t = LLVMBuildFAdd(c->b, v, like(c, v, VQ_MAGIC), "");
 	vq_ll bias = LLVMBuildSub(c->b, vq_ci32(c, VQ_MAGIC_BITS), zero, "");
 
-	return LLVMBuildSub(c->b, vq_to_bits(c, t), vq_splat(c, bias, vq_lanes_of(v)), "");
+	bias = vq_splat(c, bias, vq_lanes_of(v));
+	return LLVMBuildSub(c->b, vq_to_bits(c, t), bias, "");
 }
 
 vq_ll vq_quantize(vq_codegen *c, vq_ll v, int32_t lo, int32_t hi, int32_t zero, bool bounded)
@@ -123,10 +124,10 @@ vq_ll vq_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b)
 	case VQ_OP_MIN: return vq_select(c, LLVMRealOLT, a, b, a, b);
 	case VQ_OP_MAX: return vq_select(c, LLVMRealOGT, a, b, a, b);
 	/* a denormal must not decide: some targets compare it as 0 */
-	case VQ_OP_EQUAL: return truth(c, LLVMRealOEQ, vq_flush(c, a), vq_flush(c, b));
-	case VQ_OP_LESS: return truth(c, LLVMRealOLT, vq_flush(c, a), vq_flush(c, b));
-	case VQ_OP_AND: return LLVMBuildSelect(c->b, is_true(c, a), vq_select_true(c, b, one, zero), zero, "");
-	case VQ_OP_OR: return LLVMBuildSelect(c->b, is_true(c, a), one, vq_select_true(c, b, one, zero), "");
+	case VQ_OP_EQUAL: b = vq_flush(c, b); return truth(c, LLVMRealOEQ, vq_flush(c, a), b);
+	case VQ_OP_LESS: b = vq_flush(c, b); return truth(c, LLVMRealOLT, vq_flush(c, a), b);
+	case VQ_OP_AND: b = vq_select_true(c, b, one, zero); return LLVMBuildSelect(c->b, is_true(c, a), b, zero, "");
+	case VQ_OP_OR: b = vq_select_true(c, b, one, zero); return LLVMBuildSelect(c->b, is_true(c, a), one, b, "");
 	default: break;
 	}
 	assert(!"the planner gives only binary f32 operators");

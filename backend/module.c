@@ -116,9 +116,9 @@ static void build_kernel(module *m, uint32_t i)
 	load_scalars(c, vq_kernel_epilogue(k), &a);
 	if (vq_kernel_scratch(k, m->p->target)) {
 		vq_ll worker = to_word(c, LLVMGetParam(m->kernel[i], 2));
+		vq_ll offset = LLVMBuildMul(c->b, worker, vq_cword(c, (int64_t)m->p->scratch_bytes), "");
 
-		a.scratch = vq_offset(c, load_pointer(c, block, 0),
-			LLVMBuildMul(c->b, worker, vq_cword(c, (int64_t)m->p->scratch_bytes), ""));
+		a.scratch = vq_offset(c, load_pointer(c, block, 0), offset);
 	}
 	vq_build_kernel(c, k, &a);
 	LLVMBuildRetVoid(c->b);
@@ -147,8 +147,8 @@ static void build_step(module *m)
 	LLVMPositionBuilderAtEnd(c->b, with_env);
 	parallel = load_pointer(c, env, w == 8 ? 16 : 12);
 	vq_ll workers = vq_load(c, c->i32, vq_offset_const(c, env, w), 4);
-	vq_ll pool = LLVMBuildAnd(c->b, LLVMBuildIsNotNull(c->b, parallel, ""),
-		LLVMBuildICmp(c->b, LLVMIntUGT, workers, vq_ci32(c, 1), ""), "");
+	vq_ll several = LLVMBuildICmp(c->b, LLVMIntUGT, workers, vq_ci32(c, 1), "");
+	vq_ll pool = LLVMBuildAnd(c->b, LLVMBuildIsNotNull(c->b, parallel, ""), several, "");
 	LLVMBuildCondBr(c->b, pool, with_pool, alone);
 
 	LLVMPositionBuilderAtEnd(c->b, with_pool);
@@ -289,9 +289,11 @@ static void build_body(module *m, const vq_plan *p, const char *name)
 		const vq_step *s = &p->step[i];
 		vq_ll arg[4] = { f.env, vq_ci32(c, s->tasks), m->kernel[s->kernel], f.args };
 
-		for (uint32_t j = 0; j < s->n_args; j++)
-			vq_store_to(c, pointer(m, &f, &s->arg[j]), vq_offset_const(c, f.args, (j + 1) * word_bytes(c)),
-				(uint32_t)word_bytes(c));
+		for (uint32_t j = 0; j < s->n_args; j++) {
+			vq_ll to = vq_offset_const(c, f.args, (j + 1) * word_bytes(c));
+
+			vq_store_to(c, pointer(m, &f, &s->arg[j]), to, (uint32_t)word_bytes(c));
+		}
 		LLVMBuildCall2(c->b, m->pair_type, m->step, arg, 4, "");
 	}
 	LLVMBuildRetVoid(c->b);

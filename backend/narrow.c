@@ -68,7 +68,8 @@ static vq_ll pack_x86(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 
 	for (uint32_t i = 0; i < 4; i++)
 		p[i] = piece(c, v, first + i, width);
-	return pack_bytes(c, width, false, pack_words(c, width, p[0], p[1]), pack_words(c, width, p[2], p[3]));
+	p[2] = pack_words(c, width, p[2], p[3]);
+	return pack_bytes(c, width, false, pack_words(c, width, p[0], p[1]), p[2]);
 }
 
 /* lanes of the registers that packing takes four at a time; 0: none for this target or this many lanes */
@@ -199,18 +200,22 @@ static vq_ll saturate(vq_codegen *c, const vq_ll *v, uint32_t first, uint32_t wi
 	for (uint32_t i = 0; i < 2; i++) {
 		vq_ll a = p[2 * i], b = p[2 * i + 1];
 
-		if (c->target->arch == VQ_ARCH_AARCH64)
-			p[i] = vq_concat(c, narrow_neon(c, a, c->i16), narrow_neon(c, b, c->i16));
-		else
+		if (c->target->arch == VQ_ARCH_AARCH64) {
+			b = narrow_neon(c, b, c->i16);
+			p[i] = vq_concat(c, narrow_neon(c, a, c->i16), b);
+		} else {
 			p[i] = pack_words(c, width, a, b);
+		}
 		p[i] = shift(c, p[i], e);
 		if (words)
 			p[i] = clamp(c, p[i], e);
 	}
-	if (c->target->arch == VQ_ARCH_AARCH64)
-		p[0] = vq_concat(c, narrow_neon(c, p[0], c->i8), narrow_neon(c, p[1], c->i8));
-	else
+	if (c->target->arch == VQ_ARCH_AARCH64) {
+		p[1] = narrow_neon(c, p[1], c->i8);
+		p[0] = vq_concat(c, narrow_neon(c, p[0], c->i8), p[1]);
+	} else {
 		p[0] = pack_bytes(c, width, packs_unsigned(c, e), p[0], p[1]);
+	}
 	return words ? p[0] : clamp(c, p[0], e);
 }
 

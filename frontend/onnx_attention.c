@@ -67,7 +67,9 @@ vq_value vq_onnx_causal_bias(vq_onnx *o, int64_t queries, int64_t keys, int64_t 
 
 vq_value vq_onnx_mask_bias(vq_onnx *o, vq_value keep, float value)
 {
-	return vq_onnx_3(o, VQ_OP_WHERE, keep, vq_onnx_scalar(o, 0), vq_onnx_scalar(o, value));
+	vq_value bias = vq_onnx_scalar(o, value);
+
+	return vq_onnx_3(o, VQ_OP_WHERE, keep, vq_onnx_scalar(o, 0), bias);
 }
 
 vq_value vq_onnx_add_bias(vq_onnx *o, vq_value a, vq_value b)

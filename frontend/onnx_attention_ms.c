@@ -44,8 +44,8 @@ static vq_value between(vq_onnx *o, vq_value list, int64_t batch, int64_t keys)
 {
 	vq_value ends = vq_onnx_slice(o, list, 0, 0, 1, batch), starts = vq_onnx_slice(o, list, 0, batch, 1, batch);
 
-	return vq_onnx_2(o, VQ_OP_AND, vq_onnx_shorter_than(o, ends, keys),
-		vq_onnx_1(o, VQ_OP_NOT, vq_onnx_shorter_than(o, starts, keys)));
+	starts = vq_onnx_1(o, VQ_OP_NOT, vq_onnx_shorter_than(o, starts, keys));
+	return vq_onnx_2(o, VQ_OP_AND, vq_onnx_shorter_than(o, ends, keys), starts);
 }
 
 /*

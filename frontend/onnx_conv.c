@@ -237,9 +237,11 @@ bool vq_import_lp_pool(vq_onnx *o)
 	y = vq_onnx_reduce(o, VQ_OP_REDUCE_SUM, windows(o, y, &w, out, 0), window_axes(&w), false);
 	if (p == 2)
 		y = vq_onnx_1(o, VQ_OP_SQRT, y);
-	else if (p > 2) /* log(0) is -inf, and exp of that 0 */
-		y = vq_onnx_1(o, VQ_OP_EXP,
-			vq_onnx_2(o, VQ_OP_MUL, vq_onnx_1(o, VQ_OP_LOG, y), vq_onnx_scalar(o, 1.0f / (float)p)));
+	if (p > 2) { /* log(0) is -inf, and exp of that 0 */
+		vq_value power = vq_onnx_scalar(o, 1.0f / (float)p);
+
+		y = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_2(o, VQ_OP_MUL, vq_onnx_1(o, VQ_OP_LOG, y), power));
+	}
 	return vq_onnx_out(o, 0, y);
 }
 

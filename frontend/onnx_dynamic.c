@@ -75,13 +75,15 @@ void vq_onnx_follow_cast(vq_onnx *o, vq_value from, vq_value to)
 
 static vq_value to_u8(vq_onnx *o, vq_value x)
 {
-	x = vq_onnx_2(o, VQ_OP_MIN, vq_onnx_2(o, VQ_OP_MAX, x, vq_onnx_scalar(o, 0)), vq_onnx_scalar(o, 255));
+	vq_value most = vq_onnx_scalar(o, 255);
+
+	x = vq_onnx_2(o, VQ_OP_MIN, vq_onnx_2(o, VQ_OP_MAX, x, vq_onnx_scalar(o, 0)), most);
 	return vq_onnx_cast(o, vq_onnx_cast(o, x, VQ_I32), VQ_U8);
 }
 
 bool vq_import_dynamic_quantize(vq_onnx *o)
 {
-	vq_value x = vq_onnx_in(o, 0), zero = vq_onnx_scalar(o, 0), lo, hi, range, scale, z, codes;
+	vq_value x = vq_onnx_in(o, 0), zero = vq_onnx_scalar(o, 0), lo, hi, range, scale, one, z, codes;
 	vq_onnx_origin like;
 	uint32_t axes;
 
@@ -92,8 +94,9 @@ bool vq_import_dynamic_quantize(vq_onnx *o)
 	hi = vq_onnx_2(o, VQ_OP_MAX, vq_onnx_reduce(o, VQ_OP_REDUCE_MAX, x, axes, false), zero);
 	range = vq_onnx_2(o, VQ_OP_SUB, hi, lo);
 	/* ONNX leaves a tensor of zeros open; ONNX Runtime gives it the scale 1 */
-	scale = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, range, zero), vq_onnx_scalar(o, 1),
-		vq_onnx_2(o, VQ_OP_DIV, range, vq_onnx_scalar(o, 255)));
+	scale = vq_onnx_2(o, VQ_OP_DIV, range, vq_onnx_scalar(o, 255));
+	one = vq_onnx_scalar(o, 1);
+	scale = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, range, zero), one, scale);
 	z = vq_onnx_1(o, VQ_OP_ROUND, vq_onnx_2(o, VQ_OP_DIV, vq_onnx_1(o, VQ_OP_NEG, lo), scale));
 	codes = vq_onnx_1(o, VQ_OP_ROUND, vq_onnx_2(o, VQ_OP_DIV, x, scale));
 	codes = to_u8(o, vq_onnx_2(o, VQ_OP_ADD, codes, z));
@@ -191,8 +194,8 @@ static vq_value exact_conv(vq_onnx *o, vq_value x, vq_value w, vq_attr *attr)
 	}
 	for (int64_t at = 0; at < channels; at += each) {
 		int64_t n = channels - at < each ? channels - at : each;
-		vq_value part = vq_onnx_conv(
-			o, vq_onnx_slice(o, x, 1, at, 1, n), vq_onnx_slice(o, w, 1, at, 1, n), VQ_NO_VALUE);
+		vq_value of_w = vq_onnx_slice(o, w, 1, at, 1, n);
+		vq_value part = vq_onnx_conv(o, vq_onnx_slice(o, x, 1, at, 1, n), of_w, VQ_NO_VALUE);
 
 		*attr = part.id ? o->g->node[vq_def_of(o->g, part).id].attr : *attr;
 		part = vq_onnx_cast(o, part, VQ_I32);

@@ -48,7 +48,8 @@ static vq_value calculate(vq_onnx *o, vq_op op, vq_value a, vq_value b)
 		return VQ_NO_VALUE;
 	if (!narrow(o, a) || !narrow(o, b))
 		return vq_onnx_2(o, op, a, b);
-	y = vq_onnx_2(o, op, vq_onnx_cast(o, a, VQ_I32), vq_onnx_cast(o, b, VQ_I32));
+	y = vq_onnx_cast(o, b, VQ_I32);
+	y = vq_onnx_2(o, op, vq_onnx_cast(o, a, VQ_I32), y);
 	return y.id && op != VQ_OP_LESS && op != VQ_OP_EQUAL ? vq_onnx_cast(o, y, vq_type_of(o->g, a)->elem) : y;
 }
 
@@ -86,10 +87,17 @@ bool vq_import_greater_or_equal(vq_onnx *o) { return or_equal(o, in(o, 1), in(o,
 /* the quotient without its fraction: away from the floor where it is negative */
 static vq_value truncated(vq_onnx *o, vq_value x)
 {
-	vq_value down = vq_onnx_1(o, VQ_OP_FLOOR, vq_onnx_1(o, VQ_OP_ABS, x));
+	vq_value down = vq_onnx_1(o, VQ_OP_FLOOR, vq_onnx_1(o, VQ_OP_ABS, x)), up = vq_onnx_1(o, VQ_OP_NEG, down);
 
-	return vq_onnx_3(
-		o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, 0)), vq_onnx_1(o, VQ_OP_NEG, down), down);
+	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, 0)), up, down);
+}
+
+/* v[0] < v[1] and v[2] < v[3] */
+static vq_value both_less(vq_onnx *o, const vq_value v[4])
+{
+	vq_value second = vq_onnx_2(o, VQ_OP_LESS, v[2], v[3]);
+
+	return vq_onnx_2(o, VQ_OP_AND, vq_onnx_2(o, VQ_OP_LESS, v[0], v[1]), second);
 }
 
 /*
@@ -101,14 +109,13 @@ static vq_value mod_floats(vq_onnx *o, bool c_sign)
 	vq_value a = in(o, 0), b = in(o, 1), zero = vq_onnx_scalar(o, 0), whole, part, y, other;
 
 	whole = truncated(o, vq_onnx_2(o, VQ_OP_DIV, a, b));
-	part = vq_onnx_3(
-		o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, whole, zero), zero, vq_onnx_2(o, VQ_OP_MUL, whole, b));
+	part = vq_onnx_2(o, VQ_OP_MUL, whole, b);
+	part = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_EQUAL, whole, zero), zero, part);
 	y = vq_onnx_2(o, VQ_OP_SUB, a, part);
 	if (c_sign)
 		return y;
-	other = vq_onnx_2(o, VQ_OP_OR,
-		vq_onnx_2(o, VQ_OP_AND, vq_onnx_2(o, VQ_OP_LESS, y, zero), vq_onnx_2(o, VQ_OP_LESS, zero, b)),
-		vq_onnx_2(o, VQ_OP_AND, vq_onnx_2(o, VQ_OP_LESS, zero, y), vq_onnx_2(o, VQ_OP_LESS, b, zero)));
+	other = both_less(o, (const vq_value[]){ zero, y, b, zero });
+	other = vq_onnx_2(o, VQ_OP_OR, both_less(o, (const vq_value[]){ y, zero, zero, b }), other);
 	return vq_onnx_3(o, VQ_OP_WHERE, other, vq_onnx_2(o, VQ_OP_ADD, y, b), y);
 }
 
@@ -379,7 +386,8 @@ static vq_value softplus(vq_onnx *o)
 {
 	vq_value tail = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_1(o, VQ_OP_NEG, vq_onnx_1(o, VQ_OP_ABS, in(o, 0))));
 
-	return vq_onnx_2(o, VQ_OP_ADD, vq_onnx_1(o, VQ_OP_RELU, in(o, 0)), vq_onnx_1(o, VQ_OP_LOG, add(o, tail, 1)));
+	tail = vq_onnx_1(o, VQ_OP_LOG, add(o, tail, 1));
+	return vq_onnx_2(o, VQ_OP_ADD, vq_onnx_1(o, VQ_OP_RELU, in(o, 0)), tail);
 }
 
 bool vq_import_softplus(vq_onnx *o) { return vq_onnx_out(o, 0, softplus(o)); }
@@ -465,9 +473,9 @@ bool vq_import_ceil(vq_onnx *o)
 
 bool vq_import_sign(vq_onnx *o)
 {
-	vq_value x = in(o, 0), zero = vq_onnx_number(o, x, 0);
-	vq_value positive = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, zero, x), vq_onnx_number(o, x, 1), zero);
+	vq_value x = in(o, 0), zero = vq_onnx_number(o, x, 0), positive = vq_onnx_number(o, x, 1);
 
+	positive = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, zero, x), positive, zero);
 	return vq_onnx_out(o, 0, by_sign(o, x, vq_onnx_number(o, x, -1), positive));
 }
 
@@ -496,15 +504,16 @@ bool vq_import_is_inf(vq_onnx *o)
 bool vq_import_shrink(vq_onnx *o)
 {
 	float bias, lambd;
-	vq_value x = in(o, 0), above;
+	vq_value x = in(o, 0), zero, above, below;
 
 	if (!vq_onnx_attr_float(o, "bias", 0, &bias) || !vq_onnx_attr_float(o, "lambd", 0.5f, &lambd))
 		return false;
-	above = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, lambd), x), add(o, x, -bias),
-		vq_onnx_scalar(o, 0));
-	return vq_onnx_out(o, 0,
-		vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)), add(o, x, bias),
-			above));
+	zero = vq_onnx_scalar(o, 0);
+	above = add(o, x, -bias);
+	above = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, lambd), x), above, zero);
+	below = add(o, x, bias);
+	below = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)), below, above);
+	return vq_onnx_out(o, 0, below);
 }
 
 /* ---- identities ---- */

@@ -56,7 +56,8 @@ bool vq_import_embed_layernorm(vq_onnx *o)
 	if (ids.rank != 2 || vq_onnx_has(o, 1) != vq_onnx_has(o, 4))
 		return vq_onnx_refuse(o, "ids are %s, expected [batch, length], and segments need both ids and a table",
 			vq_type_text(o->arena, &ids));
-	sum = vq_onnx_2(o, VQ_OP_ADD, rows_of(o, vq_onnx_in(o, 2), vq_onnx_in(o, 0)), positions(o, ids.dim[1]));
+	sum = positions(o, ids.dim[1]);
+	sum = vq_onnx_2(o, VQ_OP_ADD, rows_of(o, vq_onnx_in(o, 2), vq_onnx_in(o, 0)), sum);
 	if (vq_onnx_has(o, 1))
 		sum = vq_onnx_2(o, VQ_OP_ADD, sum, rows_of(o, vq_onnx_in(o, 4), vq_onnx_in(o, 1)));
 	return vq_onnx_out(o, 0, vq_onnx_layernorm(o, sum, vq_onnx_in(o, 5), vq_onnx_in(o, 6), epsilon)) &&

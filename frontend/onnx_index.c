@@ -334,8 +334,8 @@ static vq_value place_of(vq_onnx *o, vq_op extreme, vq_value x, uint32_t axis, b
 		return VQ_NO_VALUE;
 	}
 	found = vq_onnx_2(o, VQ_OP_EQUAL, x, vq_onnx_reduce(o, extreme, x, 1u << axis, true));
-	place = vq_onnx_3(o, VQ_OP_WHERE, found, places(o, t.dim[axis], axis, t.rank),
-		vq_onnx_scalar(o, last ? 0 : (float)t.dim[axis] - 1));
+	place = vq_onnx_scalar(o, last ? 0 : (float)t.dim[axis] - 1);
+	place = vq_onnx_3(o, VQ_OP_WHERE, found, places(o, t.dim[axis], axis, t.rank), place);
 	return vq_onnx_reduce(o, last ? VQ_OP_REDUCE_MAX : VQ_OP_REDUCE_MIN, place, 1u << axis, keepdims);
 }
 
@@ -385,7 +385,7 @@ bool vq_import_hardmax(vq_onnx *o)
 /* indices of [0, depth), or from the end; others give a row of `off` */
 bool vq_import_one_hot(vq_onnx *o)
 {
-	vq_value at = vq_onnx_in(o, 0), values = vq_onnx_in(o, 2), hot;
+	vq_value at = vq_onnx_in(o, 0), values = vq_onnx_in(o, 2), hot, on, off;
 	vq_type t = *vq_onnx_in_type(o, 0);
 	int64_t dim[VQ_MAX_RANK + 1] = { 0 }, depth, axis_in;
 	const float *number = vq_onnx_data_of(o, vq_onnx_in(o, 1), VQ_F32);
@@ -407,12 +407,13 @@ bool vq_import_one_hot(vq_onnx *o)
 		at = vq_onnx_cast(o, at, VQ_F32);
 	if (!at.id)
 		return false;
-	hot = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, at, vq_onnx_scalar(o, 0)),
-		vq_onnx_2(o, VQ_OP_ADD, at, vq_onnx_scalar(o, (float)depth)), at);
+	hot = vq_onnx_2(o, VQ_OP_ADD, at, vq_onnx_scalar(o, (float)depth));
+	hot = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, at, vq_onnx_scalar(o, 0)), hot, at);
 	for (uint32_t i = 0; i <= t.rank; i++)
 		dim[i] = i < axis ? t.dim[i] : i == axis ? 1 : t.dim[i - 1];
-	hot = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_reshape(o, hot, t.rank + 1, dim), places(o, depth, axis, t.rank + 1));
-	return vq_onnx_out(o, 0,
-		vq_onnx_3(o, VQ_OP_WHERE, hot, vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 1, 1, 1), 0, NULL),
-			vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 0, 1, 1), 0, NULL)));
+	at = places(o, depth, axis, t.rank + 1);
+	hot = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_reshape(o, hot, t.rank + 1, dim), at);
+	off = vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 0, 1, 1), 0, NULL);
+	on = vq_onnx_reshape(o, vq_onnx_slice(o, values, 0, 1, 1, 1), 0, NULL);
+	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, hot, on, off));
 }

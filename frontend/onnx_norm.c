@@ -184,9 +184,11 @@ bool vq_import_batch_norm(vq_onnx *o)
 static bool finish_instance(
 	vq_onnx *o, vq_value rows, int64_t columns, const vq_type *t, vq_value scale, vq_value bias, float epsilon)
 {
-	vq_value y = vq_onnx_layernorm(o, rows, vq_onnx_filled(o, 1, columns), vq_onnx_filled(o, 0, columns), epsilon);
+	vq_value zeros = vq_onnx_filled(o, 0, columns);
+	vq_value y = vq_onnx_layernorm(o, rows, vq_onnx_filled(o, 1, columns), zeros, epsilon);
 
-	y = vq_onnx_2(o, VQ_OP_MUL, back(o, y, t), per_channel(o, scale, t->rank));
+	scale = per_channel(o, scale, t->rank);
+	y = vq_onnx_2(o, VQ_OP_MUL, back(o, y, t), scale);
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_ADD, y, per_channel(o, bias, t->rank)));
 }
 

@@ -20,8 +20,9 @@ bool vq_import_qlinear_matmul(vq_onnx *o)
 
 bool vq_import_qlinear_binary(vq_onnx *o)
 {
-	vq_value y = vq_onnx_2(o, o->op->ir, vq_onnx_dequantized(o, 0, 1, 2, 0), vq_onnx_dequantized(o, 3, 4, 5, 0));
+	vq_value y = vq_onnx_dequantized(o, 3, 4, 5, 0);
 
+	y = vq_onnx_2(o, o->op->ir, vq_onnx_dequantized(o, 0, 1, 2, 0), y);
 	return vq_onnx_out(o, 0, vq_onnx_quantized(o, y, 6, 7, 0, false));
 }
 

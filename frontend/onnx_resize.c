@@ -244,7 +244,7 @@ static void weigh(const resize *r, uint32_t d, along *a, int64_t i)
 	double *weight = a->weight + i * a->taps;
 
 	/* far outside of the input nothing changes any more */
-	place = place < -(double)MOST ? -(double)MOST : place > 2.0 * MOST ? 2.0 * MOST : place;
+	place = place < -(double)MOST ? -(double)MOST : place > 2.0 * (double)MOST ? 2.0 * (double)MOST : place;
 	a->outside[i] = !strcmp(r->transform, "tf_crop_and_resize") && !(place >= 0 && place <= (double)a->in - 1);
 	a->any_outside |= a->outside[i];
 	if (r->method == NEAREST) {
@@ -274,7 +274,7 @@ static bool find_weights(vq_onnx *o, const resize *r, uint32_t d, int64_t in, al
 	*a = (along){ .taps = 1, .in = in, .out = r->size[d] };
 	if (r->method != NEAREST && r->antialias && r->scale[d] < 1)
 		reach = ceil(reach / r->scale[d]);
-	if (reach > MOST)
+	if (reach > (double)MOST)
 		return vq_onnx_refuse(o, "the scale of dimension %u is %g", (unsigned)d, r->scale[d]);
 	a->taps = (uint32_t)(2 * reach);
 	if (a->taps > MATRIX_MOST / a->out || in > MATRIX_MOST / a->out)
@@ -340,8 +340,8 @@ static vq_value by_picking(vq_onnx *o, vq_value x, uint32_t d, const along *a, u
 
 		for (int64_t i = 0; i < a->out; i++)
 			w[i] = (float)a->weight[i * a->taps + k];
-		part = vq_onnx_2(
-			o, VQ_OP_MUL, pick(o, x, d, a, k), beside(o, vq_add_const(o->g, &t, w, NULL), d, rank));
+		part = beside(o, vq_add_const(o->g, &t, w, NULL), d, rank);
+		part = vq_onnx_2(o, VQ_OP_MUL, pick(o, x, d, a, k), part);
 		sum = k ? vq_onnx_2(o, VQ_OP_ADD, sum, part) : part;
 	}
 	return sum;
@@ -375,13 +375,15 @@ static vq_value replace_outside(vq_onnx *o, vq_value x, uint32_t d, const along 
 {
 	vq_type t = vq_type_make(VQ_BOOL, 1, &a->out);
 	uint8_t *mask = VQ_ARRAY(o->arena, (size_t)a->out, uint8_t);
+	vq_value fill;
 
 	if (!a->any_outside || !x.id)
 		return x;
 	for (int64_t i = 0; i < a->out; i++)
 		mask[i] = a->outside[i];
-	return vq_onnx_3(o, VQ_OP_WHERE, beside(o, vq_add_const(o->g, &t, mask, NULL), d, vq_type_of(o->g, x)->rank),
-		vq_onnx_number(o, x, (double)value), x);
+	fill = vq_onnx_number(o, x, (double)value);
+	return vq_onnx_3(
+		o, VQ_OP_WHERE, beside(o, vq_add_const(o->g, &t, mask, NULL), d, vq_type_of(o->g, x)->rank), fill, x);
 }
 
 bool vq_import_resize(vq_onnx *o)

@@ -20,8 +20,10 @@ static vq_value turn(vq_onnx *o, vq_value x, const rotary *r)
 	vq_value cos = vq_onnx_reshape(o, r->cos, 4, beside), sin = vq_onnx_reshape(o, r->sin, 4, beside);
 	vq_value a = vq_onnx_slice(o, x, 3, 0, step, half), b = vq_onnx_slice(o, x, 3, second, step, half), y[2], rest;
 
-	y[0] = vq_onnx_2(o, VQ_OP_SUB, vq_onnx_2(o, VQ_OP_MUL, a, cos), vq_onnx_2(o, VQ_OP_MUL, b, sin));
-	y[1] = vq_onnx_2(o, VQ_OP_ADD, vq_onnx_2(o, VQ_OP_MUL, a, sin), vq_onnx_2(o, VQ_OP_MUL, b, cos));
+	y[0] = vq_onnx_2(o, VQ_OP_MUL, b, sin);
+	y[0] = vq_onnx_2(o, VQ_OP_SUB, vq_onnx_2(o, VQ_OP_MUL, a, cos), y[0]);
+	y[1] = vq_onnx_2(o, VQ_OP_MUL, b, cos);
+	y[1] = vq_onnx_2(o, VQ_OP_ADD, vq_onnx_2(o, VQ_OP_MUL, a, sin), y[1]);
 	for (int i = 0; i < 2 && r->interleaved; i++)
 		y[i] = vq_onnx_reshape(o, y[i], 5, (int64_t[]){ t.dim[0], t.dim[1], t.dim[2], half, 1 });
 	y[0] = vq_onnx_build(o, VQ_OP_CONCAT, y, 2, &(vq_attr){ .axis = { .axis = r->interleaved ? 4 : 3 } });

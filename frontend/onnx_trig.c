@@ -73,9 +73,9 @@ bool vq_import_cos(vq_onnx *o) { return vq_onnx_out(o, 0, sine(o, vq_onnx_in(o, 
 
 bool vq_import_tan(vq_onnx *o)
 {
-	vq_value x = vq_onnx_in(o, 0);
+	vq_value x = vq_onnx_in(o, 0), cosine = sine(o, x, true);
 
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, sine(o, x, false), sine(o, x, true)));
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, sine(o, x, false), cosine));
 }
 
 /* ---- inverse functions ---- */
@@ -85,7 +85,9 @@ static const float pi_2 = 0x1.921fb6p+0f;
 /* with the sign of x; 0 for 0 */
 static vq_value signed_like(vq_onnx *o, vq_value y, vq_value x)
 {
-	return vq_onnx_3(o, VQ_OP_WHERE, less(o, x, 0), vq_onnx_1(o, VQ_OP_NEG, y), y);
+	vq_value negative = vq_onnx_1(o, VQ_OP_NEG, y);
+
+	return vq_onnx_3(o, VQ_OP_WHERE, less(o, x, 0), negative, y);
 }
 
 /* a polynomial up to 1, pi/2 - atan(1 / x) beyond */
@@ -108,7 +110,8 @@ static vq_value arc_sine(vq_onnx *o)
 {
 	vq_value x = vq_onnx_in(o, 0), root;
 
-	root = vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, 1), x), add(o, x, 1));
+	root = add(o, x, 1);
+	root = vq_onnx_2(o, VQ_OP_MUL, vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, 1), x), root);
 	return arc_tangent(o, vq_onnx_2(o, VQ_OP_DIV, x, vq_onnx_1(o, VQ_OP_SQRT, root)));
 }
 
@@ -116,7 +119,9 @@ bool vq_import_asin(vq_onnx *o) { return vq_onnx_out(o, 0, arc_sine(o)); }
 
 bool vq_import_acos(vq_onnx *o)
 {
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, pi_2), arc_sine(o)));
+	vq_value y = arc_sine(o);
+
+	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, pi_2), y));
 }
 
 /* ---- hyperbolic functions ---- */
@@ -176,6 +181,7 @@ bool vq_import_atanh(vq_onnx *o)
 {
 	vq_value x = vq_onnx_in(o, 0), a = vq_onnx_1(o, VQ_OP_ABS, x), u;
 
-	u = vq_onnx_2(o, VQ_OP_DIV, vq_onnx_2(o, VQ_OP_ADD, a, a), vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, 1), a));
+	u = vq_onnx_2(o, VQ_OP_SUB, vq_onnx_scalar(o, 1), a);
+	u = vq_onnx_2(o, VQ_OP_DIV, vq_onnx_2(o, VQ_OP_ADD, a, a), u);
 	return vq_onnx_out(o, 0, signed_like(o, mul(o, log_1p(o, u), 0.5f), x));
 }

@@ -228,8 +228,11 @@ static void store_codes(vq_codegen *c, const attention *s, vq_ll j, vq_ll codes)
 
 	if (t->shape == VQ_ACC_ROWPAIR) {
 		/* codes are not negative, so the halves of a 64-bit pair do not borrow: each row fills its own */
-		for (uint32_t i = 0; i < 16; i++)
-			vq_store_to(c, vq_shuffle(c, codes, i, 1), vq_offset_const(c, to, 8 * (int64_t)i), 4);
+		for (uint32_t i = 0; i < 16; i++) {
+			vq_ll at = vq_offset_const(c, to, 8 * (int64_t)i);
+
+			vq_store_to(c, vq_shuffle(c, codes, i, 1), at, 4);
+		}
 	} else if (t->a == VQ_A_S16) {
 		vq_store_to(c, LLVMBuildTrunc(c->b, codes, vq_vec(c->i16, 16), ""), to, 16);
 	} else {
@@ -246,7 +249,9 @@ static vq_ll round_code(vq_codegen *c, vq_ll v)
 {
 	vq_ll t = vq_fadd(c, v, vq_splat_f32(c, VQ_MAGIC, 16));
 
-	return LLVMBuildSub(c->b, vq_to_bits(c, t), vq_splat(c, vq_ci32(c, VQ_MAGIC_BITS), 16), "");
+	vq_ll bits = vq_splat(c, vq_ci32(c, VQ_MAGIC_BITS), 16);
+
+	return LLVMBuildSub(c->b, vq_to_bits(c, t), bits, "");
 }
 
 static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint32_t count, vq_ll *sum)
@@ -255,7 +260,7 @@ static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 	vq_ll y[VQ_MOST_VECTORS], dither = dither_table(c);
 
 	for (uint32_t p = 0; p < pieces; p++) {
-		vq_ll at = key_at(c, j, p);
+		vq_ll at = key_at(c, j, p), scale;
 
 		if (s->d->has_bias) {
 			y[p] = vq_fsub(c, load_score(c, s, c->f32, at), s->greatest);
@@ -263,7 +268,8 @@ static void softmax_codes(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, u
 			continue;
 		}
 		y[p] = LLVMBuildSub(c->b, load_score(c, s, c->i32, at), s->greatest, "");
-		y[p] = vq_fmul(c, LLVMBuildSIToFP(c->b, y[p], vq_vec(c->f32, 16), ""), vq_splat(c, s->c, 16));
+		scale = vq_splat(c, s->c, 16);
+		y[p] = vq_fmul(c, LLVMBuildSIToFP(c->b, y[p], vq_vec(c->f32, 16), ""), scale);
 	}
 	vq_exp2_u8(c, y, pieces);
 	for (uint32_t p = 0; p < pieces; p++) {
@@ -301,7 +307,8 @@ static void normalise(vq_codegen *c, void *user, vq_ll j, uint32_t pieces, uint3
 	for (uint32_t p = 0; p < pieces; p++) {
 		vq_ll at = key_at(c, j, p), v = vq_fmul(c, load_score(c, s, c->f32, at), s->inverse);
 
-		vq_store_to(c, c->strict ? vq_flush(c, v) : v, score_at(c, s, at), 16);
+		at = score_at(c, s, at);
+		vq_store_to(c, c->strict ? vq_flush(c, v) : v, at, 16);
 	}
 }
 
@@ -438,7 +445,7 @@ static void value_panel(vq_codegen *c, attention *s, vq_ll index, uint32_t colum
 	vq_tile_emit(c, &job, v);
 	for (uint32_t r = 0; r < s->rows; r++) {
 		value_row out = { e, vq_offset(c, s->o, vq_mul_const(c, s->row0, s->d->o_row)) };
-		vq_ll scale = NULL;
+		vq_ll scale = NULL, v_scale, at;
 
 		if (!s->d->f32)
 			scale = vq_load(c, c->f32, vq_offset_const(c, s->row_scale, 4 * (int64_t)r), 4);
@@ -446,11 +453,11 @@ static void value_panel(vq_codegen *c, attention *s, vq_ll index, uint32_t colum
 			vq_ll *x = &v[r * shape.n + j];
 
 			*x = LLVMBuildSIToFP(c->b, *x, vq_vec(c->f32, shape.lanes), "");
-			*x = vq_fmul(c, vq_fmul(c, *x, vq_splat(c, scale, shape.lanes)),
-				vq_splat(c, s->v_scale, shape.lanes));
+			v_scale = vq_splat(c, s->v_scale, shape.lanes);
+			*x = vq_fmul(c, vq_fmul(c, *x, vq_splat(c, scale, shape.lanes)), v_scale);
 		}
-		out.to = vq_offset(
-			c, vq_offset_const(c, out.to, r * s->d->o_row), vq_mul_const(c, column, vq_store_bytes(e)));
+		at = vq_mul_const(c, column, vq_store_bytes(e));
+		out.to = vq_offset(c, vq_offset_const(c, out.to, r * s->d->o_row), at);
 		vq_for_pieces(c, v + r * shape.n, shape, columns, store_piece, &out);
 	}
 }
@@ -497,7 +504,7 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 	const vq_attention *d = s->d;
 	uint64_t np = round_up(d->m, vq_tile_nr(&s->qk.t)), ep = round_up(d->e, vq_tile_nr(&s->av.t));
 	vq_ll batch = a->task, row_block = part(c, &batch, blocks), matrix = batch, head = part(c, &batch, d->heads),
-	      row0;
+	      row0, row;
 
 	if (d->batch == 1)
 		batch = vq_cword(c, 0);
@@ -505,13 +512,15 @@ static void locate(vq_codegen *c, attention *s, const vq_kernel_args *a, uint32_
 		s->is_last = LLVMBuildICmp(c->b, LLVMIntEQ, row_block, vq_cword(c, blocks - 1), "");
 	row0 = vq_mul_const(c, row_block, block);
 	s->q = vq_offset(c, a->arg[0], vq_mul_const(c, batch, d->q_batch));
-	s->q = vq_offset(c, vq_offset(c, s->q, vq_mul_const(c, head, d->q_head)), vq_mul_const(c, row0, d->q_row));
+	row = vq_mul_const(c, row0, d->q_row);
+	s->q = vq_offset(c, vq_offset(c, s->q, vq_mul_const(c, head, d->q_head)), row);
 	s->k = vq_offset(
 		c, a->arg[1], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->qk.t, d->m, d->d, d->f32)));
 	s->v = vq_offset(
 		c, a->arg[2], vq_mul_const(c, matrix, (int64_t)vq_pack_batch_bytes(&s->av.t, d->e, d->m, d->f32)));
 	s->o = vq_offset(c, a->arg[4], vq_mul_const(c, batch, d->o_batch));
-	s->o = vq_offset(c, vq_offset(c, s->o, vq_mul_const(c, head, d->o_head)), vq_mul_const(c, row0, d->o_row));
+	row = vq_mul_const(c, row0, d->o_row);
+	s->o = vq_offset(c, vq_offset(c, s->o, vq_mul_const(c, head, d->o_head)), row);
 	if (!d->f32) {
 		s->k_start = vq_offset_const(c, s->k, (int64_t)(np * s->qk.kp));
 		s->v_start = vq_offset_const(c, s->v, (int64_t)(ep * s->av.kp));

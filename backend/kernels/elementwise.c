@@ -279,7 +279,8 @@ static void nest(vq_codegen *c, state *s, uint32_t r)
 		vq_ll one = LLVMBuildICmp(c->b, LLVMIntULT, s->a->task, vq_cword(c, more), "");
 
 		from = vq_add_word(c, vq_mul_const(c, s->a->task, each), got);
-		to = vq_add_word(c, vq_add_word(c, from, vq_cword(c, each)), LLVMBuildZExt(c->b, one, c->word, ""));
+		one = LLVMBuildZExt(c->b, one, c->word, "");
+		to = vq_add_word(c, vq_add_word(c, from, vq_cword(c, each)), one);
 		vq_loop_begin_maybe(c, &l, from, to, vq_cword(c, 1), NULL, 0);
 	} else {
 		vq_loop_begin(c, &l, from, to, vq_cword(c, 1), NULL, 0);

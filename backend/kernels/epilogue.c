@@ -45,8 +45,11 @@ void vq_store_lanes(vq_codegen *c, vq_ll v, uint32_t bytes, vq_ll p, vq_ll offse
 		vq_store_to(c, v, first, bytes);
 		return;
 	}
-	for (uint32_t i = 0; i < lanes; i++)
-		vq_store_to(c, vq_shuffle(c, v, i, 1), vq_offset_const(c, first, (int64_t)i * stride * bytes), bytes);
+	for (uint32_t i = 0; i < lanes; i++) {
+		vq_ll to = vq_offset_const(c, first, (int64_t)i * stride * bytes);
+
+		vq_store_to(c, vq_shuffle(c, v, i, 1), to, bytes);
+	}
 }
 
 /*

@@ -186,8 +186,8 @@ static void tile_body(vq_codegen *c, void *user, uint32_t rows, vq_ll row_index)
 		vq_ll tile = LLVMBuildUDiv(c->b, row_index, vq_cword(c, rows), "");
 		int64_t lines = f->kp / vq_tile_ka(&f->t);
 
-		job.prefetch = vq_offset(
-			c, vq_offset_const(c, g->panel, vq_panel_bytes(f)), vq_mul_const(c, tile, lines * LINE));
+		job.prefetch = vq_mul_const(c, tile, lines * LINE);
+		job.prefetch = vq_offset(c, vq_offset_const(c, g->panel, vq_panel_bytes(f)), job.prefetch);
 	}
 	vq_tile_emit(c, &job, v);
 	to_f32(c, g, rows, shape, v, row_index);
@@ -212,7 +212,8 @@ static void panel_body(vq_codegen *c, gemm *g, vq_ll index, uint32_t columns)
 
 static vq_ll batch_offset(vq_codegen *c, vq_ll p, const int64_t stride[2], vq_ll outer, vq_ll inner)
 {
-	return vq_offset(c, vq_offset(c, p, vq_mul_const(c, outer, stride[0])), vq_mul_const(c, inner, stride[1]));
+	inner = vq_mul_const(c, inner, stride[1]);
+	return vq_offset(c, vq_offset(c, p, vq_mul_const(c, outer, stride[0])), inner);
 }
 
 /* x / n and x mod n for a constant n; task numbers are small */
@@ -246,12 +247,13 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 	const int64_t element = stored_bytes(&d->epilogue);
 	const int64_t c_elements[2] = { d->c_batch[0] / element, d->c_batch[1] / element };
 	const vq_kernel_args *args = g->args;
-	vq_ll outer, inner;
+	vq_ll outer, inner, first;
 
 	split_index(c, batch, d->batch[1], &outer, &inner);
 	if (d->batch[0] == 1)
 		outer = vq_cword(c, 0);
-	g->a = vq_offset(c, batch_offset(c, args->arg[0], d->a_batch, outer, inner), vq_mul_const(c, row0, d->a_row));
+	first = vq_mul_const(c, row0, d->a_row);
+	g->a = vq_offset(c, batch_offset(c, args->arg[0], d->a_batch, outer, inner), first);
 	g->b = batch_offset(c, args->arg[1], d->b_batch, outer, inner);
 	if (d->rows) {
 		vq_ll at = vq_add_word(c, vq_mul_const(c, batch, d->m), row0);
@@ -265,12 +267,14 @@ static void locate(vq_codegen *c, gemm *g, vq_ll batch, vq_ll row0)
 	} else {
 		locate_parameters(c, g, batch_offset(c, args->arg[2], d->p_batch, outer, inner));
 	}
-	if (d->row_codes)
+	if (d->row_codes) {
 		g->c = vq_offset_const(c, args->scratch, (int64_t)vq_gemm_results_at(d, c->target));
-	else
-		g->c = vq_offset(
-			c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), vq_mul_const(c, row0, d->c_row));
-	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), vq_mul_const(c, inner, c_elements[1]));
+	} else {
+		first = vq_mul_const(c, row0, d->c_row);
+		g->c = vq_offset(c, batch_offset(c, args->arg[3], d->c_batch, outer, inner), first);
+	}
+	inner = vq_mul_const(c, inner, c_elements[1]);
+	g->full = vq_add_word(c, vq_mul_const(c, outer, c_elements[0]), inner);
 	g->full = vq_add_word(c, g->full, vq_mul_const(c, row0, d->c_row / element));
 }
 
@@ -290,7 +294,7 @@ static void quantize_rows(vq_codegen *c, const gemm *g, vq_ll from)
 {
 	const vq_gemm *d = g->d;
 	vq_rowquant q = { .n = d->n, .u8 = d->row_codes_u8 };
-	vq_ll rows = vq_cword(c, g->block), at;
+	vq_ll rows = vq_cword(c, g->block), at, codes, params;
 	uint32_t last = d->m % g->block;
 	vq_loop loop;
 
@@ -298,9 +302,9 @@ static void quantize_rows(vq_codegen *c, const gemm *g, vq_ll from)
 		rows = LLVMBuildSelect(c->b, g->is_last, vq_cword(c, last), rows, "");
 	vq_loop_begin(c, &loop, vq_cword(c, 0), rows, vq_cword(c, 1), NULL, 0);
 	at = vq_add_word(c, from, loop.i);
-	vq_rowquant_row(c, &q, vq_offset(c, g->c, vq_mul_const(c, loop.i, d->c_row)),
-		vq_offset(c, g->args->arg[d->row_codes], vq_mul_const(c, at, d->n)),
-		vq_offset(c, g->args->arg[d->row_codes + 1], vq_mul_const(c, at, 8)));
+	params = vq_offset(c, g->args->arg[d->row_codes + 1], vq_mul_const(c, at, 8));
+	codes = vq_offset(c, g->args->arg[d->row_codes], vq_mul_const(c, at, d->n));
+	vq_rowquant_row(c, &q, vq_offset(c, g->c, vq_mul_const(c, loop.i, d->c_row)), codes, params);
 	vq_loop_end(c, &loop);
 }
 
@@ -356,6 +360,8 @@ void vq_build_gemm(vq_codegen *c, const vq_gemm *d, vq_kernel_args *a)
 		pack(c, &g);
 
 	all_panels(c, &g, column_block, column_blocks);
-	if (d->row_codes)
-		quantize_rows(c, &g, vq_add_word(c, vq_mul_const(c, batch, d->m), vq_mul_const(c, row_block, g.block)));
+	if (d->row_codes) {
+		row_block = vq_mul_const(c, row_block, g.block);
+		quantize_rows(c, &g, vq_add_word(c, vq_mul_const(c, batch, d->m), row_block));
+	}
 }

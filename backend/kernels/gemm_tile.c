@@ -64,11 +64,11 @@ static vq_ll add_pairs(vq_codegen *c, vq_ll acc, vq_ll v)
 /* 16 steps of k at once; two products meet in 16 bit unless operands may both hold -128 */
 static vq_ll dot_neon(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
 {
-	vq_ll low = LLVMBuildMul(
-		c->b, sext(c, vq_shuffle(c, a, 0, 8), c->i16), sext(c, vq_shuffle(c, b, 0, 8), c->i16), "");
-	vq_ll high = LLVMBuildMul(
-		c->b, sext(c, vq_shuffle(c, a, 8, 8), c->i16), sext(c, vq_shuffle(c, b, 8, 8), c->i16), "");
+	vq_ll half = sext(c, vq_shuffle(c, b, 0, 8), c->i16), low, high;
 
+	low = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 0, 8), c->i16), half, "");
+	half = sext(c, vq_shuffle(c, b, 8, 8), c->i16);
+	high = LLVMBuildMul(c->b, sext(c, vq_shuffle(c, a, 8, 8), c->i16), half, "");
 	if (t->pairs_s16)
 		return add_pairs(c, acc, add(c, low, high));
 	return add_pairs(c, add_pairs(c, acc, low), high);
@@ -356,7 +356,7 @@ static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uin
 static vq_ll reduce_four(vq_codegen *c, vq_ll *acc, uint32_t n)
 {
 	LLVMTypeRef quad = vq_vec(c->i32, 4), half = vq_vec(c->i32, 2);
-	vq_ll s[4];
+	vq_ll s[4], high;
 
 	for (uint32_t i = 0; i < 4; i++)
 		s[i] = acc[i < n ? i : 0];
@@ -366,10 +366,12 @@ static vq_ll reduce_four(vq_codegen *c, vq_ll *acc, uint32_t n)
 
 		return vq_intrinsic(c, "llvm.aarch64.neon.addp", &quad, 1, both, 2);
 	}
-	for (uint32_t i = 0; i < 4; i++)
-		s[i] = add(c, vq_shuffle(c, s[i], 0, 2), vq_shuffle(c, s[i], 2, 2));
-	return vq_concat(c, vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s, 2),
-		vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s + 2, 2));
+	for (uint32_t i = 0; i < 4; i++) {
+		high = vq_shuffle(c, s[i], 2, 2);
+		s[i] = add(c, vq_shuffle(c, s[i], 0, 2), high);
+	}
+	high = vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s + 2, 2);
+	return vq_concat(c, vq_intrinsic(c, "llvm.arm.neon.vpadd", &half, 1, s, 2), high);
 }
 
 /* Two rows out of one sum: low = s0 mod 2^32, and s0 fits in 32 bit, so the rest is s1 times 2^32. */

@@ -121,9 +121,9 @@ static void block(vq_codegen *c, const vq_layernorm *d, const vq_kernel_args *a,
 	for (uint32_t i = 0; i < n && d->row_codes; i++) {
 		vq_rowquant q = { .n = d->n, .u8 = d->row_codes_u8 };
 		vq_ll row = vq_add_word(c, l.i, vq_cword(c, i));
+		vq_ll params = vq_offset(c, a->arg[4], vq_mul_const(c, row, 8));
 
-		vq_rowquant_row(c, &q, s.y[i], vq_offset(c, a->arg[3], vq_mul_const(c, row, d->n)),
-			vq_offset(c, a->arg[4], vq_mul_const(c, row, 8)));
+		vq_rowquant_row(c, &q, s.y[i], vq_offset(c, a->arg[3], vq_mul_const(c, row, d->n)), params);
 	}
 	vq_loop_end(c, &l);
 }

@@ -38,11 +38,16 @@ static vq_ll zip(vq_codegen *c, vq_ll a, vq_ll b)
 /* rows[kr] of n columns as n groups of kr */
 static vq_ll interleave(vq_codegen *c, vq_ll *rows, uint32_t kr)
 {
+	vq_ll odd;
+
 	switch (kr) {
 	case 1: return rows[0];
 	case 2: return zip(c, rows[0], rows[1]);
-	default: assert(kr == 4); return zip(c, zip(c, rows[0], rows[2]), zip(c, rows[1], rows[3]));
+	default: break;
 	}
+	assert(kr == 4);
+	odd = zip(c, rows[1], rows[3]);
+	return zip(c, zip(c, rows[0], rows[2]), odd);
 }
 
 static void zero_fill(vq_codegen *c, packer *p, vq_ll to, int64_t bytes)
@@ -76,17 +81,21 @@ static void pack_units(vq_codegen *c, packer *p, vq_ll from, vq_ll to)
 {
 	uint32_t kr = p->form.t.kr, groups = p->d->k / kr, rest = p->d->k % kr;
 	int64_t group_bytes = (int64_t)p->nr * kr * p->element;
+	vq_ll unit;
 	vq_loop loop;
 
 	if (groups) {
 		vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, groups), vq_cword(c, 1), NULL, 0);
-		pack_unit(c, p, vq_offset(c, from, vq_mul_const(c, loop.i, kr * p->d->k_stride * p->element)),
-			vq_offset(c, to, vq_mul_const(c, loop.i, group_bytes)), kr);
+		unit = vq_offset(c, to, vq_mul_const(c, loop.i, group_bytes));
+		pack_unit(
+			c, p, vq_offset(c, from, vq_mul_const(c, loop.i, kr * p->d->k_stride * p->element)), unit, kr);
 		vq_loop_end(c, &loop);
 	}
-	if (rest)
-		pack_unit(c, p, vq_offset_const(c, from, (int64_t)groups * kr * p->d->k_stride * p->element),
-			vq_offset_const(c, to, groups * group_bytes), rest);
+	if (rest) {
+		unit = vq_offset_const(c, to, groups * group_bytes);
+		pack_unit(
+			c, p, vq_offset_const(c, from, (int64_t)groups * kr * p->d->k_stride * p->element), unit, rest);
+	}
 }
 
 /* `steps` elements of one column */
@@ -95,11 +104,12 @@ static void copy_group(vq_codegen *c, packer *p, vq_ll from, vq_ll to, uint32_t 
 	bool together = p->d->k_stride == 1 && steps == p->form.t.kr;
 	uint32_t n = together ? steps : 1;
 
-	for (uint32_t i = 0; i < steps; i += n)
-		vq_store_to(c,
-			vq_load(c, vq_vec(p->type, n), vq_offset_const(c, from, i * p->d->k_stride * p->element),
-				(uint32_t)p->element),
-			vq_offset_const(c, to, i * p->element), (uint32_t)p->element);
+	for (uint32_t i = 0; i < steps; i += n) {
+		vq_ll at = vq_offset_const(c, to, i * p->element);
+		vq_ll x = vq_offset_const(c, from, i * p->d->k_stride * p->element);
+
+		vq_store_to(c, vq_load(c, vq_vec(p->type, n), x, (uint32_t)p->element), at, (uint32_t)p->element);
+	}
 }
 
 /* columns first … end - 1 of a panel, from is column 0 */
@@ -107,6 +117,7 @@ static void pack_columns(vq_codegen *c, packer *p, uint32_t first, uint32_t end,
 {
 	uint32_t kr = p->form.t.kr, groups = p->d->k / kr, rest = p->d->k % kr;
 	int64_t group_bytes = (int64_t)p->nr * kr * p->element, k_bytes = kr * p->d->k_stride * p->element;
+	vq_ll at;
 	vq_loop column, group;
 
 	vq_loop_begin(c, &column, vq_cword(c, first), vq_cword(c, end), vq_cword(c, 1), NULL, 0);
@@ -114,13 +125,14 @@ static void pack_columns(vq_codegen *c, packer *p, uint32_t first, uint32_t end,
 	to = vq_offset(c, to, vq_mul_const(c, column.i, kr * p->element));
 	if (groups) {
 		vq_loop_begin(c, &group, vq_cword(c, 0), vq_cword(c, groups), vq_cword(c, 1), NULL, 0);
-		copy_group(c, p, vq_offset(c, from, vq_mul_const(c, group.i, k_bytes)),
-			vq_offset(c, to, vq_mul_const(c, group.i, group_bytes)), kr);
+		at = vq_offset(c, to, vq_mul_const(c, group.i, group_bytes));
+		copy_group(c, p, vq_offset(c, from, vq_mul_const(c, group.i, k_bytes)), at, kr);
 		vq_loop_end(c, &group);
 	}
-	if (rest)
-		copy_group(c, p, vq_offset_const(c, from, groups * k_bytes),
-			vq_offset_const(c, to, groups * group_bytes), rest);
+	if (rest) {
+		at = vq_offset_const(c, to, groups * group_bytes);
+		copy_group(c, p, vq_offset_const(c, from, groups * k_bytes), at, rest);
+	}
 	vq_loop_end(c, &column);
 }
 
@@ -171,9 +183,11 @@ static void pack_panel(vq_codegen *c, packer *p, vq_ll index, uint32_t columns)
 	else if (f->kp != p->d->k)
 		zero_fill(c, p, vq_offset_const(c, to, whole), vq_panel_bytes(f) - whole);
 	if (p->d->n_stride == 1 && f->t.kr <= 4 && f->t.shape == VQ_ACC_N && f->t.lanes > 1)
-		for (; done + unit <= columns; done += unit)
-			pack_units(c, p, vq_offset_const(c, from, done * p->element),
-				vq_offset_const(c, to, done * f->t.kr * p->element));
+		for (; done + unit <= columns; done += unit) {
+			vq_ll at = vq_offset_const(c, to, done * f->t.kr * p->element);
+
+			pack_units(c, p, vq_offset_const(c, from, done * p->element), at);
+		}
 	if (done < columns)
 		pack_columns(c, p, done, columns, from, to);
 	if (!p->d->f32)

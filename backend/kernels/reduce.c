@@ -148,17 +148,20 @@ static void along(vq_codegen *c, state *s, vq_ll base, vq_ll result, int64_t n)
 {
 	uint32_t width = 4 * c->lanes;
 	int64_t whole = n / width * width;
+	vq_ll at;
 	vq_loop l;
 
 	if (whole) {
 		vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, whole), vq_cword(c, width), NULL, 0);
-		strided(c, s, vq_add_word(c, base, l.i), vq_add_word(c, result, l.i), width);
+		at = vq_add_word(c, result, l.i);
+		strided(c, s, vq_add_word(c, base, l.i), at, width);
 		vq_loop_end(c, &l);
 	}
 	for (uint32_t w = width / 2; w; w /= 2) {
 		if (!((n - whole) & w))
 			continue;
-		strided(c, s, vq_add_word(c, base, vq_cword(c, whole)), vq_add_word(c, result, vq_cword(c, whole)), w);
+		at = vq_add_word(c, result, vq_cword(c, whole));
+		strided(c, s, vq_add_word(c, base, vq_cword(c, whole)), at, w);
 		whole += w;
 	}
 }
@@ -181,8 +184,9 @@ static void results(vq_codegen *c, state *s, uint32_t r, vq_ll base, vq_ll resul
 		return;
 	}
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, s->outer.dim[r]), vq_cword(c, 1), NULL, 0);
-	results(c, s, r + 1, vq_add_word(c, base, vq_mul_const(c, l.i, s->outer.stride[r])),
-		vq_add_word(c, vq_mul_const(c, result, s->outer.dim[r]), l.i), lanes_from_memory);
+	result = vq_add_word(c, vq_mul_const(c, result, s->outer.dim[r]), l.i);
+	base = vq_add_word(c, base, vq_mul_const(c, l.i, s->outer.stride[r]));
+	results(c, s, r + 1, base, result, lanes_from_memory);
 	vq_loop_end(c, &l);
 }
 

@@ -106,7 +106,8 @@ static void block(vq_codegen *c, const vq_rowquant *d, vq_ll x, vq_ll codes, vq_
 	loop.next[1] = loop.phi[1];
 	vq_walk16(c, d->n, chunks_of(c), range, &s, loop.next, 2);
 	vq_loop_end(c, &loop);
-	choose(c, &s, d->symmetric, vq_fold16(c, loop.phi[0], false), vq_fold16(c, loop.phi[1], true), params);
+	acc[1] = vq_fold16(c, loop.phi[1], true);
+	choose(c, &s, d->symmetric, vq_fold16(c, loop.phi[0], false), acc[1], params);
 	vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, d->tall), vq_cword(c, 1), NULL, 0);
 	s.x = vq_offset(c, x, vq_mul_const(c, loop.i, 4 * step));
 	s.codes = vq_offset(c, codes, vq_mul_const(c, loop.i, step));
@@ -123,13 +124,14 @@ void vq_rowquant_row(vq_codegen *c, const vq_rowquant *d, vq_ll x, vq_ll codes, 
 	s.codes = codes;
 	acc[0] = acc[1] = vq_splat_f32(c, 0.0f, 16);
 	vq_walk16(c, d->n, chunks_of(c), range, &s, acc, 2);
-	choose(c, &s, d->symmetric, vq_fold16(c, acc[0], false), vq_fold16(c, acc[1], true), params);
+	acc[1] = vq_fold16(c, acc[1], true);
+	choose(c, &s, d->symmetric, vq_fold16(c, acc[0], false), acc[1], params);
 	vq_walk16(c, d->n, chunks_of(c), store_codes, &s, NULL, 0);
 }
 
 void vq_build_rowquant(vq_codegen *c, const vq_rowquant *d, vq_kernel_args *a)
 {
-	vq_ll first, count, params;
+	vq_ll first, count, params, codes;
 	vq_loop loop;
 
 	vq_task_rows(c, a->task, d->rows, d->row_block, &first, &count);
@@ -140,10 +142,11 @@ void vq_build_rowquant(vq_codegen *c, const vq_rowquant *d, vq_kernel_args *a)
 
 		at = vq_mul_const(c, outer, (int64_t)(d->tall - 1) * d->groups * d->n);
 		at = vq_add_word(c, at, vq_mul_const(c, loop.i, d->n));
-		block(c, d, vq_offset(c, a->arg[0], vq_mul_const(c, at, 4)), vq_offset(c, a->arg[1], at), params);
+		codes = vq_offset(c, a->arg[1], at);
+		block(c, d, vq_offset(c, a->arg[0], vq_mul_const(c, at, 4)), codes, params);
 	} else {
-		vq_rowquant_row(c, d, vq_offset(c, a->arg[0], vq_mul_const(c, loop.i, d->x_row)),
-			vq_offset(c, a->arg[1], vq_mul_const(c, loop.i, d->n)), params);
+		codes = vq_offset(c, a->arg[1], vq_mul_const(c, loop.i, d->n));
+		vq_rowquant_row(c, d, vq_offset(c, a->arg[0], vq_mul_const(c, loop.i, d->x_row)), codes, params);
 	}
 	vq_loop_end(c, &loop);
 }

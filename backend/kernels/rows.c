@@ -137,9 +137,12 @@ static void pack_pairs(vq_codegen *c, const vq_pack_a *p, uint32_t rows, vq_ll f
 	vq_loop loop;
 
 	vq_loop_begin(c, &loop, vq_cword(c, 0), vq_cword(c, f->k), vq_cword(c, 1), NULL, 0);
-	for (uint32_t r = 0; r < rows; r += 2)
-		pack_pair(c, p, vq_offset(c, vq_offset_const(c, from, r * p->from_row), loop.i), r + 1 < rows,
-			vq_offset(c, vq_offset_const(c, to, r / 2 * vq_packed_row(f)), vq_mul_const(c, loop.i, 8)));
+	for (uint32_t r = 0; r < rows; r += 2) {
+		vq_ll at = vq_mul_const(c, loop.i, 8);
+
+		at = vq_offset(c, vq_offset_const(c, to, r / 2 * vq_packed_row(f)), at);
+		pack_pair(c, p, vq_offset(c, vq_offset_const(c, from, r * p->from_row), loop.i), r + 1 < rows, at);
+	}
 	vq_loop_end(c, &loop);
 	for (uint32_t r = 0; r < rows; r += 2)
 		for (uint32_t k = f->k; k < f->kp; k++)
@@ -152,12 +155,13 @@ static void pack_rest(vq_codegen *c, const vq_pack_a *p, uint32_t unit, vq_ll fr
 {
 	const vq_tile_form *f = p->form;
 	uint32_t left = f->k % unit, at = 0;
+	vq_ll place;
 
 	for (uint32_t n = unit / 2; n; n /= 2) {
 		if (!(left & n))
 			continue;
-		vq_store_to(c, encode(c, p, load_codes(c, p, vq_offset_const(c, from, at), n), n),
-			vq_offset_const(c, to, (int64_t)at * f->a_element), f->a_element);
+		place = vq_offset_const(c, to, (int64_t)at * f->a_element);
+		vq_store_to(c, encode(c, p, load_codes(c, p, vq_offset_const(c, from, at), n), n), place, f->a_element);
 		at += n;
 	}
 	for (uint32_t n = 1; at < unit; n *= 2) {

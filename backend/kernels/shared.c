@@ -19,8 +19,11 @@ void vq_task_rows(vq_codegen *c, vq_ll task, uint32_t rows, uint32_t block, vq_l
 
 vq_ll vq_tree16(vq_codegen *c, vq_ll v)
 {
-	for (uint32_t w = 8; w; w /= 2)
-		v = vq_fadd(c, vq_shuffle(c, v, 0, w), vq_shuffle(c, v, w, w));
+	for (uint32_t w = 8; w; w /= 2) {
+		vq_ll high = vq_shuffle(c, v, w, w);
+
+		v = vq_fadd(c, vq_shuffle(c, v, 0, w), high);
+	}
 	return v;
 }
 
@@ -62,11 +65,13 @@ void vq_store_first(vq_codegen *c, vq_ll v, vq_ll to, uint32_t count)
 	uint32_t lanes = vq_lanes_of(v), at = 0;
 	LLVMTypeRef t = lanes > 1 ? LLVMGetElementType(LLVMTypeOf(v)) : LLVMTypeOf(v);
 	uint32_t bytes = t == c->f32 ? 4 : LLVMGetIntTypeWidth(t) / 8;
+	vq_ll place;
 
 	for (uint32_t w = lanes; w; w /= 2) {
 		if (!(count & w))
 			continue;
-		vq_store_to(c, vq_shuffle(c, v, at, w), vq_offset_const(c, to, (int64_t)at * bytes), bytes);
+		place = vq_offset_const(c, to, (int64_t)at * bytes);
+		vq_store_to(c, vq_shuffle(c, v, at, w), place, bytes);
 		at += w;
 	}
 }
@@ -146,16 +151,18 @@ void vq_copy_bytes(vq_codegen *c, vq_ll to, vq_ll from, uint64_t bytes, uint32_t
 {
 	uint32_t unroll = c->lanes * 16;
 	uint64_t whole = bytes / unroll * unroll;
+	vq_ll part;
 	vq_loop l;
 
 	assert(bytes % align == 0);
 	if (whole > unroll) {
 		vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, (int64_t)whole), vq_cword(c, unroll), NULL, 0);
-		copy_chunk(c, vq_offset(c, to, l.i), vq_offset(c, from, l.i), unroll, align);
+		part = vq_offset(c, from, l.i);
+		copy_chunk(c, vq_offset(c, to, l.i), part, unroll, align);
 		vq_loop_end(c, &l);
 	} else {
 		whole = 0;
 	}
-	copy_chunk(c, vq_offset_const(c, to, (int64_t)whole), vq_offset_const(c, from, (int64_t)whole),
-		(uint32_t)(bytes - whole), align);
+	part = vq_offset_const(c, from, (int64_t)whole);
+	copy_chunk(c, vq_offset_const(c, to, (int64_t)whole), part, (uint32_t)(bytes - whole), align);
 }
