@@ -26,12 +26,12 @@ static vq_ll divide_by_bits(vq_codegen *c, vq_ll a, vq_ll b)
 
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, 64), vq_cword(c, 1), carried, 2);
 	quotient = l.phi[0];
-	rest = LLVMBuildOr(
-		c->b, LLVMBuildShl(c->b, l.phi[1], c64(c, 1), ""), LLVMBuildLShr(c->b, quotient, c64(c, 63), ""), "");
+	rest = LLVMBuildLShr(c->b, quotient, c64(c, 63), "");
+	rest = LLVMBuildOr(c->b, LLVMBuildShl(c->b, l.phi[1], c64(c, 1), ""), rest, "");
 	more = LLVMBuildICmp(c->b, LLVMIntUGE, rest, divisor, "");
 	l.next[1] = LLVMBuildSelect(c->b, more, LLVMBuildSub(c->b, rest, divisor, ""), rest, "");
-	l.next[0] = LLVMBuildOr(
-		c->b, LLVMBuildShl(c->b, quotient, c64(c, 1), ""), LLVMBuildZExt(c->b, more, c->i64, ""), "");
+	more = LLVMBuildZExt(c->b, more, c->i64, "");
+	l.next[0] = LLVMBuildOr(c->b, LLVMBuildShl(c->b, quotient, c64(c, 1), ""), more, "");
 	vq_loop_end(c, &l);
 	return negated_if(c, is(c, LLVMIntSLT, LLVMBuildXor(c->b, a, b, ""), 0), l.phi[0]);
 }
@@ -69,13 +69,15 @@ static vq_ll power(vq_codegen *c, vq_ll x, vq_ll y)
 	vq_loop l;
 
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, 63), vq_cword(c, 1), carried, 3);
-	l.next[0] = LLVMBuildSelect(c->b, LLVMBuildTrunc(c->b, l.phi[2], LLVMInt1TypeInContext(c->context), ""),
-		LLVMBuildMul(c->b, l.phi[0], l.phi[1], ""), l.phi[0], "");
+	l.next[0] = LLVMBuildMul(c->b, l.phi[0], l.phi[1], "");
+	l.next[0] = LLVMBuildSelect(
+		c->b, LLVMBuildTrunc(c->b, l.phi[2], LLVMInt1TypeInContext(c->context), ""), l.next[0], l.phi[0], "");
 	l.next[1] = LLVMBuildMul(c->b, l.phi[1], l.phi[1], "");
 	l.next[2] = LLVMBuildLShr(c->b, l.phi[2], c64(c, 1), "");
 	vq_loop_end(c, &l);
-	few = LLVMBuildSelect(c->b, is(c, LLVMIntEQ, x, -1), negated_if(c, odd, c64(c, 1)),
-		LLVMBuildZExt(c->b, is(c, LLVMIntEQ, x, 1), c->i64, ""), "");
+	few = LLVMBuildZExt(c->b, is(c, LLVMIntEQ, x, 1), c->i64, "");
+	odd = negated_if(c, odd, c64(c, 1));
+	few = LLVMBuildSelect(c->b, is(c, LLVMIntEQ, x, -1), odd, few, "");
 	return LLVMBuildSelect(c->b, is(c, LLVMIntSLT, y, 0), few, l.phi[0], "");
 }
 
