@@ -194,16 +194,68 @@ bool vq_import_scatter_nd(vq_onnx *o)
 		o, 0, scatter(o, vq_onnx_in(o, 0), spread(o, offset, n, slice), vq_onnx_in(o, 2), n * slice, op));
 }
 
+/* element j of every tuple of indices; what concat put there tells more about its range than a slice */
+static vq_value member(vq_onnx *o, vq_value tuples, int64_t j)
+{
+	const vq_node_info *n = &o->g->node[vq_def_of(o->g, tuples).id];
+	const vq_type *t = vq_type_of(o->g, tuples);
+	vq_value v;
+
+	if (n->op == VQ_OP_CONCAT && n->attr.axis.axis + 1 == (int32_t)t->rank && n->n_in == t->dim[t->rank - 1])
+		v = n->in[j];
+	else
+		v = vq_onnx_slice(o, tuples, t->rank - 1, j, 1, 1);
+	return vq_onnx_reshape(o, vq_onnx_cast(o, v, VQ_I64), t->rank - 1, t->dim);
+}
+
+/* Indices that are computed when the model runs: each tuple is one into the flattened leading dimensions. */
+static bool gather_nd_at_run_time(vq_onnx *o, int64_t batch)
+{
+	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
+	int64_t dim[VQ_MAX_RANK], width = ti.dim[ti.rank - 1], step = 1;
+	vq_value at = VQ_NO_VALUE, part;
+	uint32_t rank = 0;
+
+	if (batch)
+		return vq_onnx_refuse(o,
+			"input 1 '%s' (indices) is computed at run time, expected a constant where there are "
+			"batch dimensions",
+			o->node->input[1]);
+	if (width < 1 || width > t.rank)
+		return vq_onnx_refuse(
+			o, "indices are tuples of %" PRId64 ", but data has %u dimensions", width, (unsigned)t.rank);
+	for (int64_t j = width; j-- > 0; step *= t.dim[j]) {
+		if (t.dim[j] == 1 && (at.id || j))
+			continue; /* 0, or -1, which is the same */
+		part = member(o, vq_onnx_in(o, 1), j);
+		if (step > 1)
+			part = vq_onnx_2(
+				o, VQ_OP_MUL, part, vq_onnx_reshape(o, vq_const_i64s(o->g, &step, 1), 0, NULL));
+		at = at.id ? vq_onnx_2(o, VQ_OP_ADD, at, part) : part;
+	}
+	dim[rank++] = step;
+	for (uint32_t i = (uint32_t)width; i < t.rank; i++)
+		dim[rank++] = t.dim[i];
+	return vq_onnx_out(o, 0,
+		vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ vq_onnx_reshape(o, vq_onnx_in(o, 0), rank, dim), at }, 2,
+			&(vq_attr){ .axis = { .axis = 0 } }));
+}
+
 /* a gather of slices, from the flattened leading dimensions */
 bool vq_import_gather_nd(vq_onnx *o)
 {
-	const int64_t *tuple = indices(o, 1);
 	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
 	int64_t *offset, dim[2 * VQ_MAX_RANK], width, n, batch;
+	const int64_t *tuple;
 	uint32_t rank = 0;
 	vq_value x;
 
-	if (!tuple || !vq_onnx_attr_int(o, "batch_dims", 0, &batch))
+	if (!vq_onnx_attr_int(o, "batch_dims", 0, &batch))
+		return false;
+	if (!vq_is_const(o->g, vq_onnx_in(o, 1)))
+		return gather_nd_at_run_time(o, batch);
+	tuple = indices(o, 1);
+	if (!tuple)
 		return false;
 	if (batch < 0 || batch >= t.rank || batch >= ti.rank)
 		return vq_onnx_refuse(o,

@@ -16,6 +16,13 @@ static void gathers(void **state)
 	attr_i(m, "batch_dims", 1);
 	INTS(m, "i", "2,1", 2, -3);
 	EXPECT(RUN(m, ramp), 2, 3);
+	m = one(13, "2,3", "GatherND", "x i");
+	attr_i(m, "batch_dims", 1);
+	input(m, "i", DT(INT64), "2,1");
+	must_refuse(m, "expected a constant where there are batch dimensions");
+	m = one(13, "2,3", "GatherND", "x i");
+	input(m, "i", DT(INT64), "2,3");
+	must_refuse(m, "indices are tuples of 3, but data has 2 dimensions");
 	m = one(13, "2,3", "GatherElements", "x i");
 	INTS(m, "i", "1,1", 2);
 	must_refuse(m, "index 2 is outside of dimension 0 of size 2");
