@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: MIT
 """Writes tests/onnx/families/*.onnx: transformer families as timm, transformers and torch export them, one block each, tiny.
 
-    families_export.py FOLDER [NAME ...]
+    families_export.py FOLDER [NAME ...]          what the repository has, or some of it
+    families_export.py FOLDER sweep [PATTERN]     every family by every operator set its exporter has, and with an open batch
 
 Made with torch 2.15.0 (CPU), timm 1.0.31, transformers 5.23.0, onnxscript 0.7.2, onnx 1.23.2. The files in the repository need not
-be made again; this is how. NAME.l17 comes from the exporter by tracing (operator set 17), NAME.d18 from the newer one by torch.export.
+be made again; this is how. NAME.l17 comes from the exporter by tracing (operator set 17), NAME.d18 from the newer one by torch.export;
+a sweep has also NAME.l17b, whose batch is a symbolic dimension.
 
 Weights are random. Those that are large are not in the file: `strip` replaces them by their shape, mean and deviation, and
 families.py fills them again from a fixed seed. So the graphs are the exporters' own and a file is 5 to 60 KB.
 """
+import re
 import sys
 import warnings
 
@@ -143,6 +146,10 @@ def embedder():
 
 
 PIXELS = {"pixel_values": image}
+WAVE = {"input_values": lambda: torch.randn(1, 800)}
+SPEECH = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, vocab_size=32,
+              conv_dim=(16, 16, 16), conv_stride=(5, 4, 2), conv_kernel=(10, 8, 4), num_feat_extract_layers=3,
+              num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, mask_time_prob=0.0)
 HF_VISION = dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8)
 GQA = dict(num_key_value_heads=1, head_dim=16)
 STAGES = dict(depths=[1, 1, 1, 1], hidden_sizes=[16, 32, 32, 32], num_attention_heads=[1, 2, 2, 2])
@@ -169,6 +176,11 @@ FAMILIES = {
     "pvt.l17": staged("pvt_v2_b0", depths=(1, 1, 1, 1), embed_dims=(16, 16, 32, 32), num_heads=(1, 1, 2, 2), mlp_ratios=(2, 2, 2, 2)),
     "sam.l17": staged("samvit_base_patch16", 64, img_size=64, patch_size=8, embed_dim=32, depth=2, num_heads=2, window_size=4,
                       global_attn_indexes=(1,), neck_chans=16),
+    "mobilevit.l17": staged("mobilevit_xxs", 64),
+    "maxvit.l17": staged("maxvit_rmlp_pico_rw_256", 64, img_size=64, depths=(1, 1), embed_dim=(32, 32), block_type=("M", "M"), stem_width=8),
+    "fastvit.l17": staged("fastvit_t8", 64, layers=(1, 1, 1, 1), embed_dims=(16, 16, 32, 32), mlp_ratios=(2, 2, 2, 2)),
+    "poolformer.l17": lambda: (timm.models.metaformer.MetaFormer(
+        num_classes=10, depths=(1, 1, 1, 1), dims=(16, 16, 32, 32), token_mixers=timm.models.metaformer.Pooling), {"image": image()}),
     "convnext.l17": staged("convnext_atto", depths=(1, 1, 1, 1), dims=(16, 16, 32, 32)),
     "segformer.l17": encoder("SegformerForSemanticSegmentation", "SegformerConfig", "logits", PIXELS, decoder_hidden_size=16,
                              num_labels=3, **STAGES),
@@ -177,9 +189,12 @@ FAMILIES = {
     "clip_text.l17": text("CLIPTextModelWithProjection", "CLIPTextConfig", "text_embeds", projection_dim=16, eos_token_id=2),
     "siglip_vision.l17": encoder("SiglipVisionModel", "SiglipVisionConfig", "pooler_output", PIXELS, **HF_VISION),
     "whisper.l17": whisper,
+    "wav2vec2.l17": encoder("Wav2Vec2Model", "Wav2Vec2Config", "last_hidden_state", WAVE, **SPEECH),
+    "hubert.l17": encoder("HubertModel", "HubertConfig", "last_hidden_state", WAVE, **SPEECH),
     "sentence.l17": embedder,
     "bert.l17": text("BertModel", "BertConfig"),
     "roberta.l17": text("RobertaModel", "RobertaConfig"),
+    "xlm_roberta.l17": text("XLMRobertaModel", "XLMRobertaConfig"),
     "distilbert.l17": text("DistilBertModel", "DistilBertConfig", dim=32, n_layers=1, n_heads=2, hidden_dim=64),
     "albert.l17": text("AlbertModel", "AlbertConfig", embedding_size=16),
     "electra.l17": text("ElectraModel", "ElectraConfig", embedding_size=16),
@@ -188,6 +203,7 @@ FAMILIES = {
     "modernbert.l17": text("ModernBertModel", "ModernBertConfig", bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
                            local_attention=6, global_attn_every_n_layers=2),
     "t5_encoder.l17": text("T5EncoderModel", "T5Config", d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2),
+    "mt5_encoder.l17": text("MT5EncoderModel", "MT5Config", d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2),
     "llama.l17": text("LlamaModel", "LlamaConfig", **GQA),
     "qwen3.l17": text("Qwen3Model", "Qwen3Config", **GQA),
     "gemma.l17": text("GemmaModel", "GemmaConfig", **GQA),
@@ -244,23 +260,43 @@ def strip(model):
 
 
 def export(name, folder):
+    base, how = name.split(".")
     torch.manual_seed(0)
-    model, inputs = FAMILIES[name]()
+    model, inputs = FAMILIES[name if name in FAMILIES else f"{base}.l17" if f"{base}.l17" in FAMILIES else f"{base}.d18"]()
     model = randomise(model)
     path = f"{folder}/{name}.onnx"
-    more = dict(dynamo=True, external_data=False, verbose=False) if ".d" in name else dict(dynamo=False)
+    more = dict(dynamo=True, external_data=False, verbose=False) if how[0] == "d" else dict(dynamo=False)
+    if how in ("l11", "l13"):  # scaled_dot_product_attention came with 14
+        for m in model.modules():
+            if hasattr(getattr(m, "config", None), "_attn_implementation"):
+                m.config._attn_implementation = "eager"  # pylint: disable=protected-access
+    if how[-1] == "b":
+        if how[0] == "d":
+            inputs = {k: torch.cat([v, v]) for k, v in inputs.items()}  # one sample would become a constant
+            shapes = tuple({0: torch.export.Dim("batch")} for _ in inputs)
+            more["dynamic_shapes"] = (shapes,) if isinstance(model, Pick) else shapes  # its arguments are variadic
+        else:
+            more["dynamic_axes"] = {k: {0: "batch"} for k in [*inputs, "out"]}
     with torch.no_grad():
         torch.onnx.export(model, tuple(inputs.values()), path, input_names=list(inputs), output_names=["out"],
-                          opset_version=int(name.split(".")[1][1:]), **more)
+                          opset_version=int(how[1:].rstrip("b")), **more)
     onnx.save(strip(onnx.load(path)), path)
+
+
+SWEEP = ("l17b", "d20b", "l13", "l11", "d23", "l14b", "l20", "d21", "l14", "d18")
 
 
 def main():
     warnings.filterwarnings("ignore")
     torch.backends.mha.set_fastpath_enabled(False)
-    timm.layers.set_fused_attn(True)
-    for name in sys.argv[2:] or FAMILIES:
-        timm.layers.set_fused_attn(name not in ("dinov3.l17", "eva02.l17"))  # the tracing exporter cannot take them otherwise
+    names = sys.argv[2:] or FAMILIES
+    if sys.argv[2:3] == ["sweep"]:
+        families = sorted({n.split(".")[0] for n in FAMILIES})
+        names = [f"{f}.{how}" for how in SWEEP for f in families if re.search((sys.argv + [""])[3], f"{f}.{how}")]
+    for name in names:
+        base, how = name.split(".")
+        # the tracing exporter cannot take some otherwise, nor anything before operator set 14
+        timm.layers.set_fused_attn(how[0] == "d" or (base not in ("dinov3", "eva02") and how not in ("l11", "l13")))
         try:
             export(name, sys.argv[1])
             print(name, "ok", flush=True)

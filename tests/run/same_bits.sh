@@ -48,6 +48,7 @@ find_model() {
 # dimensions FILE: what a dynamic export leaves open
 dimensions() {
 	case $1 in
+	vit_fm_qat_op13) ;;
 	vit_fm*_dyn | vit_fm_q*) echo -dim=batch=1 ;;
 	bert*_dyn*) echo -dim=batch=2 -dim=seq=32 ;;
 	*_dyn*) echo -dim=batch=2 ;;
@@ -168,7 +169,7 @@ find_target() {
 few() {
 	configs=$every
 	case $1 in
-	*/*) configs=-DFEW inputs=4 ;;
+	*/*) configs=-DFEW inputs=2 ;;
 	esac
 	case $1 in
 	vit_tiny_patch16*) inputs=1 ;;
