@@ -64,7 +64,7 @@ endif()
 # Targets for libFuzzer (VITQC_FUZZ, with clang), which without it run on the files that are kept and on changed ones.
 set(FUZZ_onnx ${CORPUS}/onnx ${CORPUS}/tiny_vit.onnx ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/refused)
 set(FUZZ_vir ${CORPUS}/vir ${CORPUS}/tiny.vir)
-file(GLOB FUZZ_samples CONFIGURE_DEPENDS ${CORPUS}/*.npy ${CORPUS}/*.npz ${CORPUS}/*.png ${CORPUS}/*.jpg)
+file(GLOB FUZZ_samples CONFIGURE_DEPENDS ${CORPUS}/samples ${CORPUS}/*.npy ${CORPUS}/*.npz ${CORPUS}/*.png ${CORPUS}/*.jpg)
 foreach(target onnx vir samples)
 	add_executable(fuzz_${target} fuzz/fuzz_${target}.c fuzz/fuzz_start.c fuzz/promises.c)
 	target_link_libraries(fuzz_${target} PRIVATE vq_frontend)
