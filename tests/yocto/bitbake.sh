@@ -51,7 +51,7 @@ BBMASK = "/meta/recipes-(?!devtools/llvm/) /meta-poky/recipes-"
 PREFERRED_PROVIDER_llvm-native = "debian-libs-native"
 ASSUME_PROVIDED += "cmake-native ninja-native pkgconfig-native quilt-native patch-replacement-native rpm-native dwarfsrcfiles-native \
     dpkg-native apt-native xz-native libffi-native zstd-native libedit-native libxml2-native \
-    virtual/${TARGET_PREFIX}gcc virtual/${TARGET_PREFIX}binutils"
+    virtual/${TARGET_PREFIX}gcc virtual/${TARGET_PREFIX}binutils gcc-cross-${TARGET_ARCH} binutils-cross-${TARGET_ARCH}"
 HOSTTOOLS += "cmake ctest ninja pkg-config rpmdeps dwarfsrcfiles dpkg-deb \
     ${@' '.join('${TARGET_PREFIX}' + t for t in 'gcc g++ cpp ar as ld nm objcopy objdump ranlib readelf strip strings gcc-ar gcc-nm gcc-ranlib'.split())}"
 RPMDEPS:forcevariable = "/usr/lib/rpm/rpmdeps --alldeps --define '__font_provides %{nil}'"

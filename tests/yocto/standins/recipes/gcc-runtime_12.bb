@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "libgcc of Debian's cross compilers"
 LICENSE = "GPL-3.0-with-GCC-exception"
-PROVIDES = "virtual/${TARGET_PREFIX}compilerlibs libgcc"
+PROVIDES = "virtual/${TARGET_PREFIX}compilerlibs virtual/compilerlibs libgcc"
 DEPENDS = "virtual/libc"
 
 DEBIAN_CROSS:aarch64 = "aarch64-linux-gnu"
