@@ -16,9 +16,6 @@ static inline uint64_t chance_next(uint64_t *state)
 }
 
 /* 0 to n - 1; 0 if n is 0. */
-static inline size_t chance_below(uint64_t *state, size_t n)
-{
-	return n ? (size_t)(chance_next(state) >> 11) % n : 0;
-}
+static inline size_t chance_below(uint64_t *state, size_t n) { return n ? (size_t)(chance_next(state) >> 11) % n : 0; }
 
 #endif
