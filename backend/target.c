@@ -299,7 +299,7 @@ static bool apply_feature(parsed *t, vq_diag *d, const char *where, bool on, wor
 		vq_error(d, where, "unknown feature '%.*s' of %s", (int)name.n, name.p, t->arch->name);
 		if (near.best)
 			vq_hint(d, "did you mean '%s'?", near.best);
-		vq_hint(d, "vitqc -target=%s -mcpu=help lists the features", t->arch->name);
+		vq_hint(d, "vitqc -target=%s -mattr=help lists the features", t->arch->name);
 		return false;
 	}
 	if (on) {
@@ -384,6 +384,11 @@ static bool apply_cpu(parsed *t, vq_diag *d, vq_arena *arena, const char *text)
 			for (c = t->arch->cpu; c->name; c++)
 				vq_nearest_offer(&near, c->name);
 			vq_error(d, "option -mcpu", "unknown CPU '%.*s' of %s", (int)name.n, name.p, t->arch->name);
+			for (int i = 0; i < N_ARCHS; i++)
+				if (find_cpu(archs[i], name)) {
+					vq_hint(d, "it is a CPU of another target: -target=%s", archs[i]->name);
+					return false;
+				}
 			if (near.best)
 				vq_hint(d, "did you mean '%s'?", near.best);
 			vq_hint(d, "vitqc -target=%s -mcpu=help lists the CPUs", t->arch->name);

@@ -439,10 +439,24 @@ static bool check_products(driver *d)
 	return good;
 }
 
+/* A folder that is not there is said now, not when everything has been compiled. */
+static bool check_outputs(driver *d)
+{
+	const vq_options *o = d->o;
+	const char *const path[] = { o->out, o->header, o->report, o->emit_weights };
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+		good = (!path[i] || vq_output_check(d->arena, &d->diag, path[i])) && good;
+	return good;
+}
+
 static bool work(driver *d)
 {
 	bool whole = !d->o->stop && !d->o->passes.n;
 
+	if (!check_outputs(d))
+		return false;
 	if (!read_model(d))
 		return d->o->analyze && d->ops.n && look(d);
 	if (d->o->analyze)

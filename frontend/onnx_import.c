@@ -34,7 +34,8 @@ const char *vq_onnx_op_name(uint32_t i, const char **domain, int *since)
 static const struct {
 	const char *type, *hint;
 } advice[] = {
-	{ "MatMulNBits", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "MatMulBnb4", "give vitqc the float model; it quantizes weights and activations itself" },
+	{ "GatherBlockQuantized", "give vitqc the model without quantized embeddings, or the float model" },
 	{ "GroupQueryAttention", "export without ONNX Runtime's transformer optimizer, and without a key-value cache" },
 	{ "DecoderMaskedMultiHeadAttention",
 		"export without ONNX Runtime's transformer optimizer, and without a key-value cache" },

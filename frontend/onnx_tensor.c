@@ -190,6 +190,10 @@ static bool read_type(vq_onnx_model *m, const Onnx__TensorProto *t, const char *
 			vq_onnx_type_name(m->arena, t->data_type));
 		vq_hint(m->diag,
 			"supported are float32, float16, bfloat16, float64, bool and integers of 8 bits or more");
+		if (t->data_type == T(UINT4) || t->data_type == T(INT4))
+			vq_hint(m->diag,
+				"weights of 4 bits: give vitqc the float model, or one with MatMulNBits "
+				"(quant_format=QOperator of ONNX Runtime's tool)");
 		return false;
 	}
 	if (t->segment)

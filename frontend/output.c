@@ -46,6 +46,20 @@ static FILE *open_temporary(vq_arena *arena, vq_diag *diag, const char *path, ou
 	return o->file;
 }
 
+bool vq_output_check(vq_arena *arena, vq_diag *diag, const char *path)
+{
+	const char *folder = vq_path_folder(arena, path);
+	struct stat s;
+
+	if (strcmp(path, "-") == 0 || (stat(path, &s) == 0 && !S_ISREG(s.st_mode)))
+		return true;
+	if (!vq_is_folder(folder))
+		return vq_error(diag, NULL, "cannot write '%s': there is no folder '%s'", path, folder);
+	if (access(folder, W_OK | X_OK) != 0)
+		return vq_error(diag, NULL, "cannot write '%s' in folder '%s': %s", path, folder, strerror(errno));
+	return true;
+}
+
 FILE *vq_output_open(vq_arena *arena, vq_diag *diag, const char *path)
 {
 	output *o = &outputs[n_outputs];

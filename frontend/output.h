@@ -11,6 +11,9 @@
 
 #include <stdio.h>
 
+/* Can a file at path be made? Said before the work, which may take minutes. false after an error in diag. */
+bool vq_output_check(vq_arena *arena, vq_diag *diag, const char *path);
+
 /*
  * Opens the output `path` for writing. "-" and what exists and is no regular file (a device, a
  * pipe) get their contents at the end. NULL after an error in diag, also if the path was opened

@@ -22,5 +22,5 @@ says "w8a8 needs samples to calibrate with" "-calib=" "-quant=w8a8-dynamic" "-qu
 run 1 "$model" -calib=absent.npy -o x.o
 says "file 'absent.npy': cannot be opened"
 run 1 "$model" -quant=none -o absent/x.o
-says "cannot write 'absent/x.o'"
+says "cannot write 'absent/x.o': there is no folder 'absent'"
 only

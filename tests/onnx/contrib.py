@@ -17,7 +17,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 BOUND = 1e-5
-TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
+TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int64": TensorProto.INT64, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8}
 B, S, D, H = 2, 6, 16, 4  # batch, length, width, heads
 
 
@@ -44,6 +44,15 @@ def packed(rng, parts):
     apart = [np.ascontiguousarray(both[:, :, :, i]).reshape(B, S, D) for i in range(parts)]
     ours = [both] if parts == 3 else [x, both]
     return "MultiHeadAttention", ours, {"num_heads": H}, 1, apart if parts == 3 else [x, *apart]
+
+
+def nbits(rng, k, bits, block, zeros=None, bias=False):
+    """Random codes; ONNX Runtime multiplies the floats that they stand for."""
+    n, blocks = 10, -(-k // block)
+    codes, scales = rng.integers(0, 256, (n, blocks, block * bits // 8), np.uint8), np.abs(f(rng, n, blocks)) + np.float32(0.1)
+    zero = {None: None, "codes": rng.integers(0, 256, (n, -(-blocks * bits // 8)), np.uint8), "floats": f(rng, n, blocks)}[zeros]
+    return "MatMulNBits", [f(rng, B, S, k), codes, scales, zero, None, f(rng, n) if bias else None], \
+        {"K": k, "N": n, "bits": bits, "block_size": block}
 
 
 def embed(rng, mask=None, segments=True, **more):
@@ -93,6 +102,10 @@ def cases(rng):
         "fast_gelu": ("FastGelu", [x, f(rng, D)], {}),
         "bias_gelu": ("BiasGelu", [x, f(rng, D)], {}),
         "quick_gelu": ("QuickGelu", [x], {"alpha": 1.5}),
+        "nbits": nbits(rng, 64, 4, 32),
+        "nbits_zeros": nbits(rng, 80, 4, 16, "codes", True),
+        "nbits_8": nbits(rng, 64, 8, 32, "codes"),
+        "nbits_float_zeros": nbits(rng, 64, 4, 32, "floats"),
         "fused_matmul": ("FusedMatMul", [f(rng, B, D, S), f(rng, B, S, D)], {"transA": 1, "transB": 1, "alpha": 0.5}),
     }
     return {n: (*c, *(1, None)[len(c) - 3:]) for n, c in made.items()}

@@ -224,6 +224,8 @@ static void misspelt_cpus_and_features(void **state)
 	assert_null(resolve(f, "aarch64", "cortex-a35x", NULL));
 	assert_true(said(&f->diag, "unknown CPU 'cortex-a35x' of aarch64"));
 	assert_true(said(&f->diag, "did you mean 'cortex-a35'?"));
+	assert_null(resolve(f, "x86-64", "cortex-a76", NULL));
+	assert_true(said(&f->diag, "it is a CPU of another target: -target=aarch64"));
 	assert_null(resolve(f, "x86-64", NULL, "+avx3,+sse9,avx2"));
 	assert_int_equal(f->diag.errors, 3);
 	assert_true(said(&f->diag, "did you mean 'avx'?"));
