@@ -19,6 +19,12 @@ if [ -z "$quick" ] && [ -d /usr/lib/llvm-22 ]; then
 	cmake --build build-llvm22
 	ctest --test-dir build-llvm22 --no-tests=error --output-on-failure -j "$(nproc)" -R 'run/(same_bits|object|placement|sizes|accuracy)' "$@"
 fi
+# another compiler: no warnings, and the very same objects, though it evaluates arguments in another order
+if [ -z "$quick" ]; then
+	cmake -S . -B build-clang -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19 -DVITQC_WERROR=ON -DBUILD_TESTING=OFF > /dev/null
+	cmake --build build-clang
+	tests/run/same_objects.sh build/vitqc build-clang/vitqc . build-clang/objects
+fi
 if [ -z "$quick" ]; then
 	cmake --preset asan-ubsan > /dev/null
 	cmake --build --preset asan-ubsan
