@@ -232,7 +232,7 @@ void vq_unary(vq_codegen *c, vq_op op, vq_ll *v, uint32_t n)
 		case VQ_OP_FLOOR: v[i] = floor_(c, v[i]); break;
 		case VQ_OP_ROUND: v[i] = rint_(c, v[i]); break;
 		case VQ_OP_NOT: v[i] = vq_select_true(c, v[i], zero, one); break;
-		default: assert(!"the planner gives only unary f32 operators");
+		default: assert(0 && "the planner gives only unary f32 operators");
 		}
 	}
 }

@@ -130,7 +130,7 @@ vq_ll vq_binary(vq_codegen *c, vq_op op, vq_ll a, vq_ll b)
 	case VQ_OP_OR: b = vq_select_true(c, b, one, zero); return LLVMBuildSelect(c->b, is_true(c, a), one, b, "");
 	default: break;
 	}
-	assert(!"the planner gives only binary f32 operators");
+	assert(0 && "the planner gives only binary f32 operators");
 	return LLVMGetPoison(LLVMTypeOf(a));
 }
 

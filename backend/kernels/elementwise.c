@@ -165,7 +165,7 @@ static vq_ll integer_value(vq_codegen *c, state *s, uint32_t i)
 		x[1] = LLVMBuildICmp(c->b, LLVMIntNE, x[1], zero, "");
 		truth = d->integer == VQ_OP_AND ? LLVMBuildAnd(c->b, x[0], x[1], "") : LLVMBuildOr(c->b, x[0], x[1], "");
 		break;
-	default: assert(!"the planner accepts no other"); break;
+	default: assert(0 && "the planner accepts no other"); break;
 	}
 	if (!v)
 		return LLVMBuildZExt(c->b, truth, vq_elem_type(c, d->to), "");
