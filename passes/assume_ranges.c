@@ -33,6 +33,7 @@ static void take_range(vq_stats *s, const float *gamma, const float *beta)
 
 		s->lo[c] = (float)(middle - reach * size);
 		s->hi[c] = (float)(middle + reach * size);
+		s->sum[c] = middle;
 		s->square[c] = middle * middle + size * size;
 	}
 }

@@ -145,6 +145,7 @@ static void guess(vq_pass *p, const vq_value *site, uint32_t n)
 		for (uint32_t c = 0; c < s->channels; c++) {
 			s->lo[c] = -1;
 			s->hi[c] = 2;
+			s->sum[c] = 0.5;
 			s->square[c] = 1;
 		}
 	}

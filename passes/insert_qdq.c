@@ -178,17 +178,19 @@ static bool stays_float(const inserter *s, vq_site *site, const char *why)
 /* ---- the products ---- */
 
 /*
- * Scales per row where they make at least four times less noise, which is one bit, and there is noise: 30 dB below the signal in the
- * mean of the rows; codes of their own would leave about 40. Where the channel transform has been at work, every channel has a
- * scale of its own already, and rows differ little.
+ * Scales per row where they make at least four times less noise, which is one bit, and there is noise: 31.5 dB below the signal in
+ * the mean of the rows; codes of their own would leave about 40. Behind a LayerNorm that the channel transform has changed it was
+ * the transform that chose, by the error of the outputs.
  */
 static bool per_token(const inserter *s, const vq_stats *stats)
 {
-	const double enough = 4, noise = 1e-3;
+	const double enough = 4, noise = 7e-4;
 
 	return s->p->set->granularity == VQ_GRANULARITY_TOKEN ||
-		(s->p->set->granularity == VQ_GRANULARITY_AUTO && stats->scale == 0 &&
-			vq_stats_row_gain(stats) >= enough && vq_stats_row_noise(stats) >= noise);
+		(s->p->set->granularity == VQ_GRANULARITY_AUTO &&
+			(stats->row_better > 0 ||
+				(stats->scale == 0 && vq_stats_row_gain(stats) >= enough &&
+					vq_stats_row_noise(stats) >= noise)));
 }
 
 static bool at_linear(inserter *s, vq_node n)
@@ -209,9 +211,10 @@ static bool at_linear(inserter *s, vq_node n)
 		return vq_def_op(g, x) == VQ_OP_DEQUANTIZE || stays_float(s, &site, "its input was not calibrated");
 	site.weight_bytes /= 4;
 	if (per_token(s, stats)) {
-		site.scheme = stats->scale == 0 ? vq_arena_printf(g->arena, "s8 per token, %.0f dB better",
-							  10 * log10(vq_stats_row_gain(stats)))
-						: "s8 per token";
+		double better = stats->scale == 0 ? vq_stats_row_gain(stats) : stats->row_better;
+
+		site.scheme = better > 0 ? vq_arena_printf(g->arena, "s8 per token, %.0f dB better", 10 * log10(better))
+					 : "s8 per token";
 		put_site(s, &site);
 		s->per_token[n.id] = true;
 		return true;

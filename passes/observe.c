@@ -19,6 +19,7 @@ void vq_stats_init(vq_stats *s, vq_arena *a, vq_value v, uint32_t channels, bool
 		.channels = channels,
 		.lo = VQ_ARRAY(a, channels, float),
 		.hi = VQ_ARRAY(a, channels, float),
+		.sum = VQ_ARRAY(a, channels, double),
 		.square = VQ_ARRAY(a, channels, double),
 		.histogram = histogram ? VQ_NEW(a, struct vq_histogram) : NULL,
 	};
@@ -52,6 +53,7 @@ bool vq_stats_add(vq_stats *s, const float *data, uint64_t rows)
 			hi = x > hi ? x : hi;
 			s->lo[c] = x < s->lo[c] ? x : s->lo[c];
 			s->hi[c] = x > s->hi[c] ? x : s->hi[c];
+			s->sum[c] += (double)x;
 			s->square[c] += (double)x * x;
 			sum += (double)x * x;
 			if (s->histogram)

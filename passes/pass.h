@@ -79,12 +79,14 @@ typedef struct vq_stats {
 	vq_value value;     /* in the graph as it was calibrated */
 	uint32_t channels;  /* size of the last axis */
 	float *lo, *hi;     /* [channels], minimum and maximum */
+	double *sum;        /* [channels], over all rows and samples */
 	double *square;     /* [channels], sum of squares over all rows and samples */
 	uint64_t rows;      /* rows of `channels` elements seen */
 	double row_square;  /* sum over rows of the square of a row's range, 0 included in the range */
 	double row_inverse; /* sum over rows that are not 0 of one over the row's mean square */
 	float scale;        /* set by transform: the tensor's entry is this scale and zero; 0: chosen from the ranges */
 	int32_t zero;
+	double row_better; /* set by transform: it chose scales per row, which make this many times less noise; 0: it did not */
 	/* for percentile and MSE observers: a histogram of the tensor, see passes/observe.c */
 	struct vq_histogram *histogram;
 } vq_stats;

@@ -114,9 +114,11 @@ void vq_stats_keep(const vq_pass *p, const vq_value *site, uint32_t n, vq_kept_s
 		to->site[i] = *s; /* a histogram is shared: nothing changes it */
 		to->site[i].lo = VQ_ARRAY(a, s->channels, float);
 		to->site[i].hi = VQ_ARRAY(a, s->channels, float);
+		to->site[i].sum = VQ_ARRAY(a, s->channels, double);
 		to->site[i].square = VQ_ARRAY(a, s->channels, double);
 		memcpy(to->site[i].lo, s->lo, s->channels * sizeof *s->lo);
 		memcpy(to->site[i].hi, s->hi, s->channels * sizeof *s->hi);
+		memcpy(to->site[i].sum, s->sum, s->channels * sizeof *s->sum);
 		memcpy(to->site[i].square, s->square, s->channels * sizeof *s->square);
 	}
 }
@@ -125,17 +127,19 @@ static void take_site(vq_stats *s, const vq_stats *from)
 {
 	vq_stats own = *s;
 	float lo = from->lo[0], hi = from->hi[0];
-	double square = 0;
+	double sum = 0, square = 0;
 
 	*s = *from; /* whatever is known of it, but for what belongs to this graph */
 	s->value = own.value;
 	s->channels = own.channels;
 	s->lo = own.lo;
 	s->hi = own.hi;
+	s->sum = own.sum;
 	s->square = own.square;
 	for (uint32_t c = 0; c < from->channels; c++) {
 		lo = from->lo[c] < lo ? from->lo[c] : lo;
 		hi = from->hi[c] > hi ? from->hi[c] : hi;
+		sum += from->sum[c] / from->channels;
 		square += from->square[c] / from->channels;
 	}
 	for (uint32_t c = 0; c < s->channels; c++) {
@@ -143,6 +147,7 @@ static void take_site(vq_stats *s, const vq_stats *from)
 
 		s->lo[c] = same ? from->lo[c] : lo;
 		s->hi[c] = same ? from->hi[c] : hi;
+		s->sum[c] = same ? from->sum[c] : sum;
 		s->square[c] = same ? from->square[c] : square;
 	}
 }

@@ -3,9 +3,9 @@
  * The file of -calib-stats: JSON with every float as a hex string, so that reading gives back the
  * bits and equal statistics give equal bytes.
  *
- * { "vitqc_calibration": 2, "values": [
- *   { "name": …, "op": …, "shape": […], "rows": …, "row_square": …, "row_inverse": …, "lo": […], "hi": […], "square": […],
- *     "histogram": [ [bin, count], … ] }, … ] }
+ * { "vitqc_calibration": 3, "values": [
+ *   { "name": …, "op": …, "shape": […], "rows": …, "row_square": …, "row_inverse": …, "lo": […], "hi": […], "sum": […],
+ *     "square": […], "histogram": [ [bin, count], … ] }, … ] }
  *
  * One entry per observed value, in execution order; the histogram only if one was taken.
  */
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_VERSION = 2 };
+enum { FILE_VERSION = 3 };
 
 static const char *name_of(const vq_graph *g, vq_value v)
 {
@@ -81,6 +81,7 @@ static void put_value(FILE *f, const vq_graph *g, const vq_stats *s)
 		s->row_square, s->row_inverse);
 	put_floats(f, "lo", s->lo, s->channels);
 	put_floats(f, "hi", s->hi, s->channels);
+	put_doubles(f, "sum", s->sum, s->channels);
 	put_doubles(f, "square", s->square, s->channels);
 	if (s->histogram)
 		put_histogram(f, s->histogram);
@@ -216,7 +217,7 @@ static bool read_value(reader *r, struct json_object *o, vq_value v)
 		s->row_square < 0 || !json_object_object_get_ex(o, "row_inverse", &inverse) ||
 		!get_number(inverse, &s->row_inverse) || s->row_inverse < 0 ||
 		!get_list(o, "lo", s->channels, s->lo, NULL) || !get_list(o, "hi", s->channels, s->hi, NULL) ||
-		!get_list(o, "square", s->channels, NULL, s->square))
+		!get_list(o, "sum", s->channels, NULL, s->sum) || !get_list(o, "square", s->channels, NULL, s->square))
 		return bad(r, vq_arena_printf(g->arena, "the entry of '%s' is damaged", name_of(g, v)));
 	s->rows = (uint64_t)json_object_get_int64(rows);
 	for (uint32_t c = 0; c < s->channels; c++)

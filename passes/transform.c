@@ -56,13 +56,14 @@ static bool few_rows(const vq_graph *g, const vq_type *t)
 static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channels *c, bool *few)
 {
 	float *lo = VQ_ARRAY(a, r->channels, float), *hi = VQ_ARRAY(a, r->channels, float);
-	double *square = VQ_ARRAY(a, r->channels, double);
+	double *mean = VQ_ARRAY(a, r->channels, double), *square = VQ_ARRAY(a, r->channels, double);
 	double rows = 0;
 
 	*c = (vq_channels){
 		.n = r->channels,
 		.lo = lo,
 		.hi = hi,
+		.mean = mean,
 		.square = square,
 		.consumer = r->consumer,
 		.n_consumers = r->n_consumers,
@@ -82,14 +83,17 @@ static bool collect(const vq_pass *p, const vq_reach *r, vq_arena *a, vq_channel
 		for (uint32_t i = 0; i < r->channels; i++) {
 			lo[i] = fminf(lo[i], s->lo[i]);
 			hi[i] = fmaxf(hi[i], s->hi[i]);
+			mean[i] += s->sum[i];
 			square[i] += s->square[i];
 		}
 		rows += (double)s->rows;
 		*few &= few_rows(p->g, vq_type_of(p->g, x));
 	}
-	for (uint32_t i = 0; i < r->channels; i++)
+	for (uint32_t i = 0; i < r->channels; i++) {
+		mean[i] /= rows;
 		square[i] /= rows;
-	c->rows = rows;
+	}
+	c->rows = p->set->scheme == VQ_SCHEME_W8A8_DYNAMIC ? (double)INFINITY : rows;
 	return true;
 }
 
@@ -148,11 +152,7 @@ static void rewrite_consumer(vq_graph *g, const vq_consumer *c, const vq_change 
 		n->in[2] = b;
 }
 
-/*
- * The statistics after the transform; second moments about the new origin are not known and become
- * those of the range.
- */
-static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change)
+static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change, double row_better)
 {
 	for (uint32_t k = 0; k < r->n_values; k++) {
 		vq_stats *s = vq_stats_find(p, r->value[k]);
@@ -162,14 +162,47 @@ static void rewrite_stats(vq_pass *p, const vq_reach *r, const vq_change *change
 		for (uint32_t i = 0; i < s->channels; i++) {
 			s->lo[i] = (float)(((double)s->lo[i] - change->t[i]) / change->d[i]);
 			s->hi[i] = (float)(((double)s->hi[i] - change->t[i]) / change->d[i]);
-			s->square[i] /= change->d[i] * change->d[i];
-			if (change->t[i] != 0)
-				s->square[i] = (double)s->rows *
-					fmax((double)s->lo[i] * s->lo[i], (double)s->hi[i] * s->hi[i]);
+			s->square[i] += change->t[i] * (change->t[i] * (double)s->rows - 2 * s->sum[i]);
+			s->square[i] = fmax(s->square[i], 0) / (change->d[i] * change->d[i]);
+			s->sum[i] = (s->sum[i] - change->t[i] * (double)s->rows) / change->d[i];
 		}
+		s->row_better = row_better;
 		s->scale = change->scale;
 		s->zero = change->zero;
 	}
+}
+
+static vq_change no_change(vq_arena *a, uint32_t channels)
+{
+	return (vq_change){ .d = VQ_ARRAY(a, channels, double), .t = VQ_ARRAY(a, channels, double) };
+}
+
+/*
+ * Chooses d and t. The result: how many times less noise the outputs have with a scale per row than with one scale and the
+ * channels' ranges made alike, 0 where one scale is what they get. Scales per row have to save 1 dB, for a row is looked at twice;
+ * and one scale is good enough where its noise, that of the weights included, is 37 dB below the signal. Of DINOv2 ViT-S/14 that
+ * leaves 9 of 24 sites, of a ViT trained without massive activations all of them.
+ */
+static double choose(const vq_pass *p, const vq_channels *c, bool few, vq_change *change)
+{
+	const double noise = 2e-4, enough = 1.25;
+	vq_change rows = no_change(c->scratch, c->n);
+	double error, better;
+
+	if (p->set->scheme == VQ_SCHEME_W8A8_DYNAMIC) {
+		vq_choose_rows(c, change);
+		return 0;
+	}
+	(few ? vq_choose_alpha : vq_choose_repq)(c, change);
+	if (few || p->set->granularity == VQ_GRANULARITY_TENSOR)
+		return 0;
+	vq_choose_rows(c, &rows);
+	error = vq_channels_error(c, change);
+	better = error / vq_channels_error(c, &rows);
+	if (p->set->granularity == VQ_GRANULARITY_AUTO && !(error >= noise * vq_channels_signal(c) && better >= enough))
+		return 0;
+	*change = rows;
+	return better;
 }
 
 static void at_layernorm(vq_pass *p, vq_node n)
@@ -180,6 +213,7 @@ static void at_layernorm(vq_pass *p, vq_node n)
 	vq_channels c;
 	vq_change change;
 	bool few;
+	double row_better;
 	const char *why;
 
 	vq_reach_find(g, g->node[n.id].out, &scratch, &r);
@@ -187,13 +221,12 @@ static void at_layernorm(vq_pass *p, vq_node n)
 	if (r.n_consumers && why) {
 		report(p, n, "ranges of channels not folded", why, NULL);
 	} else if (r.n_consumers && collect(p, &r, &scratch, &c, &few)) {
-		change.d = VQ_ARRAY(&scratch, r.channels, double);
-		change.t = VQ_ARRAY(&scratch, r.channels, double);
-		(few ? vq_choose_alpha : vq_choose_repq)(&c, &change);
+		change = no_change(&scratch, r.channels);
+		row_better = choose(p, &c, few, &change);
 		vq_fold_layernorm(g, n, &change);
 		for (uint32_t k = 0; k < r.n_consumers; k++)
 			rewrite_consumer(g, &r.consumer[k], &change);
-		rewrite_stats(p, &r, &change);
+		rewrite_stats(p, &r, &change, row_better);
 		report(p, n, few ? "scale of channels folded" : "scale and shift of channels folded", NULL, &change);
 	}
 	vq_arena_free(&scratch);

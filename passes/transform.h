@@ -37,14 +37,17 @@ void vq_reach_find(const vq_graph *g, vq_value root, vq_arena *a, vq_reach *r);
 typedef struct vq_channels {
 	uint32_t n;
 	const float *lo, *hi;
-	const double *square; /* mean square */
-	double rows;          /* rows of channels they are taken from */
+	const double *mean, *square; /* mean and mean square */
+	double rows;                 /* rows of channels they are taken from; infinite where ranges are assumed */
 	const vq_consumer *consumer;
 	uint32_t n_consumers;
 	vq_arena *scratch;
 } vq_channels;
 
-/* What it chooses. d > 0. The transformed tensor is quantized with scale and zero. */
+/*
+ * What it chooses. d > 0. The transformed tensor is quantized with scale and zero, or with what its rows have at run time: then
+ * scale is a guess at what they need at most.
+ */
 typedef struct vq_change {
 	double *d, *t; /* [n], allocated by the caller: 1 and 0 */
 	float scale;
@@ -70,6 +73,22 @@ vq_chooser vq_choose_repq;
  * few rows.
  */
 vq_chooser vq_choose_alpha;
+/*
+ * For scales per row, chosen at run time: d = width^alpha, alpha by the error of the consumers' outputs, and t the middle of the
+ * range.
+ */
+vq_chooser vq_choose_rows;
+
+/*
+ * The expected squared error of the consumers' outputs, summed over them, in the mean of the rows: every activation rounded to
+ * change->scale, the weights of a channel times d to theirs. Of a large consumer a part of the outputs stands for all.
+ */
+double vq_channels_error(const vq_channels *c, const vq_change *change);
+/* The mean square of the same outputs, channels taken as independent of each other. */
+double vq_channels_signal(const vq_channels *c);
+
+/* d[i] = (width[i] / largest width)^(n/8), their mean 1; widths below 1e-5 of the largest count as that much. */
+void vq_channel_divisors(const vq_channels *c, const double *width, unsigned n, double *d);
 
 /* Why the layernorm cannot take 1/d and t into gamma and beta; NULL if it can. */
 const char *vq_fold_layernorm_refuses(const vq_graph *g, vq_node n);

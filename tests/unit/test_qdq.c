@@ -113,7 +113,7 @@ static const char *dynamic_linears(small_vit *s)
 /* Scales per token where rows' ranges are far below the tensor's and channels have none of their own, or everywhere, or nowhere. */
 static void granularity(void **state)
 {
-	for (int i = 0; i < 5; i++) { /* 4: a gain, but little noise */
+	for (int i = 0; i < 6; i++) { /* 4: a gain, but little noise; 5: noise behind LayerNorm */
 		small_vit *s = sv_make(&(small_vit_options){ 0 });
 		vq_stats *fc2, *q;
 		vq_graph original;
@@ -125,24 +125,30 @@ static void granularity(void **state)
 		check(s, vq_pass_calibrate(&s->p), "calibrate");
 		fc2 = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc2"), 0));
 		q = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "q"), 0));
-		if (i > 0) {
+		for (uint32_t c = 0; i == 5 && c < q->channels; c++) { /* of some row that calibration saw */
+			q->lo[c] *= 8;
+			q->hi[c] *= 8;
+		}
+		if (i > 0 && i < 5) {
 			fc2->row_square *= 0.24 * vq_stats_row_gain(fc2);
-			q->row_square *= 0.01; /* behind LayerNorm */
+			q->row_square *= 0.01; /* behind LayerNorm: the transform chooses */
 		} else {
 			fc2->row_square *= 0.26 * vq_stats_row_gain(fc2);
 		}
-		fc2->row_inverse *= (i == 4 ? 0.9e-3 : 1.1e-3) / vq_stats_row_noise(fc2);
+		fc2->row_inverse *= (i == 4 ? 0.6e-3 : 0.8e-3) / vq_stats_row_noise(fc2);
 		check(s, vq_pass_transform(&s->p), "transform");
 		vq_graph_copy(&original, &s->g, &s->arena, &s->diag);
 		check(s, vq_pass_quantize_weights(&s->p), "quantize_weights");
 		check(s, vq_pass_insert_qdq(&s->p), "insert_qdq");
 		check(s, vq_pass_cancel_qdq(&s->p), "cancel_qdq");
 		check(s, vq_pass_absorb_qdq(&s->p), "absorb_qdq");
-		assert_string_equal(dynamic_linears(s), i == 3 ? "dqkvj12d" : i == 1 ? "2" : "");
+		assert_string_equal(dynamic_linears(s), i == 3 ? "dqkvj12d" : i == 1 ? "2" : i == 5 ? "qkv" : "");
 		assert_true(quantized(&s->g, vq_operand(&s->g, sv_find(&s->g, "attention"), 0)));
 		for (uint32_t k = s->p.first_site; k < s->report.n; k++)
 			if (i == 1 && strcmp(s->report.site[k].name, "fc2") == 0)
 				assert_string_equal(s->report.site[k].scheme, "s8 per token, 6 dB better");
+			else if (i == 5 && strcmp(s->report.site[k].name, "q") == 0)
+				assert_non_null(strstr(s->report.site[k].scheme, "s8 per token, "));
 		assert_true(logit_error(&original, &s->g, s) < 0.05);
 		sv_free(s);
 	}

@@ -38,11 +38,31 @@ static const vq_site *site_of(const small_vit *s, const char *name)
 	return NULL;
 }
 
-static void check_identity(const small_vit_options *o)
+/* What transform says of a value after it is what calibration says of the transformed graph. */
+static void check_statistics(small_vit *s, const char *reader)
+{
+	vq_stats said = *vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, reader), 0));
+	const vq_stats *is;
+
+	assert_true(vq_pass_calibrate(&s->p));
+	is = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, reader), 0));
+	assert_int_equal(said.rows, is->rows);
+	for (uint32_t c = 0; c < said.channels; c++) {
+		double peak = fmax(fabs((double)is->lo[c]), fabs((double)is->hi[c])) + 1e-3, rows = (double)is->rows;
+
+		assert_true(fabs((double)said.lo[c] - (double)is->lo[c]) <= 1e-3 * peak);
+		assert_true(fabs((double)said.hi[c] - (double)is->hi[c]) <= 1e-3 * peak);
+		assert_true(fabs(said.sum[c] - is->sum[c]) <= 1e-3 * peak * rows);
+		assert_true(fabs(said.square[c] - is->square[c]) <= 1e-3 * peak * peak * rows);
+	}
+}
+
+static void check_identity_with(const small_vit_options *o, vq_granularity granularity)
 {
 	small_vit *s = sv_make(o);
 	vq_graph before;
 
+	s->set.granularity = granularity;
 	vq_graph_copy(&before, &s->g, &s->arena, &s->diag);
 	if (!vq_pass_calibrate(&s->p) || !vq_pass_transform(&s->p))
 		fail_msg("%s", sv_problem(s));
@@ -51,7 +71,7 @@ static void check_identity(const small_vit_options *o)
 	 * and it did something: the ranges of the channels are equal now (constant channels and the
 	 * class site excepted)
 	 */
-	if (!o->norm_is_output && !o->norm_is_added) {
+	if (granularity != VQ_GRANULARITY_TOKEN && !o->norm_is_output && !o->norm_is_added) {
 		const vq_stats *t = vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "fc1"), 0));
 
 		assert_non_null(t);
@@ -60,7 +80,17 @@ static void check_identity(const small_vit_options *o)
 			if (!(o->constant_channel && c == 2))
 				assert_float_equal((t->hi[c] - t->lo[c]) / t->scale, 255 / VQ_REPQ_ROOM, 0.01);
 	}
+	assert_true((vq_stats_find(&s->p, vq_operand(&s->g, sv_find(&s->g, "q"), 0))->row_better > 0) ==
+		(granularity == VQ_GRANULARITY_TOKEN));
+	check_statistics(s, "q");
+	check_statistics(s, "fc1");
 	sv_free(s);
+}
+
+static void check_identity(const small_vit_options *o)
+{
+	check_identity_with(o, VQ_GRANULARITY_TENSOR);
+	check_identity_with(o, VQ_GRANULARITY_TOKEN);
 }
 
 static void off_quant_identity(void **state)
@@ -211,6 +241,59 @@ static void layer_codes_are_channel_codes(void **state)
 	vq_arena_free(&scratch);
 }
 
+/*
+ * Scales per row: of the divisors between width^0 and width^1 those with the least error of the outputs. Channels a thousand times
+ * wider than others have to be made alike; channels that differ little are left alone if their weights are what differs.
+ */
+static void rows_weigh_codes_against_weights(void **state)
+{
+	enum { N = 32, OUT = 40 };
+	vq_arena scratch = { 0 };
+	double d[N], t[N], mean[N], square[N], exponent[2];
+	float lo[N], hi[N], w[OUT * N];
+	uint32_t seed = 7;
+
+	(void)state;
+	for (int wide = 0; wide < 2; wide++) {
+		vq_consumer consumer = { { 0 }, w, OUT };
+		vq_channels c = { N, lo, hi, mean, square, 1e4, &consumer, 1, &scratch };
+		vq_change change = { d, t, 0, 0 };
+		double least, width[N], signal;
+
+		for (int i = 0; i < N; i++) {
+			float half = wide && i < 3 ? 1000 : 1 + (float)(i % 4);
+
+			mean[i] = 3 * (double)sv_random(&seed) * (double)half;
+			lo[i] = (float)mean[i] - half;
+			hi[i] = (float)mean[i] + half;
+			width[i] = 2 * (double)half;
+			square[i] = mean[i] * mean[i] + (double)half * (double)half / 9;
+			for (int o = 0; o < OUT; o++)
+				w[o * N + i] = sv_random(&seed) * (wide && i < 3 ? 1e-3f : 1);
+		}
+		vq_choose_rows(&c, &change);
+		least = vq_channels_error(&c, &change);
+		signal = vq_channels_signal(&c);
+		assert_true(least > 0 && least < signal / 1000);
+		exponent[wide] = log(d[0] / d[31]) / log(width[0] / width[31]);
+		for (int i = 0; i < N; i++)
+			assert_true(fabs(t[i] - mean[i]) <= 1e-3 * width[i]);
+		assert_true(change.scale > 0);
+		for (unsigned n = 0; n <= 8; n += 8) { /* the step is the one of all channels' range */
+			double range = 0;
+
+			vq_channel_divisors(&c, width, n, d);
+			for (int i = 0; i < N; i++)
+				range = fmax(range, width[i] / d[i]);
+			change.scale = (float)(range / 255);
+			assert_true(least <= 1.01 * vq_channels_error(&c, &change));
+		}
+	}
+	assert_true(exponent[0] < 0.8);
+	assert_true(exponent[1] > 0.8);
+	vq_arena_free(&scratch);
+}
+
 static void constant_channels_stay_finite(void **state)
 {
 	vq_arena scratch = { 0 };
@@ -318,6 +401,7 @@ int main(void)
 		cmocka_unit_test(naive_baseline_changes_nothing),
 		cmocka_unit_test(class_site_is_not_shifted),
 		cmocka_unit_test(layer_codes_are_channel_codes),
+		cmocka_unit_test(rows_weigh_codes_against_weights),
 		cmocka_unit_test(constant_channels_stay_finite),
 		cmocka_unit_test(reaches_through_windows),
 		cmocka_unit_test(broken_rows_are_refused),
