@@ -706,7 +706,7 @@ static void quantization_refusals(void **state)
 	node(m, "DequantizeLinear", "w s", "y");
 	output(m, "y");
 	must_refuse(m, "input 0 is int16, expected uint8, int8 or int32");
-	m = one(13, "2", "com.microsoft.MatMulNBits", "x");
+	m = one(13, "2", "com.microsoft.MatMulBnb4", "x");
 	must_refuse(m, "give vitqc the float model");
 }
 
