@@ -217,6 +217,16 @@ static vq_ref matmul_columns(
 	return vq_pack_bytes(s->p, block, (uint64_t)count * 2 * np * sizeof *block);
 }
 
+/* the largest |code - zero point| of a tensor */
+static double code_reach(const vq_quant *q)
+{
+	double reach = 0;
+
+	for (uint32_t i = 0; i < q->n; i++)
+		reach = fmax(reach, fmax((double)q->zero[i] - q->lo, (double)q->hi - q->zero[i]));
+	return reach;
+}
+
 bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 {
 	const vq_graph *g = s->g;
@@ -226,7 +236,7 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	const vq_quant *qa = vq_quant_of(g, vq_type_of(g, n->in[0])), *qb = vq_quant_of(g, vq_type_of(g, n->in[1]));
 	const vq_quant *qo = group->n == 1 ? vq_quant_of(g, ct) : NULL;
 	bool f32 = !qa || !qb || !along_batch(qa, vq_type_of(g, n->in[0])) || !along_batch(qb, vq_type_of(g, n->in[1]));
-	double worst = 0;
+	double worst = 0, most;
 	vq_tile t = f32 ? s->f32 : vq_product_tile(s, qa, qb);
 	vq_ref arg[VQ_MAX_ARGS];
 	uint32_t n_args = 4, np;
@@ -252,8 +262,9 @@ bool vq_plan_matmul(vq_planner *s, const vq_group *group)
 	d->epilogue.scaled = f32;
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
-	d->epilogue.bounded = !f32 && vq_product_bounded(&d->epilogue, 65025.0 * d->k * worst);
-	if (!f32 && 65025.0 * d->k >= 0x1p31)
+	most = f32 ? 0 : code_reach(qa) * code_reach(qb) * d->k;
+	d->epilogue.bounded = !f32 && vq_product_bounded(&d->epilogue, most * worst);
+	if (most >= 0x1p31)
 		return vq_planner_refuse(s, node, "the accumulator can exceed 32 bits");
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	vq_product_tasks(d, &t);

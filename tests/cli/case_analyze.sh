@@ -52,7 +52,7 @@ fi
 printf 'graph g(x: f32[1,70000], w: f32[70000,1]) {\n  %%1 = matmul %%x, %%w : f32[1,1]\n  return %%1 as "y"\n}\n' >two.vir
 run 1 two.vir -analyze -quant=w8a8-dynamic -Werror=float-fallback
 says "its product stays in float (-Werror=float-fallback): "
-prints "w8a8-dynamic leaves 1 product in float" "     70000  "
+prints "w8a8-dynamic leaves 1 product in float" "    70.0 k  "
 run 1 two.vir -quant=w8a8-dynamic -Werror=float-fallback -o x.o
 says "its product stays in float (-Werror=float-fallback): "
 absent x.o
