@@ -59,7 +59,7 @@ function products(op) {
 /^[0-9a-f]+ <\.L/ { next } # labels of RISC-V relocations
 /^[0-9a-f]+ <.*>:$/ {
 	name = $2
-	group = name ~ /^<(gemm|attention)_f32_/ ? "float" : name ~ /^<gemm_/ ? "linear" : name ~ /^<attention_/ ? "attention" :
+	group = name ~ /^<(gemm|attention)_f32_/ ? "float" : name ~ /^<gemm_/ ? "linear" : name ~ /^<attention_/ ? "attention" : \
 		name ~ /^<(pack|layernorm|softmax|elementwise|reduce|gather|rowquant)_/ ? "other" : ""
 	vl = 0
 	split("", constant)
