@@ -5,7 +5,7 @@
 set -eu
 build="build-essential cmake ninja-build pkg-config llvm-19-dev libprotobuf-c-dev protobuf-c-compiler libjson-c-dev libpng-dev libjpeg-dev zlib1g-dev"
 cross="gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-armel-cross libc6-dev-riscv64-cross"
-test="clang-format-14 clang-19 llvm-22-dev libcmocka-dev qemu-user bochs bochsbios bochs-term vgabios lld-19 llvm-19 python3-venv $cross"
+test="clang-format-14 file clang-19 llvm-22-dev libcmocka-dev qemu-user bochs bochsbios bochs-term vgabios lld-19 llvm-19 python3-venv $cross"
 case ${1:-} in
 build) want=$build ;;
 test) want="$build $test" ;;

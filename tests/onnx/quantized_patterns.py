@@ -234,13 +234,7 @@ def blocks(g):
     return g.op("MatMul", g.input(g.f32(2, 32)), w)
 
 
-def n_bits(g):
-    return g.op("MatMulNBits", g.input(g.f32(2, 32)), codes(g, np.uint8, 8, 1, 16), scales(g, 8), domain=MS, K=32, N=8, bits=4,
-                block_size=32)
-
-
-REFUSED = {"int4": (int4, "int4"), "blocks": (blocks, "scales per block are not supported"),
-           "MatMulNBits": (n_bits, "operator MatMulNBits of domain 'com.microsoft' is not supported")}
+REFUSED = {"int4": (int4, "int4"), "blocks": (blocks, "scales per block are not supported")}
 
 
 def run(vitqc, name, work):
