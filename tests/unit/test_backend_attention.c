@@ -151,6 +151,17 @@ static void add_rows(const attend *p, vq_tensor in[7])
 	in[6] = bias;
 }
 
+/* q as the kernel reads it */
+static void store_q(const attend *p)
+{
+	for (uint32_t i = 0; i < p->batch * p->n * p->heads * p->d; i++) {
+		if (p->f32)
+			memcpy(stored_q + 4 * (size_t)i, &qf[i], 4);
+		else
+			stored_q[i] = (unsigned char)(q8[i] ^ (p->q_u8 ? 0x80 : 0));
+	}
+}
+
 static void add_attention(kernel_suite *s, attend p)
 {
 	const vq_target *target = kernel_suite_target(s);
@@ -247,12 +258,7 @@ static void add_attention(kernel_suite *s, attend p)
 		params[h] = vq_c_score_scale(d->scale, scale[0][h], scale[1][h]);
 		params[p.heads + h] = vq_c_merge_scale(scale[2][h], 1.0f, p.store == VQ_STORE_F32 ? 1.0f : so);
 	}
-	for (uint32_t i = 0; i < p.batch * p.n * width; i++) {
-		if (p.f32)
-			memcpy(stored_q + 4 * (size_t)i, &qf[i], 4);
-		else
-			stored_q[i] = (unsigned char)(q8[i] ^ (p.q_u8 ? 0x80 : 0));
-	}
+	store_q(&p);
 	pack(&p, &t, true, packed_k);
 	pack(&p, &t, false, packed_v);
 	arg[0] = (kernel_data){ stored_q, (size_t)p.batch * p.n * width * element, false };

@@ -192,6 +192,23 @@ static void quantize_row(const float *x, uint32_t n, bool u8, unsigned char *cod
 	params[1] = (float)q.zero;
 }
 
+/* A of one batch element as the kernel reads it, a_row bytes from row to row */
+static void store_a(const product *p, uint32_t z, size_t a_row)
+{
+	size_t element = p->f32 ? 4 : 1;
+
+	for (uint32_t r = 0; r < p->m; r++)
+		for (uint32_t i = 0; i < p->k; i++) {
+			size_t at = ((size_t)z * p->m + r) * p->k + i;
+			unsigned char *to = a_bytes + p->a_skew + ((size_t)z * p->m + r) * a_row + i * element;
+
+			if (p->f32)
+				memcpy(to, &f32_a[at], 4);
+			else
+				*to = (unsigned char)(logical_a[at] ^ (p->a_u8 ? 0x80 : 0));
+		}
+}
+
 static void add_product(kernel_suite *s, product p)
 {
 	const vq_target *target = kernel_suite_target(s);
@@ -251,16 +268,7 @@ static void add_product(kernel_suite *s, product p)
 			column_sums(&p, z, memset(to, 0, 8 * (size_t)np));
 			memcpy(to + 4 * (size_t)np, mult, 4 * (size_t)p.n);
 		}
-		for (uint32_t r = 0; r < p.m; r++)
-			for (uint32_t i = 0; i < p.k; i++) {
-				size_t at = ((size_t)z * p.m + r) * p.k + i;
-				unsigned char *to = a_bytes + p.a_skew + ((size_t)z * p.m + r) * a_row + i * element;
-
-				if (p.f32)
-					memcpy(to, &f32_a[at], 4);
-				else
-					*to = (unsigned char)(logical_a[at] ^ (p.a_u8 ? 0x80 : 0));
-			}
+		store_a(&p, z, a_row);
 	}
 	memset(params, 0, 16 * (size_t)np);
 	if (!p.f32 && !p.with_b) {
