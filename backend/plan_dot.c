@@ -153,7 +153,12 @@ static void split_whole_rows(vq_gemm *d, const vq_tile *t)
 	d->col_block = (d->n + vq_tile_nr(t) - 1) / vq_tile_nr(t);
 }
 
-void vq_product_place(vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
+/*
+ * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
+ * so that not splitting columns leaves work for several threads; else the group's value.
+ */
+static void place_product(
+	vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args)
 {
 	vq_value out = s->g->node[group->node[group->n - 1].id].out;
 	vq_ref codes, rows;
@@ -169,6 +174,21 @@ void vq_product_place(vq_planner *s, const vq_group *group, const vq_tile *t, vq
 		vq_product_tasks(d, t);
 		arg[3] = vq_product_result(s, group, &d->epilogue, arg + 4, &arg[0]);
 	}
+}
+
+void vq_product_by_rows(vq_planner *s, const vq_group *group, const vq_tile *t, vq_kernel *kernel, vq_ref *arg,
+	uint32_t n_args, vq_ref rows)
+{
+	vq_gemm *d = &kernel->u.gemm;
+	vq_step *step;
+
+	place_product(s, group, t, d, arg, &n_args);
+	d->rows = n_args;
+	arg[n_args++] = rows;
+	vq_product_dense(d);
+	step = vq_planner_step(s, kernel, arg, n_args, group->node[group->n - 1]);
+	step->integer = true;
+	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
 }
 
 /* ---- linear ---- */
@@ -309,7 +329,7 @@ static bool linear_s8(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	d->epilogue.bounded = vq_product_bounded(&d->epilogue, worst);
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	vq_product_place(s, group, &t, d, arg, &n_args);
+	place_product(s, group, &t, d, arg, &n_args);
 	vq_product_dense(d);
 	vq_step *step = vq_planner_step(s, kernel, arg, n_args, group->node[0]);
 	step->integer = true;
@@ -370,13 +390,7 @@ bool vq_plan_linear_dynamic(vq_planner *s, const vq_group *group)
 		return false;
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
 	arg[2] = pack_columns(s, &c);
-	vq_product_place(s, group, &t, d, arg, &n_args);
-	d->rows = n_args;
-	arg[n_args++] = rows;
-	vq_product_dense(d);
-	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
-	step->integer = true;
-	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	vq_product_by_rows(s, group, &t, &kernel, arg, n_args, rows);
 	return true;
 }
 
@@ -404,7 +418,7 @@ static bool linear_f32(vq_planner *s, const vq_group *group, vq_kernel *kernel)
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	vq_product_place(s, group, &s->f32, d, arg, &n_args);
+	place_product(s, group, &s->f32, d, arg, &n_args);
 	vq_product_dense(d);
 	vq_planner_step(s, kernel, arg, n_args, group->node[0])->macs = (int64_t)d->batch[0] * d->batch[1] * d->m *
 		d->n * d->k;

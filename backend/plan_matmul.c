@@ -324,12 +324,6 @@ bool vq_plan_matmul_dynamic(vq_planner *s, const vq_group *group)
 	if (!vq_plan_epilogue(s, group, 1, true, &d->epilogue, arg, &n_args))
 		return false;
 	vq_planner_share(s, &d->epilogue, arg, &n_args);
-	vq_product_place(s, group, &s->s8, d, arg, &n_args);
-	d->rows = n_args;
-	arg[n_args++] = rows;
-	vq_product_dense(d);
-	vq_step *step = vq_planner_step(s, &kernel, arg, n_args, group->node[group->n - 1]);
-	step->integer = true;
-	step->macs = (int64_t)d->batch[0] * d->batch[1] * d->m * d->n * d->k;
+	vq_product_by_rows(s, group, &s->s8, &kernel, arg, n_args, rows);
 	return true;
 }

@@ -103,12 +103,9 @@ void vq_product_dense(vq_gemm *d);
 /* Where the group's result goes: a dead extra of its shape (the residual), or its own place. */
 vq_ref vq_product_result(
 	vq_planner *s, const vq_group *group, const vq_epilogue *e, const vq_ref *extra, const vq_ref *a);
-/*
- * Tasks and the place of the result: codes and scales of rows where quantize_dynamic is all that reads it and there are rows enough,
- * so that not splitting columns leaves work for several threads; else the group's value.
- */
-void vq_product_place(
-	vq_planner *s, const vq_group *group, const vq_tile *t, vq_gemm *d, vq_ref *arg, uint32_t *n_args);
+/* The step of a product whose rows have scales at run time, the last argument; the epilogue is in the kernel. */
+void vq_product_by_rows(vq_planner *s, const vq_group *group, const vq_tile *t, vq_kernel *kernel, vq_ref *arg,
+	uint32_t n_args, vq_ref rows);
 
 /* ---- plan_dot.c, plan_matmul.c, plan_other.c, plan_move.c: one per head; false after an error ---- */
 bool vq_plan_linear(vq_planner *s, const vq_group *group);
