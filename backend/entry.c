@@ -61,13 +61,13 @@ static vq_ll env_field(entry *e, vq_ll env, LLVMTypeRef t, int64_t at, vq_ll oth
 	return phi;
 }
 
-/* one cpuid leaf: eax, ebx, ecx, edx */
-static void cpuid(vq_codegen *c, int64_t leaf, vq_ll out[4])
+/* one cpuid leaf: eax, ebx, ecx, edx; a subleaf that the CPU does not have is all zeros */
+static void cpuid(vq_codegen *c, int64_t leaf, int64_t subleaf, vq_ll out[4])
 {
 	LLVMTypeRef word4[] = { c->i32, c->i32, c->i32, c->i32 }, in[] = { c->i32, c->i32 };
 	LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(c->context, word4, 4, 0), in, 2, 0);
 	char text[] = "cpuid", constraint[] = "={ax},={bx},={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}";
-	vq_ll arg[] = { vq_ci32(c, leaf), vq_ci32(c, 0) };
+	vq_ll arg[] = { vq_ci32(c, leaf), vq_ci32(c, subleaf) };
 	vq_ll f = LLVMGetInlineAsm(
 		type, text, sizeof text - 1, constraint, sizeof constraint - 1, 1, 0, LLVMInlineAsmDialectATT, 0);
 	vq_ll r = LLVMBuildCall2(c->b, type, f, arg, 2, "");
@@ -94,7 +94,7 @@ static vq_ll has_bits(vq_codegen *c, vq_ll v, uint32_t mask)
 }
 
 /*
- * Bits of Intel SDM vol. 2 "CPUID" that the code LLVM makes for x86-64-v3 and for AVX512-VNNI may use; xgetbv only once OSXSAVE is known.
+ * Bits of Intel SDM vol. 2 "CPUID" that the code LLVM makes for x86-64-v3, AVX-VNNI and AVX512-VNNI may use; xgetbv only once OSXSAVE is known.
  */
 static void check_x86(entry *e)
 {
@@ -103,6 +103,7 @@ static void check_x86(entry *e)
 		LEAF7_EBX_AVX2 = 1u << 3 | 1u << 5 | 1u << 8,                     /* BMI1 AVX2 BMI2 */
 		LEAF7_EBX_512 = 1u << 16 | 1u << 17 | 1u << 30,                   /* F DQ BW; VL is bit 31 */
 		LEAF7_ECX_VNNI = 1u << 11,
+		LEAF7_1_EAX_AVX_VNNI = 1u << 4,
 		XCR0_YMM = 6,
 		XCR0_ZMM = 0xe6,
 	};
@@ -110,16 +111,20 @@ static void check_x86(entry *e)
 	bool wide = c->target->isa == VQ_ISA_AVX512_VNNI;
 	vq_ll r[4], top[4];
 
-	cpuid(c, 0, top);
+	cpuid(c, 0, 0, top);
 	require(e, LLVMBuildICmp(c->b, LLVMIntUGE, top[0], vq_ci32(c, 7), ""), VITQ_E_CPU);
-	cpuid(c, 1, r);
+	cpuid(c, 1, 0, r);
 	require(e, has_bits(c, r[2], LEAF1_ECX), VITQ_E_CPU);
 	require(e, has_bits(c, xcr0(c), wide ? XCR0_ZMM : XCR0_YMM), VITQ_E_CPU);
-	cpuid(c, 7, r);
+	cpuid(c, 7, 0, r);
 	require(e, has_bits(c, r[1], wide ? LEAF7_EBX_AVX2 | LEAF7_EBX_512 | 1u << 31 : LEAF7_EBX_AVX2), VITQ_E_CPU);
 	if (wide)
 		require(e, has_bits(c, r[2], LEAF7_ECX_VNNI), VITQ_E_CPU);
-	cpuid(c, 0x80000001, r);
+	if (c->target->isa == VQ_ISA_AVX_VNNI) {
+		cpuid(c, 7, 1, r);
+		require(e, has_bits(c, r[0], LEAF7_1_EAX_AVX_VNNI), VITQ_E_CPU);
+	}
+	cpuid(c, 0x80000001, 0, r);
 	require(e, has_bits(c, r[2], 1u << 5), VITQ_E_CPU); /* LZCNT */
 }
 
@@ -128,7 +133,7 @@ static void check_cpu(entry *e, vq_ll hwcap)
 	vq_codegen *c = e->c;
 	const vq_target *t = c->target;
 
-	if (t->isa == VQ_ISA_AVX2 || t->isa == VQ_ISA_AVX512_VNNI)
+	if (t->arch == VQ_ARCH_X86_64 && t->isa != VQ_ISA_SSE2)
 		check_x86(e);
 	if (t->need) {
 		vq_ll unstated = LLVMBuildICmp(c->b, LLVMIntEQ, hwcap, vq_ci32(c, 0), "");

@@ -77,9 +77,9 @@ static uint32_t packing_width(vq_isa isa, uint32_t lanes, uint32_t all)
 {
 	if (isa == VQ_ISA_AVX512_VNNI)
 		return all % 64 == 0 && lanes % 16 == 0 ? 16 : 0;
-	if (isa == VQ_ISA_AVX2 && all % 32 == 0 && lanes % 8 == 0)
+	if ((isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX_VNNI) && all % 32 == 0 && lanes % 8 == 0)
 		return 8;
-	if (isa == VQ_ISA_AVX2 || isa == VQ_ISA_SSE2)
+	if (isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX_VNNI || isa == VQ_ISA_SSE2)
 		return all % 16 == 0 && lanes % 4 == 0 ? 4 : 0;
 	return 0;
 }

@@ -33,7 +33,7 @@ static const vq_feature_row features[] = {
 	{ "avx512vl", VL, VL | F | V3, VQ_FEATURE_USED },
 	{ "avx512dq", DQ, DQ | F | V3, VQ_FEATURE_USED },
 	{ "avx512vnni", VNNI, VNNI | F | V3, VQ_FEATURE_USED },
-	{ "avxvnni", AVXVNNI, AVXVNNI | V3, VQ_FEATURE_UNUSED },
+	{ "avxvnni", AVXVNNI, AVXVNNI | V3, VQ_FEATURE_USED },
 	{ "amx-int8", AMX, AMX, VQ_FEATURE_UNUSED },
 	{ "amx-tile", 0, 0, VQ_FEATURE_MOOT },
 	{ "avx512cd", 0, F | V3, VQ_FEATURE_MOOT },
@@ -118,6 +118,7 @@ static const vq_cpu_row cpus[] = {
 static const vq_isa_row isas[] = {
 	{ VQ_ISA_AVX512_VNNI, V4 | VNNI, "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512vnni",
 		"AVX-512 VNNI", 64, 0, 0 },
+	{ VQ_ISA_AVX_VNNI, V3 | AVXVNNI, "+avx2,+fma,+avxvnni", "AVX-VNNI", 32, 0, 0 },
 	{ VQ_ISA_AVX2, V3, "+avx2,+fma", "AVX2", 32, 0, 0 },
 	{ VQ_ISA_SSE2, SSE2, "", "SSE2", 16, 0, 0 },
 };

@@ -8,13 +8,14 @@
 
 #include <assert.h>
 
-static_assert(VQ_ISA_COUNT == 9, "a new instruction set needs its rows here and in kernels/gemm_tile.c");
+static_assert(VQ_ISA_COUNT == 10, "a new instruction set needs its rows here and in kernels/gemm_tile.c");
 
 /* clang-format off */
 /* Sums of four (or one) products in 32 bit are exact for any codes; only NEON without dotprod adds pairs in 16 bit. */
 static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 4, .nrv = 2, .lanes = 4, .kr = 2, .ku = 1 },
 	[VQ_ISA_AVX2] = { .shape = VQ_ACC_N, .a = VQ_A_S16, .pack_a = true, .mr = 6, .nrv = 2, .lanes = 8, .kr = 2, .ku = 1 },
+	[VQ_ISA_AVX_VNNI] = { .shape = VQ_ACC_N, .a = VQ_A_U8, .mr = 6, .nrv = 2, .lanes = 8, .kr = 4, .ku = 4 },
 	[VQ_ISA_AVX512_VNNI] = { .shape = VQ_ACC_N, .a = VQ_A_U8, .mr = 6, .nrv = 4, .lanes = 16, .kr = 4, .ku = 4 },
 	[VQ_ISA_NEON64] = { .shape = VQ_ACC_K, .a = VQ_A_S8, .pack_a = true, .mr = 4, .nrv = 4, .lanes = 4, .kr = 16, .ku = 1,
 		.pairs_s16 = true },
@@ -32,6 +33,7 @@ static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 static const vq_tile f32_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 2, .lanes = 4, .kr = 1, .ku = 1 },
 	[VQ_ISA_AVX2] = { .shape = VQ_ACC_N, .mr = 6, .nrv = 2, .lanes = 8, .kr = 1, .ku = 1 },
+	[VQ_ISA_AVX_VNNI] = { .shape = VQ_ACC_N, .mr = 6, .nrv = 2, .lanes = 8, .kr = 1, .ku = 1 },
 	[VQ_ISA_AVX512_VNNI] = { .shape = VQ_ACC_N, .mr = 6, .nrv = 4, .lanes = 16, .kr = 1, .ku = 1 },
 	[VQ_ISA_NEON64] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 4, .kr = 1, .ku = 1 },
 	[VQ_ISA_DOTPROD] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 4, .kr = 1, .ku = 1 },

@@ -15,7 +15,7 @@ static uint32_t round_up(uint32_t n, uint32_t to) { return (n + to - 1) / to * t
 
 /* ---- what differs between instruction sets ---- */
 
-static bool is_x86(vq_isa isa) { return isa == VQ_ISA_SSE2 || isa == VQ_ISA_AVX2 || isa == VQ_ISA_AVX512_VNNI; }
+static bool is_x86(const vq_codegen *c) { return c->target->arch == VQ_ARCH_X86_64; }
 
 static vq_ll sext(vq_codegen *c, vq_ll v, LLVMTypeRef e)
 {
@@ -29,7 +29,8 @@ static vq_ll dot_vnni(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll
 {
 	vq_ll arg[3] = { acc, a, LLVMBuildBitCast(c->b, b, vq_vec(c->i32, t->lanes), "") };
 
-	return vq_intrinsic(c, "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arg, 3);
+	return vq_intrinsic(
+		c, t->lanes == 8 ? "llvm.x86.avx512.vpdpbusd.256" : "llvm.x86.avx512.vpdpbusd.512", NULL, 0, arg, 3);
 }
 
 /* a: dwords of two s16 codes */
@@ -105,7 +106,7 @@ typedef vq_ll dot_builder(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, v
 
 /* clang-format off */
 static dot_builder *const s8_dot[VQ_ISA_COUNT] = {
-	[VQ_ISA_SSE2] = dot_pmaddwd,  [VQ_ISA_AVX2] = dot_pmaddwd, [VQ_ISA_AVX512_VNNI] = dot_vnni,
+	[VQ_ISA_SSE2] = dot_pmaddwd,  [VQ_ISA_AVX2] = dot_pmaddwd, [VQ_ISA_AVX_VNNI] = dot_vnni, [VQ_ISA_AVX512_VNNI] = dot_vnni,
 	[VQ_ISA_NEON64] = dot_neon,   [VQ_ISA_DOTPROD] = dot_sdot, [VQ_ISA_NEON32] = dot_neon,
 	[VQ_ISA_RV64] = dot_pair,     [VQ_ISA_RVV128] = dot_rvv,   [VQ_ISA_RVV256] = dot_rvv,
 };
@@ -233,7 +234,7 @@ static void build_chunk(
 	const vq_tile_form *f = job->form;
 	const vq_tile *t = &f->t;
 	dot_builder *dot = f->f32 ? dot_f32 : s8_dot[c->target->isa];
-	bool hold_b = is_x86(c->target->isa);
+	bool hold_b = is_x86(c);
 	vq_ll chunk[16], b[16], op[16];
 
 	for (uint32_t r = 0; r < rows && loads_chunk(c, f); r++)
@@ -284,8 +285,7 @@ static void mark_hot(vq_codegen *c, vq_ll branch)
  */
 static bool one_index(vq_codegen *c, int64_t a_step, int64_t b_step)
 {
-	return is_x86(c->target->isa) &&
-		(b_step == a_step || b_step == 2 * a_step || b_step == 4 * a_step || b_step == 8 * a_step);
+	return is_x86(c) && (b_step == a_step || b_step == 2 * a_step || b_step == 4 * a_step || b_step == 8 * a_step);
 }
 
 static void build_loop(vq_codegen *c, const vq_tile_job *job, uint32_t rows, uint32_t nv, vq_ll *acc)

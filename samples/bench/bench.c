@@ -6,7 +6,8 @@
  * Compile with -include MODEL.h -DRUN=model_run -DINFO=model_info -DNAME=MODEL and link MODEL.o (bench.sh does).
  * PEERS_INPUT: file of raw f32, the input;
  * PEERS_OUTPUT: file for the raw output of the last run; PEERS_THREADS: workers; PEERS_CLOCK=cpu: latencies are CPU time of the process
- * (with one worker the same on an idle machine, and on a busy one no waiting).
+ * (with one worker the same on an idle machine, and on a busy one no waiting); PEAK: avx512vnni, avxvnni or avx2 (default the best
+ * that the CPU has).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,13 +44,13 @@ static double now(void)
 }
 
 /* the fastest of several short loops: other programs on the machine only make them slower */
-static double peak(void)
+static double peak(const peak_loop *dots)
 {
 	enum { TRIES = 9 };
 	double best = 0;
 
-	for (int i = 0; i < TRIES && peak_name(); i++) {
-		double start = now(), macs = peak_dots(), rate = macs / (now() - start);
+	for (int i = 0; i < TRIES && dots; i++) {
+		double start = now(), macs = dots->run(), rate = macs / (now() - start);
 
 		best = rate > best ? rate : best;
 	}
@@ -58,8 +59,10 @@ static double peak(void)
 
 static void describe(const vitq_info *info)
 {
+	const peak_loop *dots = peak_find(getenv("PEAK"));
+
 	printf("%s\n%llu\n%s\n%.0f\n", (const char *)info + info->scheme, (unsigned long long)info->macs,
-		peak_name() ? peak_name() : "", peak());
+		dots ? dots->instruction : "", peak(dots));
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,8 @@
  * How near the s8 products come to the machine's own dot instructions, in one process and interleaved: in every round each product and
  * the peak loop take turns, and the medians are compared. gemm.sh makes the products' objects and gemm_table.h.
  *
+ *   gemm_peak [ROUNDS [ISA]]      ISA: avx512vnni, avxvnni or avx2; default the best of this CPU
+ *
  * The clock is the thread's CPU time, so that other processes on the machine cost caches and frequency but no waiting.
  */
 #include <stdint.h>
@@ -53,8 +55,13 @@ int main(int argc, char **argv)
 	float *in;
 	int8_t *out;
 	void *workspace;
+	const peak_loop *dots = peak_find(argc > 2 ? argv[2] : NULL);
 	double peak;
 
+	if (!dots) {
+		fprintf(stderr, "gemm_peak: no loop of dot instructions for this CPU\n");
+		return 1;
+	}
 	if (rounds < 1 || rounds > MOST_ROUNDS)
 		rounds = MOST_ROUNDS;
 	for (int i = 0; i < ENTRIES; i++) {
@@ -85,12 +92,12 @@ int main(int argc, char **argv)
 			t = now() - t;
 			rate[i][round] = (double)e->m * e->k * e->n * e->products / t;
 		}
-		double t = now(), work = peak_dots();
+		double t = now(), work = dots->run();
 
 		rate[ENTRIES][round] = work / (now() - t);
 	}
 	peak = median(rate[ENTRIES], rounds);
-	printf("peak %-22s %7.1f GMAC/s\n", peak_name(), peak * 1e-9);
+	printf("peak %-22s %7.1f GMAC/s\n", dots->instruction, peak * 1e-9);
 	for (int i = 0; i < ENTRIES; i++) {
 		const gemm_entry *e = &gemm_table[i];
 		double r = median(rate[i], rounds);

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 fashion=$root/samples/fashion
 zoo=$root/../shared/zoo
-every_target="sse2 nehalem avx2 avx512-vnni aarch64 dotprod armv7 softfp
+every_target="sse2 nehalem avx2 avx-vnni avx512-vnni aarch64 dotprod armv7 softfp
 	rv64 rvv128 rvv128@256 rvv256"
 every_model="plain outlier outlier_hard qdq dynamic heads swin_s_op17/w8a8 bert_gelu_op17/w8a8-dynamic"
 
@@ -132,6 +132,7 @@ find_target() {
 		emulator=
 		on_cpu avx2 || emulator="qemu-x86_64 -cpu Haswell"
 		x86 AVX2 x86-64-v3 "$emulator" ;;
+	avx-vnni) x86 AVX-VNNI alderlake "" ;; # no emulator that Debian 12 has
 	avx512-vnni)
 		emulator=
 		on_cpu avx512_vnni || emulator=bochs
@@ -161,7 +162,8 @@ find_target() {
 		command -v "$tool" > /dev/null || missing=$tool
 	done
 	case $target in
-	x86*) [ "$(uname -m)" = x86_64 ] || missing="an x86-64 host" ;;
+	x86*alderlake) on_cpu avx_vnni || missing="CPU with AVX-VNNI" ;;
+	x86*) [ "$(uname -m)" = x86_64 ] || missing="x86-64 host" ;;
 	esac
 }
 

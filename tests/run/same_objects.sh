@@ -43,6 +43,7 @@ done << END
 sse2 -target=x86-64
 nehalem -target=x86-64 -mcpu=nehalem
 avx2 -target=x86-64 -mcpu=x86-64-v3
+avx-vnni -target=x86-64 -mcpu=alderlake
 avx512-vnni -target=x86-64 -mcpu=cascadelake
 aarch64 -target=aarch64
 dotprod -target=aarch64 -mattr=+dotprod

@@ -22,6 +22,7 @@ function hex(s,   i, v) {
 	at[n] = hex(part[1])
 	text = $0
 	sub(/^ *[0-9a-f]+:[ \t]*/, "", text)
+	sub(/^\{vex\}[ \t]*/, "", text) # AVX-VNNI
 	line[n] = text
 	n++
 	if (!match(text, /0x[0-9a-f]+ </) || text !~ /^(j|b|cb|tb)/)

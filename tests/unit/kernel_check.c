@@ -26,6 +26,7 @@ typedef struct machine {
 static const machine machines[] = {
 	{ "x86-64", NULL, NULL },
 	{ "x86-64", "haswell", NULL },
+	{ "x86-64", "alderlake", NULL },
 	{ "x86-64", "cascadelake", NULL },
 	{ "aarch64", NULL, NULL },
 	{ "aarch64", "cortex-a76", NULL },

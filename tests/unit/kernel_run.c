@@ -12,22 +12,26 @@
 #include <sys/wait.h>
 
 const kernel_machine kernel_machines[] = {
-	{ "sse2", "x86-64", NULL, NULL, "cc", "", false },
-	{ "avx2", "x86-64", "x86-64-v3", NULL, "cc", "", false },
-	{ "vnni_by_avx2", "x86-64", "x86-64-v3", NULL, "cc", "", true },
-	{ "vnni", "x86-64", "x86-64-v4", "+avx512vnni", "cc", "", false },
+	{ "sse2", "x86-64", NULL, NULL, "cc", "", NULL, false },
+	{ "avx2", "x86-64", "x86-64-v3", NULL, "cc", "", "avx2", false },
+	{ "avx_vnni_by_avx2", "x86-64", "alderlake", NULL, "cc", "", "avx2", true },
+	{ "avx_vnni", "x86-64", "alderlake", NULL, "cc", "", "avx_vnni", false },
+	{ "vnni_by_avx2", "x86-64", "x86-64-v4", "+avx512vnni", "cc", "", "avx2", true },
+	{ "vnni", "x86-64", "x86-64-v4", "+avx512vnni", "cc", "", "avx512_vnni", false },
 	{ "neon64", "aarch64", "cortex-a53", NULL, "aarch64-linux-gnu-gcc",
-		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53", false },
+		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53", NULL, false },
 	{ "dotprod", "aarch64", "cortex-a76", NULL, "aarch64-linux-gnu-gcc",
-		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a76", false },
+		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a76", NULL, false },
 	{ "neon32", "armv7", NULL, NULL, "arm-linux-gnueabihf-gcc",
-		"qemu-arm -L /usr/arm-linux-gnueabihf -cpu cortex-a7", false },
+		"qemu-arm -L /usr/arm-linux-gnueabihf -cpu cortex-a7", NULL, false },
 	{ "rv64", "riscv64", NULL, NULL, "riscv64-linux-gnu-gcc",
-		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=false", false },
+		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=false", NULL, false },
 	{ "rvv128", "riscv64", NULL, "+v", "riscv64-linux-gnu-gcc",
-		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64", false },
+		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64", NULL,
+		false },
 	{ "rvv256", "riscv64", NULL, "+v,+zvl256b", "riscv64-linux-gnu-gcc",
-		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=true,vext_spec=v1.0,vlen=256,elen=64", false },
+		"qemu-riscv64 -L /usr/riscv64-linux-gnu -cpu rv64,v=true,vext_spec=v1.0,vlen=256,elen=64", NULL,
+		false },
 };
 const unsigned n_kernel_machines = sizeof kernel_machines / sizeof *kernel_machines;
 
@@ -36,7 +40,7 @@ struct kernel_suite {
 	const char *name;
 	vq_arena arena;
 	vq_diag diag;
-	vq_target target; /* a copy: emulation changes it */
+	vq_target target; /* a copy: emulation takes features from it */
 	vq_codegen c;
 	LLVMTargetMachineRef tm;
 	vq_kernel *kernel;
@@ -90,9 +94,9 @@ kernel_suite *kernel_suite_open(const kernel_machine *m, const char *name)
 		abort();
 	}
 	s->target = *t;
-	if (m->emulate_vnni) {
-		s->target.isa = VQ_ISA_AVX512_VNNI;
-		s->target.vector_bytes = 64;
+	if (m->emulate) {
+		request = (vq_target_request){ .target = "x86-64", .cpu = "x86-64-v3" };
+		s->target.features = vq_target_resolve(&s->arena, &s->diag, &request)->features;
 	}
 	s->tm = vq_codegen_open(&s->c, &s->target, true, &s->diag);
 	if (!s->tm)
@@ -157,14 +161,15 @@ void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, con
 
 /* ---- the object ---- */
 
-/* ---- AVX-512 in plain IR, in place of the intrinsics ---- */
+/* ---- AVX-512 and AVX-VNNI in plain IR, in place of the intrinsics ---- */
 
 typedef LLVMValueRef plain_body(vq_codegen *c, LLVMValueRef f);
 
 static LLVMValueRef plain_vpdpbusd(vq_codegen *c, LLVMValueRef f)
 {
-	LLVMTypeRef wide = vq_vec(c->i32, 64), bytes = vq_vec(c->i8, 64);
 	LLVMValueRef acc = LLVMGetParam(f, 0), product;
+	uint32_t lanes = vq_lanes_of(acc);
+	LLVMTypeRef wide = vq_vec(c->i32, 4 * lanes), bytes = vq_vec(c->i8, 4 * lanes);
 	LLVMValueRef a = LLVMBuildZExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(f, 1), bytes, ""), wide, "");
 	LLVMValueRef b = LLVMBuildSExt(c->b, LLVMBuildBitCast(c->b, LLVMGetParam(f, 2), bytes, ""), wide, "");
 
@@ -172,10 +177,11 @@ static LLVMValueRef plain_vpdpbusd(vq_codegen *c, LLVMValueRef f)
 	for (uint32_t i = 0; i < 4; i++) {
 		LLVMValueRef mask[16];
 
-		for (uint32_t j = 0; j < 16; j++)
+		for (uint32_t j = 0; j < lanes; j++)
 			mask[j] = vq_ci32(c, 4 * (int64_t)j + i);
 		acc = LLVMBuildAdd(c->b, acc,
-			LLVMBuildShuffleVector(c->b, product, LLVMGetPoison(wide), LLVMConstVector(mask, 16), ""), "");
+			LLVMBuildShuffleVector(c->b, product, LLVMGetPoison(wide), LLVMConstVector(mask, lanes), ""),
+			"");
 	}
 	return acc;
 }
@@ -220,12 +226,13 @@ static LLVMValueRef plain_packsswb(vq_codegen *c, LLVMValueRef f)
 }
 static LLVMValueRef plain_packuswb(vq_codegen *c, LLVMValueRef f) { return plain_pack(c, f, 0, UINT8_MAX, c->i8); }
 
-static void emulate_avx512(kernel_suite *s)
+static void emulate(kernel_suite *s)
 {
 	static const struct {
 		const char *name;
 		plain_body *body;
 	} plain[] = {
+		{ "llvm.x86.avx512.vpdpbusd.256", plain_vpdpbusd },
 		{ "llvm.x86.avx512.vpdpbusd.512", plain_vpdpbusd },
 		{ "llvm.x86.avx512.mask.cvtps2dq.512", plain_cvtps2dq },
 		{ "llvm.x86.avx512.packssdw.512", plain_packssdw },
@@ -259,8 +266,8 @@ static bool write_object(kernel_suite *s, const char *stem)
 	FILE *f;
 	bool good;
 
-	if (s->machine->emulate_vnni)
-		emulate_avx512(s);
+	if (s->machine->emulate)
+		emulate(s);
 	table = LLVMAddGlobal(c->module, type, "vq_test_kernels");
 	LLVMSetInitializer(table, LLVMConstArray2(c->ptr, s->function, s->n_kernels));
 	LLVMSetGlobalConstant(table, 1);
@@ -305,9 +312,7 @@ static bool can_run(const kernel_machine *m)
 	if (shell("test \"$(uname -m)\" = x86_64%s%s%s", "", "", ""))
 		return false;
 	/* what the CPU says of itself */
-	if (!strcmp(m->name, "vnni"))
-		return !shell("grep -q avx512_vnni /proc/cpuinfo%s%s%s", "", "", "");
-	return m->cpu == NULL || !shell("grep -q avx2 /proc/cpuinfo%s%s%s", "", "", "");
+	return !m->flag || !shell("grep -qw %s /proc/cpuinfo%s%s", m->flag, "", "");
 }
 
 bool kernel_suite_lacks_word_stores(const kernel_suite *s)
@@ -324,7 +329,7 @@ bool kernel_suite_run(kernel_suite *s, bool *skipped)
 	mkdir(TEST_BUILD "/kernels", 0777);
 	snprintf(stem, sizeof stem, TEST_BUILD "/kernels/%s_%s", s->name, s->machine->name);
 	good = write_object(s, stem);
-	if (good && s->products && !s->machine->emulate_vnni) {
+	if (good && s->products && !s->machine->emulate) {
 		int r = shell("sh " TEST_ROOT "/tests/run/spills.sh %s.o%s%s", stem, "", "");
 
 		good = r == 0 || r == 77;

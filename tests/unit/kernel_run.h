@@ -16,7 +16,8 @@ typedef struct kernel_machine {
 	const char *target, *cpu, *attr;
 	const char *compiler; /* NULL: compiled and scanned only */
 	const char *runner;   /* before the program's name; "" natively */
-	bool emulate_vnni;    /* the AVX-512 tile on AVX2, its dot spelt out: for machines without AVX-512 */
+	const char *flag;     /* of /proc/cpuinfo, that a native program needs; NULL: none */
+	bool emulate; /* this target's kernels on AVX2, their instructions spelt out: for machines that have no more */
 } kernel_machine;
 
 extern const kernel_machine kernel_machines[];

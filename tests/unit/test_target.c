@@ -141,6 +141,12 @@ static void cpus_choose_instruction_sets(void **state)
 		{ "x86-64", "haswell", "-sse4.1", VQ_ISA_SSE2 },
 		{ "x86-64", NULL, "+avx2", VQ_ISA_AVX2 },
 		{ "x86-64", "skylake-avx512", NULL, VQ_ISA_AVX2 },
+		{ "x86-64", "alderlake", NULL, VQ_ISA_AVX_VNNI },
+		{ "x86-64", "gracemont", NULL, VQ_ISA_AVX_VNNI },
+		{ "x86-64", "alderlake", "-avxvnni", VQ_ISA_AVX2 },
+		{ "x86-64", "haswell", "+avxvnni", VQ_ISA_AVX_VNNI },
+		{ "x86-64", "sapphirerapids", NULL, VQ_ISA_AVX512_VNNI },
+		{ "x86-64", "sapphirerapids", "-avx512vnni", VQ_ISA_AVX_VNNI },
 		{ "x86-64", "x86-64-v4", "+avx512vnni", VQ_ISA_AVX512_VNNI },
 		{ "x86-64", "cascadelake", NULL, VQ_ISA_AVX512_VNNI },
 		{ "x86-64", "cascadelake", "-avx512vl", VQ_ISA_AVX2 },
@@ -292,7 +298,7 @@ static void listings(void **state)
 	n = fread(text, 1, sizeof text - 1, f);
 	text[n] = 0;
 	assert_non_null(strstr(text, "armv7-unknown-linux-gnueabi with -mfloat-abi=softfp"));
-	assert_non_null(strstr(text, "kernels for SSE2; AVX2; AVX-512 VNNI\n"));
+	assert_non_null(strstr(text, "kernels for SSE2; AVX2; AVX-VNNI; AVX-512 VNNI\n"));
 	assert_non_null(strstr(text, "x86-64             SSE2 (default)"));
 	assert_non_null(strstr(text, "cascadelake        AVX-512 VNNI"));
 	fclose(f);

@@ -11,7 +11,7 @@
 #   - f32 multiplications of these kernels (epilogues, GELU, softmax) are less than a third of their MACs: neither QK^T nor .V runs in f32
 #   - no k loop has a stack operand (spills.sh), none is in f32
 #   - the output is the same, byte for byte
-# AVX-512, which QEMU 7 does not emulate: every kernel that the plan names has the instruction, in all of its k loops.
+# AVX-512 and AVX-VNNI, which QEMU 7 does not emulate: every kernel that the plan names has the instruction, in all of its k loops.
 # Exit code 77 without QEMU, its plugins, cross compilers or llvm-objdump.
 set -eu
 vitqc=$1 tool=$2 plugin=$3 work=$4
@@ -48,6 +48,7 @@ find_target() {
 	rv64) flags="-target=riscv64" cc=riscv64-linux-gnu-gcc run="qemu-riscv64 -cpu rv64" dot="mul" ;;
 	rvv) flags="-target=riscv64 -mattr=+v" cc=riscv64-linux-gnu-gcc run="qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64" dot=vwmacc.vx ;;
 	rvv256) flags="-target=riscv64 -mattr=+v,+zvl256b" cc=riscv64-linux-gnu-gcc run="qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0,vlen=256,elen=64" dot=vwmacc.vx ;;
+	avx_vnni) flags="-target=x86-64 -mcpu=alderlake" cc=gcc run= dot=vpdpbusd ;;
 	avx512) flags="-target=x86-64 -mcpu=cascadelake" cc=gcc run= dot=vpdpbusd ;;
 	esac
 }
@@ -98,13 +99,14 @@ for t in sse2 avx2 aarch64 dotprod armv7 rv64 rvv rvv256; do
 done
 
 # What the plan names has to be in the object, with its dot instruction: the disassembly alone.
-for t in sse2 avx2 avx512; do
+for t in sse2 avx2 avx_vnni avx512; do
 	find_target $t
 	[ -e $t.o ] || compile $t
 	planned=$(tr -d ' ,"' < $t.json | awk -F: '$1 == "kernel" { k = $2 } $1 == "macs" && $2 > 0 && k { print k }' | sort -u)
 	[ -n "$planned" ] || fail "$t: no kernels in the report"
 	"$objdump" -d --no-show-raw-insn $t.o | awk -v dot=$dot '
 		/^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3) }
+		$2 == "{vex}" { $2 = $3 }
 		$2 == dot { n[name]++ }
 		END { for (k in n) print k, n[k] }' | sort > $t.dots
 	for k in $planned; do
