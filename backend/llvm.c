@@ -72,7 +72,7 @@ static void protect(LLVMContextRef context, LLVMModuleRef module, const vq_targe
 	module_flag(context, module, "sign-return-address-with-bkey", !!(t->protect & VQ_PROTECT_B_KEY));
 }
 
-static LLVMTargetMachineRef create_machine(LLVMTargetRef target, const vq_target *t)
+LLVMTargetMachineRef vq_create_machine(LLVMTargetRef target, const vq_target *t)
 {
 	LLVMRelocMode reloc = t->pic ? LLVMRelocPIC : LLVMRelocStatic;
 #if LLVM_VERSION_MAJOR < 18 /* no way to give the ABI but the module flag, which is set below */
@@ -121,7 +121,7 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 		LLVMDisposeMessage(message);
 		return NULL;
 	}
-	machine = create_machine(target, t);
+	machine = vq_create_machine(target, t);
 
 	context = LLVMContextCreate();
 	LLVMContextSetDiagnosticHandler(context, ignore, NULL);

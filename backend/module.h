@@ -29,6 +29,8 @@ uint64_t vq_weights_hash(const vq_plan *p);
 void vq_weights_words(const vq_plan *p, uint64_t hash, uint64_t model_hash, uint64_t word[VQ_WEIGHTS_WORDS]);
 void vq_weights_file(vq_plan *p, const vq_emit_options *e, uint64_t hash, vq_object *o);
 
+/* For t's triple, CPU, features and ABI as far as LLVM's version lets its C API say them. backend/llvm.c */
+LLVMTargetMachineRef vq_create_machine(LLVMTargetRef target, const vq_target *t);
 /* A codegen on a fresh context and module for the target; machine is created too. NULL machine after an error in diag. backend/llvm.c */
 LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool strict, vq_diag *diag);
 void vq_codegen_close(vq_codegen *c, LLVMTargetMachineRef machine);

@@ -280,7 +280,9 @@ static bool expect(reference *r, char **argv)
 		return false;
 	good = all_inputs(r, &real, &to);
 	vq_samples_close(&real);
-	return ((fclose(to.inputs) == 0) & (fclose(to.table) == 0) & (fclose(to.text) == 0)) && good;
+	good = fclose(to.inputs) == 0 && good;
+	good = fclose(to.table) == 0 && good;
+	return fclose(to.text) == 0 && good;
 }
 
 /* ---- compile ---- */

@@ -2,6 +2,7 @@
 #include "tests/unit/jit_kernel.h"
 
 #include "backend/elf.h"
+#include "backend/module.h"
 #include "backend/target_table.h"
 
 #include <llvm-c/Analysis.h>
@@ -104,23 +105,13 @@ static void build_module(
 
 static LLVMTargetMachineRef machine(const vq_target *t)
 {
-	LLVMTargetMachineOptionsRef o = LLVMCreateTargetMachineOptions();
-	LLVMTargetMachineRef tm;
 	LLVMTargetRef target;
 	char *error = NULL;
 
 	initialize();
 	if (LLVMGetTargetFromTriple(t->triple, &target, &error))
 		fail_msg("%s: %s", t->triple, error);
-	LLVMTargetMachineOptionsSetCPU(o, t->cpu);
-	LLVMTargetMachineOptionsSetFeatures(o, t->features);
-	if (t->abi)
-		LLVMTargetMachineOptionsSetABI(o, t->abi);
-	LLVMTargetMachineOptionsSetCodeGenOptLevel(o, LLVMCodeGenLevelAggressive);
-	LLVMTargetMachineOptionsSetRelocMode(o, t->pic ? LLVMRelocPIC : LLVMRelocStatic);
-	tm = LLVMCreateTargetMachineWithOptions(target, t->triple, o);
-	LLVMDisposeTargetMachineOptions(o);
-	return tm;
+	return vq_create_machine(target, t);
 }
 
 static void set_layout(LLVMModuleRef m, LLVMTargetMachineRef tm)

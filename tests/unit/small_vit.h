@@ -138,7 +138,7 @@ static inline void sv_build(small_vit *s, const small_vit_options *o)
 	k = sv_linear(s, "k", y, SV_DIM, true, o->outlier);
 	v = sv_linear(s, "v", y, SV_DIM, true, o->outlier);
 	y = vq_build(&s->g, "attention", VQ_OP_ATTENTION, (vq_value[]){ q, k, v }, 3,
-		&(vq_attr){ .attention = { SV_HEADS, 1 / sqrtf((float)SV_DIM / SV_HEADS) } });
+		&(vq_attr){ .attention = { SV_HEADS, 1 / sqrtf((float)SV_DIM / (float)SV_HEADS) } });
 	sv_name(s, "attention");
 	y = sv_linear(s, "proj", y, SV_DIM, true, 0);
 	x = vq_build2(&s->g, "residual", VQ_OP_ADD, x, y);

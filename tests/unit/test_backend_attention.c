@@ -169,7 +169,7 @@ static void add_attention(kernel_suite *s, attend p)
 	vq_arena arena = { 0 };
 	vq_diag diag;
 	vq_graph g;
-	float scale[3][16], params[32], so = 0.0625f, factor = p.spread ? p.spread : 0.02f;
+	float scale[3][16], params[32], so = 0.0625f, factor = p.spread != 0 ? p.spread : 0.02f;
 	vq_tensor in[7], out;
 	vq_value value[7];
 	vq_attr attr;

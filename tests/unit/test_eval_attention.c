@@ -228,7 +228,7 @@ static void masked_by_the_least_number(void **state)
 			double mean = 0, got = (double)((float *)s.f32.data)[n * H * E + i], unit = (double)s.sv[i / E];
 
 			for (int j = 0; j < M; j++)
-				mean += ((int8_t *)s.in[2].data)[j * H * E + i] * unit / M;
+				mean += ((int8_t *)s.in[2].data)[j * H * E + i] * unit / (double)M;
 			assert_true(fabs(got - mean) <= 127 * unit / 255); /* codes are 254 or 255 */
 		}
 }

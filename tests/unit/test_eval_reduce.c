@@ -121,7 +121,7 @@ static void sums_run_in_lanes(void **state)
 		assert_memory_equal(out.data, &want, 4);
 		differ += plain != want;
 		assert_null(compute(b, VQ_OP_REDUCE_MEAN, &attr, &in, 1, &out));
-		want = want * (float)(1.0 / N);
+		want = want * (float)(1.0 / (double)N);
 		assert_memory_equal(out.data, &want, 4);
 	}
 	assert_true(differ > 10); /* the order is visible */

@@ -195,7 +195,7 @@ static void help_lists_every_option(void **state)
 {
 	static const char *const name[] = {
 #define VQ_GROUP(title)
-#define VQ_OPTION(option, kind, place, argument, help) help ? "  -" option : "",
+#define VQ_OPTION(option, kind, place, argument, help) (help) != NULL ? "  -" option : "",
 #include "frontend/options.def"
 	};
 	static char text[16384];

@@ -219,7 +219,7 @@ static void layer_codes_are_channel_codes(void **state)
 
 		below[i] = (double)lo[i] - half;
 		above[i] = (double)hi[i] + half;
-		mean += nearbyint(-128 - below[i] / ((above[i] - below[i]) / 255)) / N;
+		mean += nearbyint(-128 - below[i] / ((above[i] - below[i]) / 255)) / (double)N;
 	}
 	assert_int_equal(change.zero, (int)nearbyint(fmin(fmax(mean, -128), 127)));
 	for (int i = 0; i < N; i++) {
