@@ -14,22 +14,22 @@ rm -rf "$work"
 mkdir -p "$work"
 work=$(realpath "$work")
 same=0 different=0
-# compare NAME TARGET-FLAGS OPTIONS…
+# compare WHAT TARGET-FLAGS OPTIONS…
 compare() {
-	name=$1 flags=$2
+	what=$1 flags=$2
 	shift 2
 	for side in here there; do
 		mkdir -p "$work/$side"
 		program=$vitqc
 		[ $side = here ] || program=$other
-		(cd "$work/$side" && rm -f m.* && $program "$model" -q $flags "$@" -prefix=m -o m.o) || { echo "FAIL: $name, $side"; different=$((different + 1)); return; }
+		(cd "$work/$side" && rm -f m.* && $program "$model" -q $flags "$@" -prefix=m -o m.o) || { echo "FAIL: $what, $side"; different=$((different + 1)); return; }
 	done
 	if diff -r "$work/here" "$work/there"; then
 		same=$((same + 1))
-		echo "$name: $(cksum < "$work/here/m.o" | tr ' ' ',')"
+		echo "$what: $(cksum < "$work/here/m.o" | tr ' ' ',')"
 	else
 		different=$((different + 1))
-		echo "FAIL: $name: they differ"
+		echo "FAIL: $what: they differ"
 	fi
 }
 
