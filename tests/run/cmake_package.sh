@@ -133,6 +133,91 @@ END
 check "Ninja: weights in a file" weights_file ninja Ninja
 check "Make: weights in a file" weights_file make "Unix Makefiles"
 
+# What the C compiler compiles for is what the object is for. In a folder with a space in its name, by a vitqc that was installed into other
+# folders than the usual and then moved.
+small="$work/a b"
+mkdir -p "$small"
+cp "$source/tests/cli/small.vir" "$small/small model.vir"
+cat > "$small/CMakeLists.txt" << 'END'
+cmake_minimum_required(VERSION 3.20)
+project(small C)
+if(ADD)
+	add_compile_options(${ADD})
+endif()
+find_package(vitqc REQUIRED)
+vitqc_add_model(TARGET small MODEL "small model.vir" QUANT none)
+END
+prefix="$work/moved to/here/usr"
+cmake -S "$source" -B "$work/odd-prefix" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DCMAKE_INSTALL_PREFIX="$work/odd" -DCMAKE_INSTALL_BINDIR=tools/bin \
+	-DCMAKE_INSTALL_DATADIR=usr/share -DCMAKE_INSTALL_INCLUDEDIR=usr/include > "$work/odd-prefix.log"
+cmake --install "$work/odd-prefix" --component dev > "$work/odd-prefix.log"
+mkdir -p "$work/moved to" "$work/odd/tools/bin"
+cp "$build/vitqc" "$work/odd/tools/bin" # the same program, not built again
+mv "$work/odd" "$work/moved"
+check "pkg-config: a moved prefix" env PKG_CONFIG_PATH="$work/moved/usr/share/pkgconfig" sh -ec '
+	test -x "$(pkg-config --variable=vitqc vitqc)"; test -f "$(pkg-config --variable=includedir vitqc)/vitq.h"; test -f "$(pkg-config --variable=pool_source vitqc)"'
+mv "$work/moved" "${prefix%/usr}"
+
+# small_object NAME GENERATOR [CMAKE OPTION ...]: its object is "$small/NAME/small.vitqc/small.o"
+small_object()
+{
+	small_build=$small/$1 generator=$2
+	shift 2
+	rm -rf "$small_build"
+	cmake -S "$small" -B "$small_build" -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" "$@" && cmake --build "$small_build"
+}
+# shows NAME TEXT [READELF OPTION]
+shows()
+{
+	llvm-readelf-19 ${3:--n} "$small/$1/small.vitqc/small.o" > "$work/readelf"
+	has "$work/readelf" "$2"
+}
+
+without_tool=$(echo "$PATH" | sed "s,$work/usr/bin:,,")
+for generator in Ninja "Unix Makefiles"; do
+	check "$generator: spaces, a moved prefix" env PATH="$without_tool" sh -ec 'cmake -S "$1" -B "$1/build $2" -G "$2" -DCMAKE_PREFIX_PATH="$3"; cmake --build "$1/build $2"; cp "$1/small model.vir" "$1/same"
+		mv "$1/same" "$1/small model.vir"; cmake --build "$1/build $2" | grep "Compiling model small"; ! cmake --build "$1/build $2" | grep "Compiling model small"' sh "$small" "$generator" "$prefix"
+done
+cross_options="-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY"
+if command -v aarch64-linux-gnu-gcc > /dev/null; then
+	a64="$cross_options -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc"
+	check "branch protection of CMAKE_C_FLAGS" small_object bti Ninja $a64 -DCMAKE_C_FLAGS=-mbranch-protection=standard
+	check "and its note" shows bti "BTI, PAC"
+	check "of add_compile_options" small_object pac Ninja $a64 -DADD=-mbranch-protection=pac-ret+leaf+b-key
+	check "and what it was" grep -q -- "-mbranch-protection=pac-ret+leaf+b-key" "$small/pac/build.ninja"
+	check "none where the compiler has none" small_object plain Ninja $a64
+	check "and no note" not shows plain "BTI"
+	check "dot product of -march" small_object dot Ninja $a64 -DCMAKE_C_FLAGS_RELEASE=-march=armv8.2-a+dotprod -DCMAKE_BUILD_TYPE=Release
+	check "and its option" grep -q -- "-mattr=+dotprod" "$small/dot/build.ninja"
+	check "big.LITTLE" small_object little Ninja $a64 -DCMAKE_C_FLAGS=-mcpu=cortex-a72.cortex-a53
+	check "and the LITTLE one" grep -q -- "-mcpu=cortex-a53" "$small/little/build.ninja"
+	check "a toolchain file without processor" small_object nameless Ninja $cross_options -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc
+	check "asks the compiler" shows nameless AArch64 -h
+	# a sysroot whose vitqc is for the other machine
+	mkdir -p "$work/sysroot/usr/bin"
+	cp -r "$work/usr/share" "$work/usr/include" "$work/sysroot/usr"
+	printf 'int main(void) { return 0; }' > "$work/other.c"
+	aarch64-linux-gnu-gcc "$work/other.c" -o "$work/sysroot/usr/bin/vitqc"
+	kept=$prefix prefix=$work/sysroot/usr
+	check "the sysroot's program is not taken" small_object sysroot Ninja $a64
+	prefix=$kept
+fi
+if command -v arm-linux-gnueabi-gcc > /dev/null; then
+	arm="$cross_options -DCMAKE_SYSTEM_PROCESSOR=arm"
+	# as an SDK's environment has it: options in CC
+	check "hard float of options in CC" env CC="arm-linux-gnueabi-gcc -march=armv7-a -mfpu=neon -mfloat-abi=hard" sh -ec 'cmake -S "$1" -B "$1/sdk" -G Ninja -DCMAKE_PREFIX_PATH="$2" $3; cmake --build "$1/sdk"' \
+		sh "$small" "$prefix" "$arm"
+	check "and its attribute" shows sdk "ABI_VFP_args" -A
+	small_object armv5 Ninja $arm -DCMAKE_C_COMPILER=arm-linux-gnueabi-gcc > "$work/armv5.log" 2>&1 || :
+	check "ARMv5 is refused" has "$work/armv5.log" "compiles for ARMv5; the kernels need ARMv7 and NEON"
+fi
+if command -v riscv64-linux-gnu-gcc > /dev/null; then
+	check "vectors of -march" small_object rvv Ninja $cross_options -DCMAKE_SYSTEM_PROCESSOR=riscv64 -DCMAKE_C_COMPILER=riscv64-linux-gnu-gcc -DCMAKE_C_FLAGS=-march=rv64gcv_zvl256b
+	check "and their option" grep -q -- "-mattr=+v,+zvl256b" "$small/rvv/build.ninja"
+fi
+check "-fcf-protection" small_object cet Ninja -DCMAKE_C_FLAGS=-fcf-protection=full
+check "and its note" shows cet "IBT, SHSTK"
+
 # plain make and pkg-config
 plain_make()
 {
