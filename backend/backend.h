@@ -94,7 +94,7 @@ typedef enum vq_artifact { VQ_ARTIFACT_OBJECT, VQ_ARTIFACT_ASM, VQ_ARTIFACT_LLVM
 bool vq_compile(const vq_graph *g, const vq_emit_options *options, vq_artifact what, vq_object *o);
 
 /*
- * The JIT as an executor, for the host's own CPU (all its vector features, contract arithmetic). NULL if LLVM was built without a backend for the host;
+ * The JIT as an executor with one worker (a copy may be given more), for the host's own CPU (all its vector features, contract arithmetic). NULL if LLVM was built without a backend for the host;
  * reason, if not NULL, then says so.
  */
 const vq_executor *vq_jit(const char **reason);

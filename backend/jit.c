@@ -9,7 +9,7 @@
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 
-#include "runtime/vitq.h"
+#include "runtime/vitq_pool.h"
 
 #include <string.h>
 
@@ -23,6 +23,8 @@ struct vq_exec {
 	void *weights; /* the block that holds the plan's */
 	LLVMOrcLLJITRef jit;
 	body_function *body;
+	vitq_pool *pool; /* NULL: one worker, the calling thread */
+	uint32_t workers;
 	void *workspace;
 };
 
@@ -73,6 +75,7 @@ static void jit_dispose(vq_exec *e)
 
 	if (error)
 		LLVMConsumeError(error);
+	vitq_pool_destroy(e->pool);
 	vq_free(e->workspace);
 	vq_free(e->weights);
 	vq_arena_free(&all); /* e lives in it */
@@ -90,7 +93,27 @@ static void align_weights(vq_exec *e)
 	e->plan.weights = first;
 }
 
-static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
+/*
+ * As many workers as pay: waking them costs some 10 us a step, so that small models are faster with one. Without threads to be had
+ * there is one as well; results are the same.
+ */
+static void hire(vq_exec *e, uint32_t most)
+{
+	enum { WORKER_MACS = 1 << 26 };
+	int64_t macs = 0;
+
+	for (uint32_t i = 0; i < e->plan.n_steps; i++)
+		macs += e->plan.step[i].macs;
+	e->workers = 1;
+	while (e->workers < most && e->workers < VITQ_MAX_WORKERS && macs / WORKER_MACS > e->workers)
+		e->workers++;
+	if (e->workers > 1)
+		e->pool = vitq_pool_create(e->workers);
+	if (!e->pool)
+		e->workers = 1;
+}
+
+static vq_exec *jit_prepare(const vq_executor *x, const vq_graph *g, const vq_value *observed, uint32_t n)
 {
 	vq_arena arena = { 0 };
 	vq_target_request request = { .target = "native" };
@@ -123,7 +146,8 @@ static vq_exec *jit_prepare(const vq_graph *g, const vq_value *observed, uint32_
 		jit_dispose(e);
 		return NULL;
 	}
-	e->workspace = vq_alloc(e->plan.buffer_bytes + e->plan.scratch_bytes);
+	hire(e, x->workers);
+	e->workspace = vq_alloc(e->plan.buffer_bytes + e->workers * e->plan.scratch_bytes);
 	return e;
 }
 
@@ -171,15 +195,21 @@ static bool indices_fit(const vq_exec *e, const void *const *in)
 static bool jit_run(vq_exec *e, const void *const *in, void *const *out, vq_observe *observe, void *user)
 {
 	observation o = { observe, user };
-	vitq_env env = { .size = sizeof env, .workers = 1, .observe = observe ? observed : NULL, .observe_user = &o };
+	vitq_env env = { .size = sizeof env, .workers = 1 };
 
 	if (!indices_fit(e, in))
 		return false;
+	if (e->pool)
+		vitq_pool_env(e->pool, &env);
+	env.observe = observe ? observed : NULL;
+	env.observe_user = &o;
 	e->body(in, out, e->workspace, &env);
 	return true;
 }
 
-static const vq_executor executor = { .name = "jit", .prepare = jit_prepare, .run = jit_run, .dispose = jit_dispose };
+static const vq_executor executor = {
+	.name = "jit", .workers = 1, .prepare = jit_prepare, .run = jit_run, .dispose = jit_dispose
+};
 
 const vq_executor *vq_jit(const char **reason)
 {

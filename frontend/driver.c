@@ -16,6 +16,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct driver {
 	const vq_options *o;
@@ -30,6 +31,7 @@ typedef struct driver {
 	vq_op_counts ops; /* -analyze */
 	vq_diag aside;    /* of these two: that they cannot be run is no error yet */
 	vq_settings settings;
+	vq_executor jit; /* with the workers of -j */
 	vq_samples samples;
 	vq_report report;
 	vq_results results;
@@ -151,7 +153,14 @@ static bool choose_executor(driver *d)
 	if (!jit && d->o->executor == VQ_EXECUTOR_JIT)
 		return vq_error(
 			&d->diag, "option -calib-executor", "there is no jit: %s", reason ? reason : "unknown reason");
-	d->settings.executor = jit ? jit : &vq_evaluator;
+	d->settings.executor = &vq_evaluator;
+	if (jit) {
+		long cpus = d->o->jobs ? (long)d->o->jobs : sysconf(_SC_NPROCESSORS_ONLN);
+
+		d->jit = *jit;
+		d->jit.workers = cpus > 1 ? (uint32_t)cpus : 1;
+		d->settings.executor = &d->jit;
+	}
 	return true;
 }
 

@@ -347,11 +347,11 @@ static bool prepare(comparison *c, side *s)
 
 	if (!s->g)
 		return true;
-	s->e = s->x->prepare(s->g, s->seen, s->n_seen);
+	s->e = s->x->prepare(s->x, s->g, s->seen, s->n_seen);
 	if (!s->e && l->o->executor == VQ_EXECUTOR_AUTO && s->x != &vq_evaluator && s->g->diag != l->diag &&
 		!s->g->diag->bugs) {
 		s->x = &vq_evaluator;
-		s->e = s->x->prepare(s->g, s->seen, s->n_seen);
+		s->e = s->x->prepare(s->x, s->g, s->seen, s->n_seen);
 	}
 	return s->e ||
 		(s->g->diag != l->diag &&

@@ -153,7 +153,7 @@ bool vq_look_run(const vq_look *l, const vq_graph *g)
 	if (g->n_inputs &&
 		!vq_samples_open(&samples, l->arena, l->diag, g, l->o->run, l->o->count, &l->o->image, &files))
 		return false;
-	e = x->prepare(g, NULL, 0);
+	e = x->prepare(x, g, NULL, 0);
 	good = e && outputs_of(l, g, samples.n, out) && run_samples(l, g, x, e, &samples, out);
 	if (e)
 		x->dispose(e);

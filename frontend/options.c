@@ -316,15 +316,6 @@ static bool parse_image_order(parser *p, const char *text)
 	return good;
 }
 
-static bool parse_j(parser *p, const char *text)
-{
-	uint32_t n = 0;
-
-	if (!parse_count(p, text, &n))
-		return false;
-	return n == 1 || vq_error(p->diag, p->option, "more than one thread is not built yet, got %u", (unsigned)n);
-}
-
 /* ---- the table ---- */
 
 typedef struct option_row {

@@ -85,6 +85,7 @@ typedef struct vq_options {
 	const char *emit_weights; /* file of the weights, NULL: they are in the object */
 	bool instrument;
 	bool werror_fallback;
+	uint32_t jobs; /* 0: as many as there are CPUs */
 	bool verbose, quiet;
 	bool depend;       /* -MD */
 	bool depend_phony; /* -MP */

@@ -66,11 +66,12 @@ static void dispose(vq_exec *e)
 	vq_arena_free(&arena);
 }
 
-static vq_exec *prepare(const vq_graph *g, const vq_value *observed, uint32_t n)
+static vq_exec *prepare(const vq_executor *x, const vq_graph *g, const vq_value *observed, uint32_t n)
 {
 	vq_arena arena = { 0 };
 	vq_exec *e = VQ_NEW(&arena, vq_exec);
 
+	(void)x;
 	e->g = g;
 	if (!in_order(g, &arena)) {
 		vq_arena_free(&arena);
@@ -199,4 +200,6 @@ static bool run_graph(vq_exec *e, const void *const *in, void *const *out, vq_ob
 	return ok;
 }
 
-const vq_executor vq_evaluator = { "evaluator", prepare, run_graph, dispose };
+const vq_executor vq_evaluator = {
+	.name = "evaluator", .workers = 1, .prepare = prepare, .run = run_graph, .dispose = dispose
+};

@@ -97,7 +97,7 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 	vq_arena scratch = { 0 };
 	watch w = { .p = p };
 	vq_value *computed = VQ_ARRAY(&scratch, n, vq_value);
-	vq_exec *e = x->prepare(g, computed, computed_sites(g, site, n, computed));
+	vq_exec *e = x->prepare(x, g, computed, computed_sites(g, site, n, computed));
 	void **in, **out;
 	bool ok = e != NULL;
 

@@ -139,8 +139,8 @@ static bool run(meter *m)
 		seen[k] = m->product[k].reference;
 		seen[m->n + k] = m->product[k].quantized;
 	}
-	a = x->prepare(m->p->reference, seen, m->n);
-	b = x->prepare(g, seen + m->n, m->n);
+	a = x->prepare(x, m->p->reference, seen, m->n);
+	b = x->prepare(x, g, seen + m->n, m->n);
 	ok = a && b;
 	for (uint32_t s = 0; ok && s < samples; s++) {
 		if (set->progress)

@@ -196,7 +196,7 @@ static bool all_inputs(reference *r, vq_samples *real, const outputs *to)
 	void **in = VQ_ARRAY(&r->arena, r->g.n_inputs, void *), **out = VQ_ARRAY(&r->arena, r->g.n_outputs, void *);
 	uint32_t first_real = real->n < FIRST_REAL ? real->n : FIRST_REAL;
 	size_t in_bytes = 0, out_bytes = 0;
-	vq_exec *e = vq_evaluator.prepare(&r->g, r->value, r->n);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, &r->g, r->value, r->n);
 	bool good = e != NULL;
 
 	for (uint32_t i = 0; i < r->g.n_inputs; i++) {

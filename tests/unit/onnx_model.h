@@ -289,7 +289,7 @@ static inline const void *run_on(model *m, const void *const *in)
 	must_import(m);
 	for (uint32_t i = 0; i < m->g.n_outputs; i++)
 		out[i] = vq_arena_alloc(&m->arena, vq_type_bytes(vq_type_of(&m->g, m->g.output[i].value)));
-	e = vq_evaluator.prepare(&m->g, NULL, 0);
+	e = vq_evaluator.prepare(&vq_evaluator, &m->g, NULL, 0);
 	assert_non_null(e);
 	assert_true(vq_evaluator.run(e, data, out, NULL, NULL));
 	vq_evaluator.dispose(e);

@@ -137,7 +137,7 @@ static inline void run(fixture *f, bool (*pass)(vq_pass *p))
 static inline float *evaluate(fixture *f, const vq_graph *g, const void *const *in)
 {
 	void **out = VQ_ARRAY(&f->arena, g->n_outputs, void *);
-	vq_exec *e = vq_evaluator.prepare(g, NULL, 0);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, g, NULL, 0);
 
 	assert_non_null(e);
 	for (uint32_t i = 0; i < g->n_outputs; i++)

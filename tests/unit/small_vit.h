@@ -207,7 +207,7 @@ static inline const char *sv_problem(small_vit *s)
 static inline bool sv_run(const vq_graph *g, const float *image, float *const *out, const vq_value *observed,
 	uint32_t n, vq_observe *observe, void *user)
 {
-	vq_exec *e = vq_evaluator.prepare(g, observed, n);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, g, observed, n);
 	const void *in[1] = { image };
 	bool ok = e && vq_evaluator.run(e, in, (void *const *)out, observe, user);
 

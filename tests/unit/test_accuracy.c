@@ -76,7 +76,7 @@ static double cosine(const float *a, const float *b)
 
 static figures classify(const vq_graph *g, bool is_reference)
 {
-	vq_exec *e = vq_evaluator.prepare(g, NULL, 0);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, g, NULL, 0);
 	figures f = { .least_cos = 1 };
 
 	assert_non_null(e);

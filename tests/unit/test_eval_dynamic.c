@@ -310,7 +310,7 @@ static void in_a_graph(void **state)
 	int8_t c[4];
 
 	assert_true(vq_parse_graph(&g, &b->arena, &b->diag, text, sizeof text - 1, "."));
-	e = vq_evaluator.prepare(&g, NULL, 0);
+	e = vq_evaluator.prepare(&vq_evaluator, &g, NULL, 0);
 	assert_non_null(e);
 	assert_true(vq_evaluator.run(
 		e, (const void *[]){ F32(1.0f, 2.0f, -255.0f, 0.0f) }, (void *[]){ y, r, c }, NULL, NULL));

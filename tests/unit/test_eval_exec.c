@@ -34,7 +34,7 @@ static void observes_in_order_of_execution(void **state)
 	vq_add_output(&b->g, "z", z);
 	vq_add_output(&b->g, "x", x);
 	vq_add_output(&b->g, "again", z);
-	e = vq_evaluator.prepare(&b->g, (vq_value[]){ z, c, x }, 3);
+	e = vq_evaluator.prepare(&vq_evaluator, &b->g, (vq_value[]){ z, c, x }, 3);
 	assert_non_null(e);
 	for (int i = 0; i < 2; i++) {
 		seen s = { 0 };
@@ -76,7 +76,7 @@ static void values_live_until_their_last_use(void **state)
 			want[k][i] = k % 2 ? want[k - 1][i] - want[other][i] : want[k - 1][i] + want[other][i];
 	}
 	vq_add_output(&b->g, "y", v[LENGTH - 1]);
-	e = vq_evaluator.prepare(&b->g, NULL, 0);
+	e = vq_evaluator.prepare(&vq_evaluator, &b->g, NULL, 0);
 	for (int i = 0; i < 3; i++) {
 		assert_true(vq_evaluator.run(e, in, to, NULL, NULL));
 		for (int k = 0; k < 100; k++)
@@ -100,7 +100,7 @@ static void run_time_errors_name_the_node(void **state)
 	b->g.node[1].name = "embed";
 	b->g.node[1].source = "Gather";
 	vq_add_output(&b->g, "y", y);
-	e = vq_evaluator.prepare(&b->g, NULL, 0);
+	e = vq_evaluator.prepare(&vq_evaluator, &b->g, NULL, 0);
 	assert_false(vq_evaluator.run(e, bad, to, NULL, NULL));
 	assert_int_equal(b->diag.errors, 1);
 	assert_string_equal(b->diag.item[0].where, "node 'embed' (Gather)");
@@ -118,7 +118,7 @@ static void nodes_out_of_order_are_refused(void **state)
 
 	b->g.node[1].in[0] = z;
 	vq_add_output(&b->g, "y", y);
-	assert_null(vq_evaluator.prepare(&b->g, NULL, 0));
+	assert_null(vq_evaluator.prepare(&vq_evaluator, &b->g, NULL, 0));
 	assert_int_equal(b->diag.errors, 1);
 	assert_string_equal(b->diag.item[0].text, "operand 0 is not computed before it is used");
 }

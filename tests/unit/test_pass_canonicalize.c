@@ -385,7 +385,7 @@ static void **results(fixture *f, const vq_graph *g)
 {
 	const void **in = VQ_ARRAY(&f->arena, g->n_inputs, const void *);
 	void **out = VQ_ARRAY(&f->arena, g->n_outputs, void *);
-	vq_exec *e = vq_evaluator.prepare(g, NULL, 0);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, g, NULL, 0);
 	bool good;
 
 	f->seed = 4711;

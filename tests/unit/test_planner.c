@@ -8,6 +8,7 @@
 #include "ir/eval.h"
 #include "ir/text.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,6 +79,19 @@ static const vq_executor *jit(void)
 	return e;
 }
 
+/* of this process, where /proc says so; else 0 */
+static uint32_t running_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	uint32_t n = 0;
+
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
 static void compare(const bench *b)
 {
 	for (uint32_t i = 0; i < b->g.n_outputs; i++) {
@@ -90,19 +104,18 @@ static void compare(const bench *b)
 	}
 }
 
-static void same(const char *text)
+static void same_with(const vq_executor *compiler, const char *text, uint32_t threads)
 {
-	const vq_executor *compiler = jit();
 	vq_exec *compiled, *reference;
+	uint32_t before = running_threads();
 	bench b;
 
-	if (!compiler)
-		skip();
 	begin(&b, text);
-	compiled = compiler->prepare(&b.g, NULL, 0);
+	compiled = compiler->prepare(compiler, &b.g, NULL, 0);
 	if (!compiled)
 		fail_msg("%s: %s", b.diag.item[0].where ? b.diag.item[0].where : "", b.diag.item[0].text);
-	reference = vq_evaluator.prepare(&b.g, NULL, 0);
+	assert_int_equal(running_threads() - before, threads);
+	reference = vq_evaluator.prepare(&vq_evaluator, &b.g, NULL, 0);
 	assert_non_null(reference);
 	for (uint32_t run = 0; run < RUNS; run++) {
 		for (uint32_t i = 0; i < b.g.n_inputs; i++)
@@ -116,6 +129,15 @@ static void same(const char *text)
 	vq_arena_free(&b.arena);
 }
 
+static void same(const char *text)
+{
+	const vq_executor *compiler = jit();
+
+	if (!compiler)
+		skip();
+	same_with(compiler, text, 0);
+}
+
 static void refused(const char *text, const char *why)
 {
 	const vq_executor *compiler = jit();
@@ -124,11 +146,32 @@ static void refused(const char *text, const char *why)
 	if (!compiler)
 		skip();
 	begin(&b, text);
-	assert_null(compiler->prepare(&b.g, NULL, 0));
+	assert_null(compiler->prepare(compiler, &b.g, NULL, 0));
 	assert_true(b.diag.errors > 0);
 	if (!strstr(b.diag.item[0].text, why))
 		fail_msg("'%s' does not say '%s'", b.diag.item[0].text, why);
 	vq_arena_free(&b.arena);
+}
+
+/* threads for what is large enough, and no difference */
+static void workers(void **state)
+{
+	const vq_executor *one = jit();
+	vq_executor three;
+
+	(void)state;
+	if (!one || !running_threads())
+		skip();
+	three = *one;
+	three.workers = 3;
+	same_with(&three, "graph f(a: f32[60,70], b: f32[70,80]) {\n  %1 = matmul %a, %b\n  return %1\n}\n", 0);
+	same_with(&three,
+		"graph f(a: f32[600,640], b: f32[640,620]) {\n"
+		"  %1 = matmul %a, %b\n"
+		"  %2 = gelu %1\n"
+		"  %3 = softmax %2 axis=1\n"
+		"  return %3\n}\n",
+		2);
 }
 
 /* ---- indices of the caller ---- */
@@ -184,7 +227,7 @@ static void indices_out_of_range(void **state)
 	if (!compiler)
 		skip();
 	begin(&b, text);
-	e = compiler->prepare(&b.g, NULL, 0);
+	e = compiler->prepare(compiler, &b.g, NULL, 0);
 	assert_non_null(e);
 	fill(&b, vq_type_of(&b.g, b.g.input[0].value), b.in[0]);
 	memcpy(b.in[1], good, sizeof good);
@@ -631,6 +674,7 @@ static void equal_weights(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(workers),
 		cmocka_unit_test(gather),
 		cmocka_unit_test(indices_out_of_range),
 		cmocka_unit_test(from_integers),

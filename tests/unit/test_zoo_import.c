@@ -68,7 +68,7 @@ static double error_of(const float *got, const float *want, int64_t n)
 static const float *evaluate(const void *const *in)
 {
 	void *out = vq_arena_alloc(&z.arena, vq_type_bytes(vq_type_of(&z.g, z.g.output[0].value)));
-	vq_exec *e = vq_evaluator.prepare(&z.g, NULL, 0);
+	vq_exec *e = vq_evaluator.prepare(&vq_evaluator, &z.g, NULL, 0);
 
 	assert_non_null(e);
 	assert_true(vq_evaluator.run(e, in, &out, NULL, NULL));
