@@ -160,6 +160,10 @@ static bool choose_executor(driver *d)
 		d->jit = *jit;
 		d->jit.workers = cpus > 1 ? (uint32_t)cpus : 1;
 		d->settings.executor = &d->jit;
+	} else if (reason) {
+		vq_warning(&d->diag, NULL, "the evaluator runs the samples: %s", reason);
+		vq_note(&d->diag,
+			"the results are the same, the time is much longer; -calib-count=N takes fewer samples");
 	}
 	return true;
 }
