@@ -110,6 +110,23 @@ bool vq_onnx_attr_ints(vq_onnx *o, const char *name, int64_t *v, uint32_t most, 
 	return true;
 }
 
+bool vq_onnx_attr_floats(vq_onnx *o, const char *name, float *v, uint32_t most, uint32_t *n)
+{
+	const Onnx__AttributeProto *a;
+
+	*n = 0;
+	if (!find(o, name, A(FLOATS), &a))
+		return false;
+	if (!a)
+		return true;
+	if (a->n_floats > most)
+		return vq_onnx_refuse(
+			o, "attribute '%s' has %zu entries, expected at most %u", name, a->n_floats, (unsigned)most);
+	*n = (uint32_t)a->n_floats;
+	memcpy(v, a->floats, *n * sizeof *v);
+	return true;
+}
+
 bool vq_onnx_attr_string(vq_onnx *o, const char *name, const char *standard, const char **v)
 {
 	const Onnx__AttributeProto *a;

@@ -9,16 +9,6 @@
 
 static vq_value in(vq_onnx *o, uint32_t i) { return vq_onnx_in(o, i); }
 
-static vq_value mul(vq_onnx *o, vq_value x, float by)
-{
-	return x.id ? vq_onnx_2(o, VQ_OP_MUL, x, vq_onnx_number(o, x, by)) : x;
-}
-
-static vq_value add(vq_onnx *o, vq_value x, float by)
-{
-	return x.id ? vq_onnx_2(o, VQ_OP_ADD, x, vq_onnx_number(o, x, by)) : x;
-}
-
 /* integers of 8 bits are computed as i32 and cut to 8 bits again */
 static bool narrow(const vq_onnx *o, vq_value x)
 {
@@ -158,7 +148,7 @@ static vq_value power_by_log(vq_onnx *o, vq_value base, vq_value exponent)
 
 	y = vq_onnx_1(o, VQ_OP_EXP,
 		vq_onnx_2(o, VQ_OP_MUL, exponent, vq_onnx_1(o, VQ_OP_LOG, vq_onnx_1(o, VQ_OP_ABS, base))));
-	half = mul(o, exponent, 0.5f);
+	half = vq_onnx_2(o, VQ_OP_MUL, exponent, vq_onnx_scalar(o, 0.5f));
 	odd = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_1(o, VQ_OP_FLOOR, half), half);
 	negative = vq_onnx_3(o, VQ_OP_WHERE, odd, y, vq_onnx_1(o, VQ_OP_NEG, y));
 	broken = vq_onnx_2(o, VQ_OP_EQUAL, vq_onnx_1(o, VQ_OP_FLOOR, exponent), exponent);
@@ -285,24 +275,6 @@ bool vq_import_cast_like(vq_onnx *o)
 	return cast_input(o, vq_onnx_empty(o, 1) ? vq_onnx_input_name(o, 1)->empty.elem : vq_onnx_in_type(o, 1)->elem);
 }
 
-/* ---- activations ---- */
-
-static vq_value at_least(vq_onnx *o, vq_value x, float limit)
-{
-	return vq_onnx_2(o, VQ_OP_MAX, x, vq_onnx_scalar(o, limit));
-}
-
-static vq_value at_most(vq_onnx *o, vq_value x, float limit)
-{
-	return vq_onnx_2(o, VQ_OP_MIN, x, vq_onnx_scalar(o, limit));
-}
-
-/* x < 0 ? negative : positive */
-static vq_value by_sign(vq_onnx *o, vq_value x, vq_value negative, vq_value positive)
-{
-	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_number(o, x, 0)), negative, positive);
-}
-
 bool vq_import_clip(vq_onnx *o)
 {
 	vq_value x = in(o, 0);
@@ -312,156 +284,6 @@ bool vq_import_clip(vq_onnx *o)
 	if (vq_onnx_has(o, 2))
 		x = calculate(o, VQ_OP_MIN, x, in(o, 2));
 	return vq_onnx_out(o, 0, x);
-}
-
-bool vq_import_gelu(vq_onnx *o)
-{
-	const char *approximate;
-
-	if (!vq_onnx_attr_string(o, "approximate", "none", &approximate))
-		return false;
-	if (!strcmp(approximate, "none"))
-		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU, in(o, 0)));
-	if (!strcmp(approximate, "tanh"))
-		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_TANH, in(o, 0)));
-	return vq_onnx_refuse(o, "attribute 'approximate' is '%s', expected 'none' or 'tanh'", approximate);
-}
-
-/* contrib operators: activation(x + bias) */
-bool vq_import_biased(vq_onnx *o)
-{
-	vq_value x = in(o, 0);
-
-	if (vq_onnx_has(o, 1))
-		x = vq_onnx_2(o, VQ_OP_ADD, x, in(o, 1));
-	return vq_onnx_out(o, 0, vq_onnx_1(o, o->op->ir, x));
-}
-
-bool vq_import_quick_gelu(vq_onnx *o)
-{
-	float alpha;
-
-	if (!vq_onnx_attr_float(o, "alpha", 1.702f, &alpha))
-		return false;
-	if (alpha == 1.702f)
-		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_GELU_QUICK, in(o, 0)));
-	if (alpha == 1.0f)
-		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
-	return vq_onnx_out(
-		o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
-}
-
-bool vq_import_swish(vq_onnx *o)
-{
-	float alpha;
-
-	if (!vq_onnx_attr_float(o, "alpha", 1.0f, &alpha))
-		return false;
-	if (alpha == 1.0f)
-		return vq_onnx_out(o, 0, vq_onnx_1(o, VQ_OP_SILU, in(o, 0)));
-	return vq_onnx_out(
-		o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_SIGMOID, mul(o, in(o, 0), alpha))));
-}
-
-static vq_value hard_sigmoid(vq_onnx *o, float alpha, float beta)
-{
-	return at_most(o, at_least(o, add(o, mul(o, in(o, 0), alpha), beta), 0), 1);
-}
-
-bool vq_import_hard_sigmoid(vq_onnx *o)
-{
-	float alpha, beta;
-
-	return vq_onnx_attr_float(o, "alpha", 0.2f, &alpha) && vq_onnx_attr_float(o, "beta", 0.5f, &beta) &&
-		vq_onnx_out(o, 0, hard_sigmoid(o, alpha, beta));
-}
-
-bool vq_import_hard_swish(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), hard_sigmoid(o, 1.0f / 6, 0.5f)));
-}
-
-/* max(x, 0) + log(1 + exp(-|x|)): no overflow */
-static vq_value softplus(vq_onnx *o)
-{
-	vq_value tail = vq_onnx_1(o, VQ_OP_EXP, vq_onnx_1(o, VQ_OP_NEG, vq_onnx_1(o, VQ_OP_ABS, in(o, 0))));
-
-	tail = vq_onnx_1(o, VQ_OP_LOG, add(o, tail, 1));
-	return vq_onnx_2(o, VQ_OP_ADD, vq_onnx_1(o, VQ_OP_RELU, in(o, 0)), tail);
-}
-
-bool vq_import_softplus(vq_onnx *o) { return vq_onnx_out(o, 0, softplus(o)); }
-
-bool vq_import_mish(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_MUL, in(o, 0), vq_onnx_1(o, VQ_OP_TANH, softplus(o))));
-}
-
-bool vq_import_softsign(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_DIV, in(o, 0), add(o, vq_onnx_1(o, VQ_OP_ABS, in(o, 0)), 1)));
-}
-
-bool vq_import_leaky_relu(vq_onnx *o)
-{
-	float alpha;
-
-	return vq_onnx_attr_float(o, "alpha", 0.01f, &alpha) &&
-		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, in(o, 0), alpha), in(o, 0)));
-}
-
-bool vq_import_prelu(vq_onnx *o)
-{
-	return vq_onnx_out(o, 0, by_sign(o, in(o, 0), vq_onnx_2(o, VQ_OP_MUL, in(o, 0), in(o, 1)), in(o, 0)));
-}
-
-/* exp(min(x, 0) / divisor) - 1: the branch not taken must not overflow */
-static vq_value exp_minus_1(vq_onnx *o, float divisor)
-{
-	vq_value x = at_most(o, in(o, 0), 0);
-
-	if (divisor != 1)
-		x = vq_onnx_2(o, VQ_OP_DIV, x, vq_onnx_scalar(o, divisor));
-	return add(o, vq_onnx_1(o, VQ_OP_EXP, x), -1);
-}
-
-bool vq_import_elu(vq_onnx *o)
-{
-	float alpha;
-
-	return vq_onnx_attr_float(o, "alpha", 1.0f, &alpha) &&
-		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, exp_minus_1(o, 1), alpha), in(o, 0)));
-}
-
-bool vq_import_celu(vq_onnx *o)
-{
-	float alpha;
-
-	return vq_onnx_attr_float(o, "alpha", 1.0f, &alpha) &&
-		vq_onnx_out(o, 0, by_sign(o, in(o, 0), mul(o, exp_minus_1(o, alpha), alpha), in(o, 0)));
-}
-
-bool vq_import_selu(vq_onnx *o)
-{
-	float alpha, gamma;
-	vq_value y;
-
-	if (!vq_onnx_attr_float(o, "alpha", 1.67326319217681884765625f, &alpha) ||
-		!vq_onnx_attr_float(o, "gamma", 1.05070102214813232421875f, &gamma))
-		return false;
-	y = by_sign(o, in(o, 0), mul(o, exp_minus_1(o, 1), alpha), in(o, 0));
-	return vq_onnx_out(o, 0, mul(o, y, gamma));
-}
-
-bool vq_import_thresholded_relu(vq_onnx *o)
-{
-	float alpha;
-	vq_value above;
-
-	if (!vq_onnx_attr_float(o, "alpha", 1.0f, &alpha))
-		return false;
-	above = vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, alpha), in(o, 0));
-	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, above, in(o, 0), vq_onnx_scalar(o, 0)));
 }
 
 bool vq_import_ceil(vq_onnx *o)
@@ -476,7 +298,8 @@ bool vq_import_sign(vq_onnx *o)
 	vq_value x = in(o, 0), zero = vq_onnx_number(o, x, 0), positive = vq_onnx_number(o, x, 1);
 
 	positive = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, zero, x), positive, zero);
-	return vq_onnx_out(o, 0, by_sign(o, x, vq_onnx_number(o, x, -1), positive));
+	return vq_onnx_out(
+		o, 0, vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, zero), vq_onnx_number(o, x, -1), positive));
 }
 
 bool vq_import_is_nan(vq_onnx *o)
@@ -498,22 +321,6 @@ bool vq_import_is_inf(vq_onnx *o)
 	if (positive || negative)
 		return vq_onnx_out(o, 0, positive ? up : down);
 	return vq_onnx_out(o, 0, vq_onnx_2(o, VQ_OP_AND, up, vq_onnx_1(o, VQ_OP_NOT, up)));
-}
-
-/* x + bias below -lambd, x - bias above lambd, 0 between */
-bool vq_import_shrink(vq_onnx *o)
-{
-	float bias, lambd;
-	vq_value x = in(o, 0), zero, above, below;
-
-	if (!vq_onnx_attr_float(o, "bias", 0, &bias) || !vq_onnx_attr_float(o, "lambd", 0.5f, &lambd))
-		return false;
-	zero = vq_onnx_scalar(o, 0);
-	above = add(o, x, -bias);
-	above = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, vq_onnx_scalar(o, lambd), x), above, zero);
-	below = add(o, x, bias);
-	below = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, vq_onnx_scalar(o, -lambd)), below, above);
-	return vq_onnx_out(o, 0, below);
 }
 
 /* ---- identities ---- */

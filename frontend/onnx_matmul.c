@@ -62,6 +62,19 @@ vq_value vq_onnx_matmul(vq_onnx *o, vq_value a, vq_value b)
 
 bool vq_import_matmul(vq_onnx *o) { return vq_onnx_out(o, 0, vq_onnx_matmul(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1))); }
 
+/* x, or with swap x whose first dimension stands behind those of the batch */
+static vq_value batch_first(vq_onnx *o, vq_value x, bool swap)
+{
+	int64_t perm[VQ_MAX_RANK];
+	uint32_t rank = x.id ? vq_type_of(o->g, x)->rank : 0;
+
+	if (!swap || rank < 3)
+		return x;
+	for (uint32_t i = 0; i < rank; i++)
+		perm[i] = i + 2 < rank ? i + 1 : i + 2 == rank ? 0 : i;
+	return vq_onnx_transpose(o, x, perm);
+}
+
 /* ONNX Runtime's own: transposes and a factor */
 bool vq_import_fused_matmul(vq_onnx *o)
 {
@@ -73,44 +86,44 @@ bool vq_import_fused_matmul(vq_onnx *o)
 		!vq_onnx_attr_bool(o, "transBatchA", false, &batch_a) ||
 		!vq_onnx_attr_bool(o, "transBatchB", false, &batch_b) || !vq_onnx_attr_float(o, "alpha", 1, &alpha))
 		return false;
-	if (batch_a || batch_b)
-		return vq_onnx_refuse(o, "transBatchA and transBatchB are not supported");
-	y = product(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), trans_a, trans_b);
+	y = product(o, batch_first(o, vq_onnx_in(o, 0), batch_a), batch_first(o, vq_onnx_in(o, 1), batch_b), trans_a,
+		trans_b);
 	if (alpha != 1)
 		y = vq_onnx_2(o, VQ_OP_MUL, y, vq_onnx_scalar(o, alpha));
 	return vq_onnx_out(o, 0, y);
 }
 
-bool vq_import_gemm(vq_onnx *o)
+vq_value vq_onnx_gemm(vq_onnx *o)
 {
 	bool trans_a, trans_b;
 	float alpha, beta;
 	vq_value y, c = vq_onnx_in(o, 2);
+	vq_type t;
 
 	if (!vq_onnx_attr_bool(o, "transA", false, &trans_a) || !vq_onnx_attr_bool(o, "transB", false, &trans_b) ||
 		!vq_onnx_attr_float(o, "alpha", 1, &alpha) || !vq_onnx_attr_float(o, "beta", 1, &beta))
-		return false;
-	if (vq_onnx_in_type(o, 0)->rank != 2 || vq_onnx_in_type(o, 1)->rank != 2)
-		return vq_onnx_refuse(o, "operands have ranks %u and %u, expected two matrices",
+		return VQ_NO_VALUE;
+	if (vq_onnx_in_type(o, 0)->rank != 2 || vq_onnx_in_type(o, 1)->rank != 2) {
+		vq_onnx_refuse(o, "operands have ranks %u and %u, expected two matrices",
 			(unsigned)vq_onnx_in_type(o, 0)->rank, (unsigned)vq_onnx_in_type(o, 1)->rank);
+		return VQ_NO_VALUE;
+	}
 	y = product(o, vq_onnx_in(o, 0), vq_onnx_in(o, 1), trans_a, trans_b);
 	if (alpha != 1)
 		y = vq_onnx_2(o, VQ_OP_MUL, y, vq_onnx_scalar(o, alpha));
-	if (c.id && beta != 0) {
-		vq_type t;
-
-		if (beta != 1)
-			c = vq_onnx_2(o, VQ_OP_MUL, c, vq_onnx_scalar(o, beta));
-		if (!y.id)
-			return false;
-		t = *vq_type_of(o->g, y);
-		y = vq_onnx_2(o, VQ_OP_ADD, y, c);
-		if (y.id && !vq_same_shape(&t, vq_type_of(o->g, y)))
-			return vq_onnx_refuse(
-				o, "input 2 does not broadcast to the product's shape %s", vq_type_text(o->arena, &t));
-	}
-	return vq_onnx_out(o, 0, y);
+	if (!y.id || !c.id || beta == 0)
+		return y;
+	if (beta != 1)
+		c = vq_onnx_2(o, VQ_OP_MUL, c, vq_onnx_scalar(o, beta));
+	t = *vq_type_of(o->g, y);
+	y = vq_onnx_2(o, VQ_OP_ADD, y, c);
+	if (!y.id || vq_same_shape(&t, vq_type_of(o->g, y)))
+		return y;
+	vq_onnx_refuse(o, "input 2 does not broadcast to the product's shape %s", vq_type_text(o->arena, &t));
+	return VQ_NO_VALUE;
 }
+
+bool vq_import_gemm(vq_onnx *o) { return vq_onnx_out(o, 0, vq_onnx_gemm(o)); }
 
 /* ---- Einsum ---- */
 

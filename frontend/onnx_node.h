@@ -121,6 +121,7 @@ bool vq_onnx_attr_bool(vq_onnx *o, const char *name, bool standard, bool *v);
 bool vq_onnx_attr_float(vq_onnx *o, const char *name, float standard, float *v);
 /* *n becomes 0 if absent */
 bool vq_onnx_attr_ints(vq_onnx *o, const char *name, int64_t *v, uint32_t most, uint32_t *n);
+bool vq_onnx_attr_floats(vq_onnx *o, const char *name, float *v, uint32_t most, uint32_t *n);
 /* in the arena; standard if absent */
 bool vq_onnx_attr_string(vq_onnx *o, const char *name, const char *standard, const char **v);
 /* for attributes that change nothing here */

@@ -107,7 +107,19 @@ def cases(rng):
         "nbits_8": nbits(rng, 64, 8, 32, "codes"),
         "nbits_float_zeros": nbits(rng, 64, 4, 32, "floats"),
         "fused_matmul": ("FusedMatMul", [f(rng, B, D, S), f(rng, B, S, D)], {"transA": 1, "transB": 1, "alpha": 0.5}),
+        "fused_matmul_batch": ("FusedMatMul", [f(rng, S, B, H, D), f(rng, B, H, D, 5)], {"transBatchA": 1}),
+        "fused_matmul_batches": ("FusedMatMul", [f(rng, D, B, S), f(rng, 5, B, D)], {"transA": 1, "transB": 1, "transBatchA": 1, "transBatchB": 1}),
     }
+    image, kernel = f(rng, B, 4, 9, 7), f(rng, 8, 2, 3, 3)
+    for activation, params in (("Relu", []), ("Tanh", []), ("Sigmoid", []), ("LeakyRelu", [0.2]), ("Clip", [-0.5, 1.5]), ("HardSigmoid", [0.3, 0.4])):
+        made[f"fused_conv_{activation}"] = ("FusedConv", [image, kernel, f(rng, 8)],
+                                            {"activation": activation, **({"activation_params": params} if params else {}), "group": 2, "strides": [2, 1],
+                                             "pads": [1, 0, 1, 2]})
+    made["fused_conv_sum"] = ("FusedConv", [image, f(rng, 8, 4, 3, 3), f(rng, 8), f(rng, B, 8, 7, 5)], {"activation": "Relu"})
+    for activation, params in (("Relu", {}), ("Elu", {"alpha": 0.7}), ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}), ("LeakyRelu", {"alpha": 0.2}),
+                               ("Selu", {"alpha": 1.5, "gamma": 1.2}), ("Softplus", {}), ("Softsign", {}), ("ThresholdedRelu", {"alpha": 0.6})):
+        made[f"fused_gemm_{activation}"] = ("FusedGemm", [f(rng, S, D), f(rng, 10, D), f(rng, 10)],
+                                            {"activation": activation, "alpha": 0.5, "transB": 1, **{f"activation_{k}": v for k, v in params.items()}})
     return {n: (*c, *(1, None)[len(c) - 3:]) for n, c in made.items()}
 
 
