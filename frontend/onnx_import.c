@@ -223,7 +223,7 @@ static bool check_row(vq_onnx *o)
 			return vq_onnx_refuse(
 				o, "input %u is missing, expected at least %d", (unsigned)i, o->op->least);
 	for (uint32_t i = 0; i < n; i++) {
-		if (vq_onnx_empty(o, i) && !(o->op->flags & VQ_ONNX_EMPTIES))
+		if (vq_onnx_empty(o, i) && !(o->op->flags & (VQ_ONNX_EMPTIES | VQ_ONNX_EACH)))
 			return vq_onnx_refuse(o, "input %u '%s' has no elements", (unsigned)i, o->node->input[i]);
 		if (vq_onnx_in(o, i).id && vq_onnx_in_type(o, i)->quant && !(o->op->flags & VQ_ONNX_CODES)) {
 			vq_onnx_refuse(o,
@@ -235,6 +235,41 @@ static bool check_row(vq_onnx *o)
 		}
 	}
 	return true;
+}
+
+static bool any_empty(vq_onnx *o)
+{
+	for (uint32_t i = 0; i < vq_onnx_inputs(o); i++)
+		if (vq_onnx_empty(o, i))
+			return true;
+	return false;
+}
+
+/* The result of VQ_ONNX_EACH without elements: the inputs' shapes, broadcast. */
+static bool out_no_elements(vq_onnx *o)
+{
+	vq_type result = { 0 }, t;
+
+	for (uint32_t i = 0; i < vq_onnx_inputs(o); i++) {
+		t = vq_onnx_empty(o, i) ? vq_onnx_input_name(o, i)->empty : *vq_onnx_in_type(o, i);
+		if (!i)
+			result.elem = t.elem;
+		for (; result.rank < t.rank; result.rank++) {
+			memmove(result.dim + 1, result.dim, result.rank * sizeof *result.dim);
+			result.dim[0] = 1;
+		}
+		for (uint32_t k = 0; k < t.rank; k++) {
+			int64_t *to = &result.dim[result.rank - t.rank + k];
+
+			if (*to != 1 && t.dim[k] != 1 && *to != t.dim[k])
+				return vq_onnx_refuse(o,
+					"an input has no elements, and dimensions %" PRId64 " and %" PRId64
+					" do not broadcast",
+					*to, t.dim[k]);
+			*to = *to == 1 ? t.dim[k] : *to;
+		}
+	}
+	return vq_onnx_out_empty(o, 0, &result);
 }
 
 static const char *where_of(vq_onnx *o, const Onnx__NodeProto *n)
@@ -297,7 +332,9 @@ static void import_node(vq_onnx *o, const Onnx__NodeProto *node)
 	o->op = find_op(o);
 	ok = ok && o->op && !silent;
 	if (ok) {
-		ok = check_row(o) && o->op->import(o) && check_outputs(o) && vq_onnx_attr_check(o);
+		ok = check_row(o) &&
+			(o->op->flags & VQ_ONNX_EACH && any_empty(o) ? out_no_elements(o) : o->op->import(o)) &&
+			check_outputs(o) && vq_onnx_attr_check(o);
 		if (!ok && errors == o->diag->errors)
 			vq_onnx_refuse(o, "it cannot be imported");
 		if (!ok && o->op->import != vq_onnx_call)

@@ -15,6 +15,7 @@ typedef bool vq_onnx_importer(vq_onnx *o);
 enum {
 	VQ_ONNX_CODES = 1,   /* takes quantized tensors: moves codes or dequantizes */
 	VQ_ONNX_EMPTIES = 2, /* takes tensors without elements */
+	VQ_ONNX_EACH = 4,    /* arithmetic element by element: what has no elements gives what has none */
 };
 
 typedef struct vq_onnx_op {

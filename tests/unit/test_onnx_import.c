@@ -405,7 +405,9 @@ static void shapes_fold(void **state)
 	node(m, "Slice", "s zero two", "head");
 	INTS(m, "two", "1", 2);
 	node(m, "Slice", "s zero nowhere", "empty");
-	node(m, "Concat", "empty head minus", "target");
+	node(m, "Mul", "minus empty", "still"); /* torch.zeros(0) * 2 and the like */
+	node(m, "Neg", "still", "none");
+	node(m, "Concat", "none head minus", "target");
 	attr_i(m, "axis", 0);
 	node(m, "Reshape", "x target", "t");
 	node(m, "Shape", "t", "tail");
@@ -417,6 +419,19 @@ static void shapes_fold(void **state)
 	EXPECT(RUN(m, ramp), 4, 5, 6, 7);
 	assert_int_equal(m->g.n_nodes, 2);
 	assert_int_equal(m->g.node[1].op, VQ_OP_ADD);
+}
+
+static void nothing_broadcasts(void **state)
+{
+	model *m = model_new(15);
+
+	(void)state;
+	input(m, "x", DT(FLOAT), "3");
+	INTS(m, "size", "1", 0);
+	node(m, "ConstantOfShape", "size", "nothing");
+	node(m, "Add", "x nothing", "y");
+	output(m, "y");
+	must_refuse(m, "dimensions 3 and 0 do not broadcast");
 }
 
 static void generators(void **state)
@@ -729,6 +744,7 @@ int main(void)
 		cmocka_unit_test(gathers_and_joins),
 		cmocka_unit_test(pads),
 		cmocka_unit_test(shapes_fold),
+		cmocka_unit_test(nothing_broadcasts),
 		cmocka_unit_test(generators),
 		cmocka_unit_test(constant_if),
 		cmocka_unit_test(layernorm),
