@@ -148,20 +148,38 @@ static void check_cpu(entry *e, vq_ll hwcap)
 	}
 }
 
+static vq_ll int_fits(vq_codegen *c, const vq_index_check *k, vq_ll index)
+{
+	LLVMTypeRef t = LLVMTypeOf(index);
+	vq_ll room = LLVMConstInt(t, (uint64_t)(k->limit - k->least), 0);
+
+	if (k->least)
+		index = LLVMBuildSub(c->b, index, LLVMConstInt(t, (uint64_t)k->least, 1), "");
+	return LLVMBuildICmp(c->b, LLVMIntULT, index, room, "");
+}
+
+/* NaN does not */
+static vq_ll float_fits(vq_codegen *c, const vq_index_check *k, vq_ll index)
+{
+	vq_ll from = LLVMBuildFCmp(c->b, LLVMRealOGE, index, LLVMConstReal(c->f32, (double)k->least), "");
+
+	return LLVMBuildAnd(
+		c->b, from, LLVMBuildFCmp(c->b, LLVMRealOLT, index, LLVMConstReal(c->f32, (double)k->limit), ""), "");
+}
+
 /* ok and whether all indices of the check, from dimension r of its window on, lie in range */
 static vq_ll in_range(entry *e, const vq_index_check *k, vq_ll data, uint32_t r, vq_ll offset, vq_ll ok)
 {
 	vq_codegen *c = e->c;
 	vq_elem elem = vq_type_of(e->p->g, k->window.root)->elem;
-	LLVMTypeRef t = elem == VQ_I64 ? c->i64 : c->i32;
+	LLVMTypeRef t = elem == VQ_I64 ? c->i64 : elem == VQ_F32 ? c->f32 : c->i32;
 	int64_t bytes = (int64_t)vq_elem_bytes(elem);
 	vq_loop l;
 
 	if (r == k->window.rank) {
 		vq_ll index = vq_load(c, t, vq_offset(c, data, vq_mul_const(c, offset, bytes)), (uint32_t)bytes);
 
-		return and_all(
-			c, ok, LLVMBuildICmp(c->b, LLVMIntULT, index, LLVMConstInt(t, (uint64_t)k->limit, 0), ""));
+		return and_all(c, ok, elem == VQ_F32 ? float_fits(c, k, index) : int_fits(c, k, index));
 	}
 	vq_loop_begin(c, &l, vq_cword(c, 0), vq_cword(c, k->window.dim[r]), vq_cword(c, 1), &ok, 1);
 	offset = vq_add_word(c, offset, vq_mul_const(c, l.i, k->window.stride[r]));

@@ -177,16 +177,18 @@ static bool indices_fit(const vq_exec *e, const void *const *in)
 		int64_t count = vq_window_count(&k->window);
 
 		for (int64_t j = 0; j < count; j++) {
-			int64_t at = k->window.offset, rest = j, index;
+			int64_t at = k->window.offset, rest = j;
+			double index;
 
 			for (uint32_t r = k->window.rank; r-- > 0; rest /= k->window.dim[r])
 				at += rest % k->window.dim[r] * k->window.stride[r];
-			index = input->type.elem == VQ_I64 ? ((const int64_t *)in[input->index])[at]
-							   : ((const int32_t *)in[input->index])[at];
-			if (index < 0 || index >= k->limit)
+			index = input->type.elem == VQ_I64   ? (double)((const int64_t *)in[input->index])[at]
+				: input->type.elem == VQ_F32 ? (double)((const float *)in[input->index])[at]
+							     : ((const int32_t *)in[input->index])[at];
+			if (!(index >= (double)k->least && index < (double)k->limit))
 				return vq_error(e->diag, vq_where(e->g, k->node),
-					"index %lld at position %lld is outside [0, %lld)", (long long)index,
-					(long long)j, (long long)k->limit);
+					"index %.17g at position %lld is outside [%lld, %lld)", index, (long long)j,
+					(long long)k->least, (long long)k->limit);
 		}
 	}
 	return true;

@@ -304,9 +304,9 @@ typedef struct vq_watch {
 
 /* Indices of a gather that the caller gives: <prefix>_run compares each with limit before it writes anything. */
 typedef struct vq_index_check {
-	vq_window window; /* the elements of the input that are used, VQ_I64 or VQ_I32 */
-	int64_t limit;    /* they must lie in [0, limit) */
-	vq_node node;     /* the gather, for messages */
+	vq_window window;     /* the elements of the input that are used, VQ_I64, VQ_I32 or (through a cast) VQ_F32 */
+	int64_t least, limit; /* they must lie in [least, limit) */
+	vq_node node;         /* the gather, for messages */
 } vq_index_check;
 
 /* A piece of the weights. */

@@ -75,8 +75,9 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 }
 
 /*
- * Constant indices are checked now, an input's by the run function; nothing else can be before something is written, so what is computed
- * must be in range whatever the inputs are (positions counted from a mask, ArgMax).
+ * Constant indices are checked now, an input's by the run function, also those that are computed from an input element by element (Keras
+ * moves negative ones); nothing else can be before something is written, so what is computed otherwise must be in range whatever the
+ * inputs are (positions counted from a mask, ArgMax).
  */
 static bool check_indices(vq_planner *s, vq_node node)
 {
@@ -85,7 +86,7 @@ static bool check_indices(vq_planner *s, vq_node node)
 	const vq_node_info *n = &g->node[node.id];
 	const vq_value_info *index = &g->value[n->in[1].id];
 	vq_window w = vq_window_find(g, n->in[1], NULL, NULL);
-	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis], lo, hi;
+	int64_t limit = vq_type_of(g, n->in[0])->dim[n->attr.axis.axis], lo = 0, hi = limit - 1, to, from;
 
 	for (int64_t i = 0, count = vq_type_count(&index->type); index->def == VQ_DEF_CONST && i < count; i++) {
 		int64_t k = index->type.elem == VQ_I64 ? ((const int64_t *)index->data)[i]
@@ -99,27 +100,28 @@ static bool check_indices(vq_planner *s, vq_node node)
 	if (index->def == VQ_DEF_CONST)
 		return true;
 	if (g->value[w.root.id].def != VQ_DEF_INPUT) {
-		if (!vq_index_range(g, n->in[1], &lo, &hi))
+		bool told = vq_index_range(g, n->in[1], &from, &to);
+
+		if (told && from >= 0 && to < limit)
+			return true;
+		if (!vq_index_source(g, n->in[1], limit, &w, &lo, &hi))
 			return vq_planner_refuse(s, node,
-				"its indices are computed at run time from what may be anything, expected constants or elements of an input of the model");
-		if (lo < 0 || hi >= limit)
-			return vq_planner_refuse(s, node,
-				vq_arena_printf(s->a,
-					"its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
-					(long long)lo, (long long)hi, (long long)limit));
-		return true;
+				told ? vq_arena_printf(s->a,
+					       "its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
+					       (long long)from, (long long)to, (long long)limit)
+				     : "its indices are computed at run time from what may be anything, expected constants or elements of an input of the model");
 	}
 	vq_window_squeeze(&w);
 	for (uint32_t i = 0; i < p->n_checks; i++) {
 		const vq_window *old = &p->check[i].window;
 
-		if (p->check[i].limit == limit && vq_same(old->root, w.root) && old->offset == w.offset &&
-			old->rank == w.rank && !memcmp(old->dim, w.dim, sizeof w.dim) &&
+		if (p->check[i].least == lo && p->check[i].limit == hi + 1 && vq_same(old->root, w.root) &&
+			old->offset == w.offset && old->rank == w.rank && !memcmp(old->dim, w.dim, sizeof w.dim) &&
 			!memcmp(old->stride, w.stride, sizeof w.stride))
 			return true;
 	}
 	p->check = vq_arena_grow(p->arena, p->check, &p->cap_checks, p->n_checks + 1, sizeof *p->check);
-	p->check[p->n_checks++] = (vq_index_check){ .window = w, .limit = limit, .node = node };
+	p->check[p->n_checks++] = (vq_index_check){ .window = w, .least = lo, .limit = hi + 1, .node = node };
 	return true;
 }
 

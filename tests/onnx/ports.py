@@ -63,9 +63,28 @@ def cases():
                   {"p": p, "q": q}, {"y": p.astype(np.float32) / 2, "g": q.astype(np.float32), "p": p}, {"c": np.float32(0.5)}),
         "tokens": ([node("Gather", ["t", "ids"], ["e"]), node("MatMul", ["e", "w"], ["y"])], {"ids": i64(4, 0, 2)},
                    {"y": TABLE[[4, 0, 2]] @ W, "e": TABLE[[4, 0, 2]]}, {"t": TABLE, "w": W}),
+        "tokens_from_the_end": ([node("Less", ["ids", "0"], ["l"]), node("Add", ["ids", "5"], ["a"]), node("Where", ["l", "a", "ids"], ["i"]),
+                                 node("Gather", ["t", "i"], ["e"])], {"ids": i64(4, -5, -1)}, {"e": TABLE[[4, 0, 4]]},
+                                {"t": TABLE, "0": i64(0)[0], "5": i64(5)[0]}),
+        "tokens_as_floats": ([node("Cast", ["ids"], ["i"], to=T.INT32), node("Gather", ["t", "i"], ["e"])],
+                             {"ids": np.array([4, 0, 2], np.float32)}, {"e": TABLE[[4, 0, 2]]}, {"t": TABLE}),
         "names": ([node("Relu", ["int"], ["a.b"]), node("Neg", ["int"], ["a/b"]), node("Abs", ["workspace"], ["3"])],
                   {"int": X, "workspace": X}, {"a.b": np.maximum(X, 0), "a/b": -X, "3": np.abs(X)}, {}),
     }
+
+
+# of cases: inputs that give no result but the code for an index out of range
+E_INDEX = 4
+OUT_OF_RANGE = {"tokens": [i64(4, 5, 0), i64(-1, 0, 0)], "tokens_from_the_end": [i64(0, 0, 5), i64(0, -6, 0)],
+                "tokens_as_floats": [np.array(a, np.float32) for a in ([0, 5, 0], [0, 0, -1], [np.nan, 0, 0])]}
+
+
+def returns(model, fed):
+    try:
+        model(fed)
+        return 0
+    except RuntimeError as e:
+        return int(str(e).split()[-1])
 
 
 def shaped(name, elem, *shape):
@@ -141,7 +160,13 @@ def main():
             options = [f"-quant={scheme}"]
             got = {"evaluator": run_tool(vitqc, stem, options, "evaluator"), "jit": run_tool(vitqc, stem, options, "jit")}
             if objects.can_run():
-                got["object"] = objects.compile_model(vitqc, f"{stem}.onnx", f"{stem}_{scheme}", options)(fed)
+                model = objects.compile_model(vitqc, f"{stem}.onnx", f"{stem}_{scheme}", options)
+                got["object"] = model(fed)
+                for ids in OUT_OF_RANGE.get(name, []):
+                    runs += 1
+                    if returns(model, {"ids": ids}) != E_INDEX:
+                        print(f"{name}, {scheme}: {ids} is not out of range")
+                        failed += 1
             if cross:
                 got["aarch64"] = run_cross(vitqc, source, stem, options, fed, want)
             if scheme != "none" and any(differs(o, got["evaluator"], 0) for o in got.values()):

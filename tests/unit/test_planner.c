@@ -210,42 +210,126 @@ static void gather(void **state)
 		"index 4 at position 1 is outside [0, 4)");
 }
 
-/* only what is read is checked, and nothing is computed before it was */
-static void indices_out_of_range(void **state)
+/*
+ * Runs text, whose last input has 4 elements and whose first is a table of two columns: good gives the rows wanted; bad, one after the
+ * other, the messages, before anything is written.
+ */
+static void check_indices(
+	const char *text, const void *good, const uint32_t *want, const void *const *bad, const char *const *message)
 {
-	static const char text[] = "graph f(table: f32[4,2], i: i64[4]) {\n"
-				   "  %1 = view %i offset=0 stride=[2] : i64[2]\n"
-				   "  %2 = gather %table, %1 axis=0\n"
-				   "  return %2\n}\n";
 	const vq_executor *compiler = jit();
-	const int64_t good[] = { 3, 99, 0, -1 }, high[] = { 1, 0, 4, 0 }, low[] = { -1, 0, 0, 0 };
-	const int64_t *bad[] = { high, low };
+	uint32_t last;
+	size_t bytes;
 	vq_exec *e;
 	bench b;
 
-	(void)state;
 	if (!compiler)
 		skip();
 	begin(&b, text);
 	e = compiler->prepare(compiler, &b.g, NULL, 0);
-	assert_non_null(e);
+	if (!e)
+		fail_msg("%s", b.diag.item[0].text);
+	last = b.g.n_inputs - 1;
+	bytes = 4 * vq_elem_bytes(vq_type_of(&b.g, b.g.input[last].value)->elem);
 	fill(&b, vq_type_of(&b.g, b.g.input[0].value), b.in[0]);
-	memcpy(b.in[1], good, sizeof good);
+	memcpy(b.in[last], good, bytes);
 	assert_true(compiler->run(e, (const void *const *)b.in, b.got, NULL, NULL));
-	assert_memory_equal(b.got[0], (float *)b.in[0] + 6, 8);
-	assert_memory_equal((float *)b.got[0] + 2, b.in[0], 8);
+	for (uint32_t i = 0; want[i] < UINT32_MAX; i++)
+		assert_memory_equal((float *)b.got[0] + 2 * i, (float *)b.in[0] + 2 * want[i], 8);
 	memset(b.got[0], 0x55, 16);
 	memset(b.want[0], 0x55, 16);
-	for (uint32_t i = 0; i < 2; i++) {
-		memcpy(b.in[1], bad[i], sizeof high);
+	for (uint32_t i = 0; bad[i]; i++) {
+		memcpy(b.in[last], bad[i], bytes);
 		assert_false(compiler->run(e, (const void *const *)b.in, b.got, NULL, NULL));
 		assert_memory_equal(b.got[0], b.want[0], 16);
-		assert_int_equal(b.diag.errors, i + 1);
+		assert_string_equal(b.diag.item[i].text, message[i]);
 	}
-	assert_string_equal(b.diag.item[0].text, "index 4 at position 1 is outside [0, 4)");
-	assert_string_equal(b.diag.item[1].text, "index -1 at position 0 is outside [0, 4)");
 	compiler->dispose(e);
 	vq_arena_free(&b.arena);
+}
+
+/* only what is read is checked, and nothing is computed before it was */
+static void indices_out_of_range(void **state)
+{
+	const int64_t good[] = { 3, 99, 0, -1 }, high[] = { 1, 0, 4, 0 }, low[] = { -1, 0, 0, 0 };
+
+	(void)state;
+	check_indices("graph f(table: f32[4,2], i: i64[4]) {\n"
+		      "  %1 = view %i offset=0 stride=[2] : i64[2]\n"
+		      "  %2 = gather %table, %1 axis=0\n"
+		      "  return %2\n}\n",
+		good, (uint32_t[]){ 3, 0, UINT32_MAX }, (const void *[]){ high, low, NULL },
+		(const char *[]){
+			"index 4 at position 1 is outside [0, 4)", "index -1 at position 0 is outside [0, 4)" });
+}
+
+static void computed_indices(void **state)
+{
+	const int32_t good[] = { 3, -4, 0, -1 }, high[] = { 0, 0, 4, 0 }, low[] = { 0, 0, 0, -5 };
+	const int32_t shifted[] = { 0, 1, 1, 0 }, beyond[] = { 0, 2, 0, 0 }, before[] = { -3, 0, 0, 0 };
+	const float floats[] = { 3, 0, 2, 1 }, nan[] = { 0, NAN, 0, 0 };
+
+	(void)state;
+	/* negative ones count from the end, as Keras writes it: (x < 0) (x + 4) + !(x < 0) x */
+	check_indices("graph f(table: f32[4,2], x: i32[4]) {\n"
+		      "  const @0 : f32[] = inline [0x0p+0]\n"
+		      "  const @4 : i32[] = inline [4]\n"
+		      "  %1 = cast %x to=f32\n"
+		      "  %2 = less %1, @0\n"
+		      "  %3 = not %2\n"
+		      "  %4 = add %x, @4\n"
+		      "  %5 = cast %2 to=i32\n"
+		      "  %6 = cast %3 to=i32\n"
+		      "  %7 = mul %5, %4\n"
+		      "  %8 = mul %6, %x\n"
+		      "  %9 = add %7, %8\n"
+		      "  %10 = gather %table, %9 axis=0\n"
+		      "  return %10\n}\n",
+		good, (uint32_t[]){ 3, 0, 0, 3, UINT32_MAX }, (const void *[]){ high, low, NULL },
+		(const char *[]){
+			"index 4 at position 2 is outside [-4, 4)", "index -5 at position 3 is outside [-4, 4)" });
+	/* and as a Where */
+	check_indices("graph f(table: f32[4,2], x: i32[4]) {\n"
+		      "  const @0 : i32[] = inline [0]\n"
+		      "  const @4 : i32[] = inline [4]\n"
+		      "  %1 = less %x, @0\n"
+		      "  %2 = add %x, @4\n"
+		      "  %3 = where %1, %2, %x\n"
+		      "  %4 = gather %table, %3 axis=0\n"
+		      "  return %4\n}\n",
+		good, (uint32_t[]){ 3, 0, 0, 3, UINT32_MAX }, (const void *[]){ high, NULL },
+		(const char *[]){ "index 4 at position 2 is outside [-4, 4)" });
+	/* an offset of positions */
+	check_indices("graph f(table: f32[4,2], x: i32[4]) {\n"
+		      "  const @2 : i32[] = inline [2]\n"
+		      "  %1 = add %x, @2\n"
+		      "  %2 = gather %table, %1 axis=0\n"
+		      "  return %2\n}\n",
+		shifted, (uint32_t[]){ 2, 3, 3, 2, UINT32_MAX }, (const void *[]){ beyond, before, NULL },
+		(const char *[]){
+			"index 2 at position 1 is outside [-2, 2)", "index -3 at position 0 is outside [-2, 2)" });
+	/* numbers that arrive as floats */
+	check_indices("graph f(table: f32[4,2], x: f32[4]) {\n"
+		      "  %1 = cast %x to=i64\n"
+		      "  %2 = gather %table, %1 axis=0\n"
+		      "  return %2\n}\n",
+		floats, (uint32_t[]){ 3, 0, 2, 1, UINT32_MAX }, (const void *[]){ (float[]){ 4, 0, 0, 0 }, nan, NULL },
+		(const char *[]){
+			"index 4 at position 0 is outside [0, 4)", "index nan at position 1 is outside [0, 4)" });
+	/* where no single range of x says it all, and of two inputs */
+	refused("graph f(table: f32[4,2], x: i32[4]) {\n"
+		"  const @0 : i32[] = inline [0]\n"
+		"  const @4 : i32[] = inline [4]\n"
+		"  %1 = less %x, @4\n"
+		"  %2 = where %1, %x, @0\n"
+		"  %3 = gather %table, %2 axis=0\n"
+		"  return %3\n}\n",
+		"from what may be anything");
+	refused("graph f(table: f32[4,2], x: i32[4], y: i32[4]) {\n"
+		"  %1 = add %x, %y\n"
+		"  %2 = gather %table, %1 axis=0\n"
+		"  return %2\n}\n",
+		"from what may be anything");
 }
 
 /* ---- elementwise ---- */
@@ -677,6 +761,7 @@ int main(void)
 		cmocka_unit_test(workers),
 		cmocka_unit_test(gather),
 		cmocka_unit_test(indices_out_of_range),
+		cmocka_unit_test(computed_indices),
 		cmocka_unit_test(from_integers),
 		cmocka_unit_test(on_integers),
 		cmocka_unit_test(divisions_and_truncations),
