@@ -294,7 +294,7 @@ static bool plan_group(vq_planner *s, const vq_group *group)
 	case VQ_OP_DEQUANTIZE: return vq_plan_elementwise(s, group);
 	case VQ_OP_CONV:
 		return vq_planner_refuse(s, group->node[0],
-			"a convolution whose weights are not constant, or with more than 64 groups of several channels or 64 taps");
+			"a convolution whose weights are not constant, or with more than 64 groups of several channels or 256 taps");
 	default:
 		if (vq_ops[op].class_ == VQ_CLASS_ELT)
 			return vq_plan_elementwise(s, group);

@@ -7,7 +7,7 @@
 
 enum {
 	MOST_GROUPS = 64, /* operands of concat */
-	MOST_TAPS = 64,   /* of a convolution of single channels: each is a pass over the result */
+	MOST_TAPS = 256,  /* of a convolution of single channels: each is a pass over the result */
 };
 
 /* A convolution and its operand, already padded. */

@@ -157,6 +157,35 @@ static void single_channels_are_a_sum_of_taps(void **state)
 	same_results(f, 1e-6);
 }
 
+static vq_value depthwise(fixture *f, int64_t kernel)
+{
+	vq_attr a = { .conv = { .stride = { 1, 1 }, .dilation = { 1, 1 }, .group = 65 } };
+	vq_value in[2] = { input(f, "x", DIMS(1, 65, 18, 18)), constant(f, DIMS(65, 1, kernel, kernel)) };
+
+	return vq_build(&f->g, "test", VQ_OP_CONV, in, 2, &a);
+}
+
+/* EdgeNeXt's */
+static void many_taps(void **state)
+{
+	fixture *f = *state;
+
+	output(f, depthwise(f, 9));
+	run(f, vq_pass_fuse_linear);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 0);
+	assert_int_equal(count_op(&f->g, VQ_OP_MUL), 81);
+	same_results(f, 1e-6);
+}
+
+static void too_many_taps(void **state)
+{
+	fixture *f = *state;
+
+	output(f, depthwise(f, 17));
+	run(f, vq_pass_fuse_linear);
+	assert_int_equal(count_op(&f->g, VQ_OP_CONV), 1);
+}
+
 static void a_conv_by_a_value_stays(void **state)
 {
 	fixture *f = *state;
@@ -328,6 +357,8 @@ int main(void)
 		TEST(conv_of_a_volume),
 		TEST(groups_are_linear_each),
 		TEST(single_channels_are_a_sum_of_taps),
+		TEST(many_taps),
+		TEST(too_many_taps),
 		TEST(a_conv_by_a_value_stays),
 		TEST(merged_projection_of_timm),
 		TEST(merged_projection_of_torch),
