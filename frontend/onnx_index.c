@@ -11,6 +11,7 @@
 enum {
 	ROUNDS = 64,           /* updates of one element by a scatter with a reduction */
 	LIST_LIMIT = 64 << 20, /* places that are listed */
+	MOST_COMPARED = 16,    /* indices of run time along an axis: a comparison of everything each */
 };
 
 /* Constant indices of input i as int64, NULL after an error. */
@@ -340,27 +341,6 @@ bool vq_import_gather_elements(vq_onnx *o)
 	return offset && vq_onnx_out(o, 0, take(o, flat(o, vq_onnx_in(o, 0)), offset, &ti));
 }
 
-bool vq_import_scatter_elements(vq_onnx *o)
-{
-	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1), tu = *vq_onnx_in_type(o, 2);
-	const int64_t *at = indices(o, 1);
-	int64_t *offset;
-	uint32_t axis;
-	vq_op op;
-
-	if (!at || !vq_onnx_attr_axis(o, 0, t.rank, &axis) || !read_reduction(o, &op))
-		return false;
-	if (!vq_same_shape(&ti, &tu) || tu.elem != t.elem)
-		return vq_onnx_refuse(o,
-			"updates are %s, expected the shape of the indices %s and elements of the data",
-			vq_type_text(o->arena, &tu), vq_type_text(o->arena, &ti));
-	offset = axis_offsets(o, &t, &ti, at, axis);
-	return offset &&
-		vq_onnx_out(o, 0, scatter(o, vq_onnx_in(o, 0), offset, vq_onnx_in(o, 2), vq_type_count(&ti), op));
-}
-
-/* ---- the place of the largest element, and its inverse ---- */
-
 /* 0, 1, 2 … along axis of a tensor of this rank */
 static vq_value places(vq_onnx *o, int64_t n, uint32_t axis, uint32_t rank)
 {
@@ -374,6 +354,67 @@ static vq_value places(vq_onnx *o, int64_t n, uint32_t axis, uint32_t rank)
 		dim[i - axis] = i == axis ? n : 1;
 	return vq_onnx_reshape(o, vq_add_const(o->g, &t, v, NULL), rank - axis, dim);
 }
+
+/* f32 indices of a dimension of n places, those from its end too: as they count from the start */
+static vq_value from_start(vq_onnx *o, vq_value at, int64_t n)
+{
+	vq_value moved = vq_onnx_2(o, VQ_OP_ADD, at, vq_onnx_scalar(o, (float)n));
+
+	return vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, at, vq_onnx_scalar(o, 0)), moved, at);
+}
+
+/*
+ * Indices of run time (one-hot by the place of the largest element): each along the axis is compared with every place. One out of
+ * range changes nothing.
+ */
+static bool scatter_by_comparison(vq_onnx *o, uint32_t axis, vq_op op)
+{
+	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
+	vq_value x = vq_onnx_in(o, 0), at = vq_onnx_cast(o, vq_onnx_in(o, 1), VQ_F32), one, update;
+	bool fits = ti.rank == t.rank && ti.dim[axis] <= MOST_COMPARED && t.dim[axis] <= 1 << 24;
+
+	for (uint32_t d = 0; d < t.rank; d++)
+		fits = fits && (d == axis || ti.dim[d] == t.dim[d]);
+	if (!fits)
+		return vq_onnx_refuse(o,
+			"indices computed at run time are %s for data of %s, expected at most %d along the axis and the same dimensions otherwise",
+			vq_type_text(o->arena, &ti), vq_type_text(o->arena, &t), MOST_COMPARED);
+	if (at.id)
+		at = from_start(o, at, t.dim[axis]);
+	for (int64_t i = 0; i < ti.dim[axis]; i++) {
+		one = vq_onnx_2(
+			o, VQ_OP_EQUAL, vq_onnx_slice(o, at, axis, i, 1, 1), places(o, t.dim[axis], axis, t.rank));
+		update = vq_onnx_slice(o, vq_onnx_in(o, 2), axis, i, 1, 1);
+		if (op != VQ_OP_NONE)
+			update = vq_onnx_2(o, op, x, update);
+		x = vq_onnx_3(o, VQ_OP_WHERE, one, update, x);
+	}
+	return vq_onnx_out(o, 0, x);
+}
+
+bool vq_import_scatter_elements(vq_onnx *o)
+{
+	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1), tu = *vq_onnx_in_type(o, 2);
+	const int64_t *at;
+	int64_t *offset;
+	uint32_t axis;
+	vq_op op;
+
+	if (!vq_onnx_attr_axis(o, 0, t.rank, &axis) || !read_reduction(o, &op))
+		return false;
+	if (!vq_same_shape(&ti, &tu) || tu.elem != t.elem)
+		return vq_onnx_refuse(o,
+			"updates are %s, expected the shape of the indices %s and elements of the data",
+			vq_type_text(o->arena, &tu), vq_type_text(o->arena, &ti));
+	if (!vq_is_const(o->g, vq_onnx_in(o, 1)))
+		return scatter_by_comparison(o, axis, op);
+	at = indices(o, 1);
+	offset = at ? axis_offsets(o, &t, &ti, at, axis) : NULL;
+	return offset &&
+		vq_onnx_out(o, 0, scatter(o, vq_onnx_in(o, 0), offset, vq_onnx_in(o, 2), vq_type_count(&ti), op));
+}
+
+/* ---- the place of the largest element, and its inverse ---- */
 
 /* the first, or last, place along axis where x is the extreme; f32 */
 static vq_value place_of(vq_onnx *o, vq_op extreme, vq_value x, uint32_t axis, bool last, bool keepdims)
@@ -459,8 +500,7 @@ bool vq_import_one_hot(vq_onnx *o)
 		at = vq_onnx_cast(o, at, VQ_F32);
 	if (!at.id)
 		return false;
-	hot = vq_onnx_2(o, VQ_OP_ADD, at, vq_onnx_scalar(o, (float)depth));
-	hot = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, at, vq_onnx_scalar(o, 0)), hot, at);
+	hot = from_start(o, at, depth);
 	for (uint32_t i = 0; i <= t.rank; i++)
 		dim[i] = i < axis ? t.dim[i] : i == axis ? 1 : t.dim[i - 1];
 	at = places(o, depth, axis, t.rank + 1);

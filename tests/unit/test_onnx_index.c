@@ -62,6 +62,33 @@ static void scatters(void **state)
 	EXPECT(RUN(m, ramp, ((float[]){ 7, 8, 9 })), 0, 1, 2, 7, 8, 9);
 }
 
+static model *scatter_at_run_time(const char *reduction)
+{
+	model *m = one(18, "2,3", "ScatterElements", "x i u");
+
+	attr_i(m, "axis", 1);
+	attr_s(m, "reduction", reduction);
+	input(m, "i", DT(INT64), "2,2");
+	FLOATS(m, "u", "2,2", 10, 20, 30, 40);
+	return m;
+}
+
+static void scatters_at_run_time(void **state)
+{
+	static const int64_t at[] = { 1, -1, 0, 0 }, beyond[] = { 3, 0, -4, 2 };
+	model *m;
+
+	(void)state;
+	EXPECT(RUN(scatter_at_run_time("none"), ramp, at), 0, 10, 20, 40, 4, 5);
+	EXPECT(RUN(scatter_at_run_time("add"), ramp, at), 0, 11, 22, 73, 4, 5);
+	EXPECT(RUN(scatter_at_run_time("none"), ramp, beyond), 20, 1, 2, 3, 4, 40);
+	m = one(18, "2,3", "ScatterElements", "x i u");
+	input(m, "i", DT(INT64), "1,3");
+	input(m, "u", DT(FLOAT), "1,3");
+	attr_i(m, "axis", 1);
+	must_refuse(m, "indices computed at run time are i64[1,3] for data of f32[2,3]");
+}
+
 static void places(void **state)
 {
 	static const float x[] = { 1, 7, 7, 4, 0, 4 };
@@ -94,6 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gathers),
 		cmocka_unit_test(scatters),
+		cmocka_unit_test(scatters_at_run_time),
 		cmocka_unit_test(places),
 	};
 
