@@ -26,6 +26,7 @@ typedef enum origin_kind {
 	ZERO,
 	FACTOR, /* SCALE times a constant */
 	SUM,    /* CODES - ZERO times integer weights, as i32 or f32 */
+	WHOLE,  /* x, a constant of 8-bit integers, as f32 */
 } origin_kind;
 
 struct vq_onnx_origin {
@@ -63,12 +64,17 @@ static const vq_onnx_origin *origin_of(const vq_onnx *o, vq_value v, origin_kind
 void vq_onnx_follow_cast(vq_onnx *o, vq_value from, vq_value to)
 {
 	const vq_onnx_origin *sum = origin_of(o, from, SUM);
+	vq_elem elem = from.id ? vq_type_of(o->g, from)->elem : VQ_F32;
 	vq_onnx_origin like;
 
-	if (!sum || !to.id || vq_type_of(o->g, to)->elem != VQ_F32)
+	if (!to.id || vq_type_of(o->g, to)->elem != VQ_F32)
 		return;
-	like = *sum;
-	add_origin(o, to, &like, SUM);
+	memset(&like, 0, sizeof like);
+	like.x = from;
+	if (sum)
+		like = *sum;
+	if (sum || ((elem == VQ_S8 || elem == VQ_U8) && vq_is_const(o->g, from)))
+		add_origin(o, to, &like, sum ? SUM : WHOLE);
 }
 
 /* ---- DynamicQuantizeLinear ---- */
@@ -315,6 +321,34 @@ static vq_value scaled_product(vq_onnx *o, const vq_onnx_origin *s, vq_value fac
 	return product_of(o, s->x, w, VQ_NO_VALUE);
 }
 
+/*
+ * A constant of integers, as f32, times constant scales, at most one axis of them: weights and tables of embeddings as codes, spelt
+ * out. VQ_NO_VALUE if it is not that.
+ */
+static vq_value scaled_constant(vq_onnx *o, vq_value a, vq_value b)
+{
+	const vq_onnx_origin *whole = origin_of(o, a, WHOLE);
+	const float *scale = vq_onnx_data_of(o, b, VQ_F32);
+	vq_type t, ts;
+	uint32_t axis = 0;
+	int64_t n;
+
+	if (!whole || !scale)
+		return VQ_NO_VALUE;
+	t = *vq_type_of(o->g, a);
+	ts = *vq_type_of(o->g, b);
+	n = vq_type_count(&ts);
+	if (ts.rank > t.rank)
+		return VQ_NO_VALUE;
+	for (uint32_t i = 0; i < ts.rank; i++)
+		if (ts.dim[i] != 1)
+			axis = t.rank - ts.rank + i;
+	for (int64_t i = 0; i < n; i++)
+		if (!(scale[i] >= 0x1p-100f && scale[i] <= 0x1p100f))
+			return VQ_NO_VALUE;
+	return n == 1 || n == t.dim[axis] ? vq_onnx_codes_scaled(o, whole->x, axis, scale, (uint32_t)n) : VQ_NO_VALUE;
+}
+
 bool vq_import_mul(vq_onnx *o)
 {
 	for (uint32_t side = 0; side < 2; side++) {
@@ -323,6 +357,9 @@ bool vq_import_mul(vq_onnx *o)
 				     *f = origin_of(o, b, FACTOR);
 		vq_onnx_origin like;
 
+		y = scaled_constant(o, a, b);
+		if (y.id)
+			return vq_onnx_out(o, 0, y);
 		if (sum && scale && sum->site == scale->site && vq_type_of(o->g, a)->elem == VQ_F32) {
 			like = *sum;
 			return vq_onnx_out(o, 0, scaled_product(o, &like, VQ_NO_VALUE));

@@ -407,11 +407,20 @@ vq_value vq_onnx_bias(vq_onnx *o, uint32_t in, uint32_t scale_in, double factor)
 	return VQ_NO_VALUE;
 }
 
+/* 8-bit codes as they are */
+static params unit_params(vq_onnx *o)
+{
+	static const float one = 1.0f;
+
+	return (params){ .q = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .scale = &one },
+		.zero = VQ_NEW(o->arena, int32_t) };
+}
+
 bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axis, vq_onnx_weights *w)
 {
 	vq_value x = vq_onnx_in(o, in);
 	vq_type t = *vq_type_of(o->g, x);
-	params p = { .q = { .bits = 8, .lo = -128, .hi = 127, .axis = -1, .n = 1, .scale = &(float){ 1.0f } } };
+	params p = unit_params(o);
 	bool has_zero = vq_onnx_has(o, zero_in);
 
 	if (t.elem != VQ_U8 && t.elem != VQ_S8)
@@ -428,8 +437,6 @@ bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axi
 				vq_elem_name(vq_onnx_in_type(o, zero_in)->elem));
 		if (!read_zero(o, zero_in, &p))
 			return false;
-	} else {
-		p.zero = VQ_NEW(o->arena, int32_t);
 	}
 	w->codes = as_codes(o, x, &p);
 	w->zero = p.zero;
@@ -456,4 +463,13 @@ vq_value vq_onnx_weights_scaled(vq_onnx *o, const vq_onnx_weights *w, const floa
 	q.zero = zero;
 	info.type.quant = vq_quant_add(o->g, &q);
 	return vq_build_dequantize(o->g, o->where, vq_add_const(o->g, &info.type, info.data, info.name));
+}
+
+vq_value vq_onnx_codes_scaled(vq_onnx *o, vq_value codes, uint32_t axis, const float *scale, uint32_t n)
+{
+	params p = unit_params(o);
+	vq_onnx_weights w = { .codes = as_codes(o, codes, &p), .n = 1, .axis = axis };
+
+	w.zero = p.zero;
+	return vq_onnx_weights_scaled(o, &w, scale, n);
 }

@@ -36,4 +36,7 @@ bool vq_onnx_read_weights(vq_onnx *o, uint32_t in, uint32_t zero_in, int64_t axi
 /* The weights as floats with n scales (1 or the size of the axis). */
 vq_value vq_onnx_weights_scaled(vq_onnx *o, const vq_onnx_weights *w, const float *scale, uint32_t n);
 
+/* Constant uint8 or int8 codes, not yet weights, as floats with n scales (1 or the size of axis). */
+vq_value vq_onnx_codes_scaled(vq_onnx *o, vq_value codes, uint32_t axis, const float *scale, uint32_t n);
+
 #endif

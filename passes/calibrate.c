@@ -7,7 +7,7 @@
  * Needs:   shapes known; products in their canonical form (after the fuse passes).
  * Changes: p->stats, p->reference.
  * Leaves:  the graph.
- * Does nothing for a float object, for w8a8-dynamic and for a graph that carries its own scales.
+ * Does nothing for a float object, for w8a8-dynamic and for a graph that carries scales of its own; constants alone as codes are none.
  * With -calib-stats the statistics are read instead.
  */
 #include "passes/observe.h"
@@ -30,14 +30,6 @@ static void observe(void *user, vq_value v, const void *data)
 
 	if (!vq_stats_add(s, data, (uint64_t)n / s->channels) && !w->bad.id)
 		w->bad = v;
-}
-
-static bool carries_scales(const vq_graph *g)
-{
-	for (uint32_t i = 1; i < g->n_values; i++)
-		if (g->value[i].type.quant)
-			return true;
-	return false;
 }
 
 static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
@@ -161,7 +153,7 @@ bool vq_pass_calibrate(vq_pass *p)
 	vq_graph_sweep(g);
 	p->stats = NULL;
 	p->n_stats = 0;
-	if (p->set->scheme != VQ_SCHEME_W8A8 || carries_scales(g))
+	if (p->set->scheme != VQ_SCHEME_W8A8 || vq_carries_scales(g))
 		return true;
 	site = vq_stats_sites(g, g->arena, &n);
 	if (!n)

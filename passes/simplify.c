@@ -184,6 +184,54 @@ static bool gather_reads_through_cast(vq_graph *g, vq_node n)
 	return true;
 }
 
+/* codes of one zero point and a scale per place of axis; NULL: they are not that */
+static const vq_quant *scaled_along(const vq_graph *g, vq_value codes, int32_t axis)
+{
+	const vq_quant *q = vq_is_const(g, codes) ? vq_quant_of(g, vq_type_of(g, codes)) : NULL;
+
+	if (!q || q->axis != axis || q->n < 2)
+		return NULL;
+	for (uint32_t i = 1; i < q->n; i++)
+		if (q->zero[i] != q->zero[0])
+			return NULL;
+	return q;
+}
+
+/*
+ * Looking up rows of codes that have a scale each: codes and scales are looked up apart, so that a table of embeddings stays codes.
+ * Codes times 1 are exact, and the product with the scale is rounded as it was.
+ */
+static bool gather_scaled_rows(vq_graph *g, vq_node n)
+{
+	vq_value x = vq_operand(g, n, 0), index = vq_operand(g, n, 1), codes, rows, scales;
+	vq_quant unit = { .axis = -1, .n = 1, .scale = &(float){ 1 } };
+	vq_attr a = g->node[n.id].attr;
+	const vq_quant *q;
+	vq_type t, ts;
+
+	if (vq_op_of(g, n) != VQ_OP_GATHER || vq_def_op(g, x) != VQ_OP_DEQUANTIZE || vq_is_const(g, index))
+		return false;
+	codes = vq_in(g, x, 0);
+	q = scaled_along(g, codes, a.axis.axis);
+	if (!q)
+		return false;
+	t = *vq_type_of(g, codes);
+	ts = vq_type_make(VQ_F32, t.rank, t.dim);
+	for (uint32_t i = 0; i < ts.rank; i++)
+		ts.dim[i] = (int32_t)i == a.axis.axis ? ts.dim[i] : 1;
+	scales = vq_add_const_copy(g, &ts, q->scale, NULL);
+	unit.bits = q->bits;
+	unit.lo = q->lo;
+	unit.hi = q->hi;
+	unit.zero = &(int32_t){ q->zero[0] };
+	t.quant = vq_quant_add(g, &unit);
+	rows = vq_build_dequantize(g, NULL, vq_add_const(g, &t, g->value[codes.id].data, g->value[codes.id].name));
+	rows = vq_build(g, NULL, VQ_OP_GATHER, (vq_value[]){ rows, index }, 2, &a);
+	scales = vq_build(g, NULL, VQ_OP_GATHER, (vq_value[]){ scales, index }, 2, &a);
+	return rows.id && scales.id &&
+		vq_take_over(g, n, vq_build(g, NULL, VQ_OP_MUL, (vq_value[]){ rows, scales }, 2, NULL));
+}
+
 /*
  * quantize(constant) is constant codes; the step to f32 behind it stays, so no information is lost
  */
@@ -267,7 +315,8 @@ bool vq_simplify(vq_graph *g)
 		}
 		changed |= constant_second(g, node);
 		changed |= neutral(g, node) || divide_exactly(g, node) || powers(g, node) || gather_is_slice(g, node) ||
-			gather_reads_through_cast(g, node) || constant_codes(g, node) || flat_concat(g, node);
+			gather_reads_through_cast(g, node) || gather_scaled_rows(g, node) || constant_codes(g, node) ||
+			flat_concat(g, node);
 	}
 	return changed;
 }

@@ -31,6 +31,8 @@ class Graph:
         self.rng = np.random.default_rng(seed)
         self.nodes, self.initializers, self.inputs, self.feed = [], [], [], {}
         self.step = None  # of the result's last quantization
+        self.dynamic = self.calibrated = False
+        self.share, self.constants = 0, 1 << 30  # least share of integer products, most bytes of constants in the object
 
     def input(self, array):
         name = f"in{len(self.inputs)}"
@@ -141,11 +143,19 @@ def per_column(g):
     return g.qdq(g.op("MatMul", x, w), 0.1, np.uint8(128))
 
 
-def weights_alone(g):
-    """Weight compression: u8 with a zero point per column, activations float."""
-    g.dynamic = True
+def weights_alone(g, calibrated=False):
+    """Weight compression: u8 with a zero point per column, activations float: a float model, which w8a8 calibrates."""
+    g.dynamic, g.calibrated, g.share = True, calibrated, 1
     w = g.op("DequantizeLinear", codes(g, np.uint8, 48, 16), scales(g, 16), codes(g, np.uint8, 16), axis=1)
     return g.op("Add", g.op("MatMul", g.input(g.f32(2, 9, 48)), w), g.f32(16))
+
+
+def spelt_out(g):
+    """The same by Cast and Mul: a table of embeddings with a scale per row, weights with one per column. Both stay codes."""
+    g.dynamic, g.share, g.constants = True, 1, 4500  # 3,200 codes of 8 bits, 66 scales
+    table = g.op("Mul", g.op("Cast", codes(g, np.int8, 50, 48), to=TensorProto.FLOAT), scales(g, 50).reshape(50, 1))
+    w = g.op("Mul", scales(g, 16), g.op("Cast", codes(g, np.int8, 48, 16), to=TensorProto.FLOAT))
+    return g.op("MatMul", g.op("Gather", table, g.input(g.rng.integers(0, 50, (2, 7)).astype(np.int64))), w)
 
 
 def dynamic_matmul(g, dtype=np.int8, channels=True):
@@ -208,8 +218,9 @@ def qattention(g, at_run_time=False):
 
 
 CASES = {f.__name__: f for f in (qat_weights, nncf_asymmetric, gemm_with_int32_bias, residual_and_layernorm, embedding_tables,
-                                 signed_by_unsigned, per_column, weights_alone, dynamic_conv, qgemm, qconcat, qattention)}
+                                 signed_by_unsigned, per_column, weights_alone, spelt_out, dynamic_conv, qgemm, qconcat, qattention)}
 CASES |= {
+    "weights_alone_calibrated": lambda g: weights_alone(g, True),
     "dynamic_s8_per_channel": dynamic_matmul,
     "dynamic_u8_per_channel": lambda g: dynamic_matmul(g, np.uint8),
     "dynamic_u8_per_tensor": lambda g: dynamic_matmul(g, np.uint8, False),
@@ -239,21 +250,26 @@ REFUSED = {"int4": (int4, "int4"), "blocks": (blocks, "scales per block are not 
 
 def run(vitqc, name, work):
     g = Graph(len(name))
-    g.dynamic = False
     y = CASES[name](g)
     path = f"{work}/{name}.onnx"
     onnx.save(g.model(y, 18), path)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     want = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, g.feed)[0]
+    options = ["-verify"]
+    if g.calibrated:
+        np.savez(f"{work}/{name}.npz", **g.feed)
+        options += ["-quant=w8a8", f"-calib={work}/{name}.npz"]
     try:
-        ours = objects.compile_model(vitqc, path, f"{work}/{name}", ["-verify"])
+        ours = objects.compile_model(vitqc, path, f"{work}/{name}", options)
     except subprocess.CalledProcessError:
         return f"{name}: refused"
     got = list(ours(g.feed).values())[0]
     apart, bound = np.abs(got - want).max(), DYNAMIC * np.abs(want).max() if g.dynamic or not g.step else STEPS * g.step
     share = ours.info.integer_macs / ours.info.macs if ours.info.macs else 1
     print(f"{name:28} {apart:9.3g} of {bound:8.3g}   {100 * share:5.1f} % of products in integers")
+    if share < g.share or ours.info.weight_bytes > g.constants:
+        return f"{name}: {100 * share:.1f} % in integers and {ours.info.weight_bytes} bytes of constants, expected {100 * g.share} % and {g.constants}"
     return None if apart <= bound else f"{name}: {apart:.3g} apart, at most {bound:.3g} expected"
 
 

@@ -359,6 +359,28 @@ static void codes_move_behind_dequantize(void **state)
 	same_results(f, 0);
 }
 
+/* embeddings with a scale per row: the table stays codes, whose scales are looked up as well */
+static void rows_of_codes_and_their_scales(void **state)
+{
+	fixture *f = *state;
+	float scale[4] = { 0.5f, 0.3f, 0x1p-10f, 3 };
+	int32_t zero[4] = { 2, 2, 2, 2 };
+	uint32_t q = vq_quant_add(&f->g,
+		&(vq_quant){ .bits = 8, .lo = -128, .hi = 127, .axis = 0, .n = 4, .scale = scale, .zero = zero });
+	vq_value table = vq_build_quantize(&f->g, NULL, constant(f, DIMS(4, 5)), q);
+	vq_value index = op2(f, VQ_OP_LESS, input(f, "x", DIMS(3)), scalar(f, 0));
+
+	index = vq_build(&f->g, NULL, VQ_OP_CAST, &index, 1, &(vq_attr){ .cast = { VQ_I64 } });
+	index = op2(f, VQ_OP_ADD, index, vq_const_i64s(&f->g, (int64_t[]){ 2, 0, 1 }, 3));
+	output(f,
+		vq_build(&f->g, NULL, VQ_OP_GATHER, (vq_value[]){ vq_build_dequantize(&f->g, NULL, table), index }, 2,
+			&(vq_attr){ .axis = { 0 } }));
+	run(f, vq_pass_canonicalize);
+	assert_int_equal(count_op(&f->g, VQ_OP_GATHER), 2);
+	assert_int_equal(count_op(&f->g, VQ_OP_DEQUANTIZE), 1);
+	same_results(f, 0);
+}
+
 /*
  * Values of any bits would make differences that no rule promises to avoid (denormals, infinities):
  * tame them.
@@ -485,6 +507,7 @@ int main(void)
 		TEST(a_chosen_row_rises_above_layernorm),
 		TEST(a_row_of_a_used_layernorm_stays_below),
 		TEST(codes_move_behind_dequantize),
+		TEST(rows_of_codes_and_their_scales),
 		TEST(random_graphs_keep_their_values),
 	};
 
