@@ -5,7 +5,7 @@
     families_export.py FOLDER [NAME ...]          what the repository has, or some of it
     families_export.py FOLDER sweep [PATTERN]     every family by every operator set its exporter has, and with an open batch
 
-Made with torch 2.15.0 (CPU), timm 1.0.31, transformers 5.23.0, onnxscript 0.7.2, onnx 1.23.2. The files in the repository need not
+Made with torch 2.15.0 (CPU), timm 1.0.31, transformers 5.23.0 (GroupViT: 5.24.0), onnxscript 0.7.2, onnx 1.23.2. The files in the repository need not
 be made again; this is how. NAME.l17 comes from the exporter by tracing (operator set 17), NAME.d18 from the newer one by torch.export;
 a sweep has also NAME.l17b, whose batch is a symbolic dimension.
 
@@ -210,6 +210,9 @@ FAMILIES = {
     "gpt2.l17": text("GPT2Model", "GPT2Config", n_embd=32, n_layer=1, n_head=2, n_positions=32),
     "einsum.l17": lambda: (EinsumBlock(), {"x": torch.randn(1, 20, 32)}),
     "detr.l17": lambda: (Detector(), {"image": image()}),
+    "edgenext.d18": staged("edgenext_xx_small", depths=(1, 1, 1, 1), dims=(8, 16, 16, 32), heads=(2, 2, 2, 2)),
+    "groupvit.d18": encoder("GroupViTVisionModel", "GroupViTVisionConfig", "pooler_output", PIXELS, depths=[1, 1], num_group_tokens=[4, 0],
+                            num_output_groups=[4, 0], **{**HF_VISION, "num_hidden_layers": 2}),
     "swinv2.d18": staged("swinv2_tiny_window8_256", img_size=32, window_size=4, embed_dim=16, depths=(2,), num_heads=(2,)),
     "dinov3.d18": vision("vit_small_patch16_dinov3", patch_size=8),
     "bert.d18": text("BertModel", "BertConfig"),
