@@ -104,12 +104,15 @@ static bool check_indices(vq_planner *s, vq_node node)
 
 		if (told && from >= 0 && to < limit)
 			return true;
-		if (!vq_index_source(g, n->in[1], limit, &w, &lo, &hi))
-			return vq_planner_refuse(s, node,
+		if (!vq_index_source(g, n->in[1], limit, &w, &lo, &hi)) {
+			vq_planner_refuse(s, node,
 				told ? vq_arena_printf(s->a,
 					       "its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",
 					       (long long)from, (long long)to, (long long)limit)
 				     : "its indices are computed at run time from what may be anything, expected constants or elements of an input of the model");
+			return vq_hint(g->diag,
+				"make the indices an input of the model, or limit them in the model: Clip, Mod");
+		}
 	}
 	vq_window_squeeze(&w);
 	for (uint32_t i = 0; i < p->n_checks; i++) {

@@ -59,7 +59,14 @@ static bool not_constant(vq_onnx *o, uint32_t i, const char *what)
 		n ? n->name : "");
 	if (n && n->node)
 		vq_note(o->diag, "'%s' comes from %s", n->name, n->node);
-	return false;
+	return vq_onnx_not_static(o);
+}
+
+bool vq_onnx_not_static(vq_onnx *o)
+{
+	return vq_hint(o->diag,
+		"shapes are fixed when the model is compiled: export it with fixed sizes, without operators "
+		"whose result is as large as the data say");
 }
 
 bool vq_onnx_ints(vq_onnx *o, uint32_t i, const char *what, int64_t *v, uint32_t most, uint32_t *n)

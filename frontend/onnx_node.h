@@ -93,6 +93,8 @@ struct vq_onnx {
 
 /* Error at the current node. Returns false. */
 bool vq_onnx_refuse(vq_onnx *o, const char *format, ...) VQ_PRINTF(2, 3);
+/* Adds a hint to the refusal of a shape that depends on data. Returns false. */
+bool vq_onnx_not_static(vq_onnx *o);
 
 /* ---- inputs ---- */
 

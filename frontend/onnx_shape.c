@@ -157,6 +157,7 @@ static const unsigned char *constant_input(vq_onnx *o, uint32_t i)
 	if (vq_is_const(o->g, v))
 		return o->g->value[v.id].data;
 	vq_onnx_refuse(o, "input %u '%s' is computed at run time, expected a constant", (unsigned)i, o->node->input[i]);
+	vq_onnx_not_static(o);
 	return NULL;
 }
 

@@ -104,6 +104,8 @@ def refusals():
         "input_twice": (relu, [x, x], [y], {}, "input 'x': the name is used twice: also by input 'x'"),
         "no_such_output": (relu, [x], [y, shaped("z", T.FLOAT, 1)], {}, "output 'z': no node computes it"),
         "no_outputs": (relu, [x], [], {}, "the graph has no outputs"),
+        "index_of_data": ([node("Mul", ["x", "x"], ["m"]), node("Cast", ["m"], ["i"], to=T.INT64), node("Gather", ["t", "i"], ["z"])], [x],
+                          [shaped("z", T.FLOAT, 2, 4, 4)], {"t": TABLE}, "hint: make the indices an input of the model, or limit them"),
         "text_input": (relu, [x, shaped("s", T.STRING, 3)], [y], {}, "input 's': its elements are"),
         "no_shape": (relu, [helper.make_tensor_value_info("x", T.FLOAT, None)], [y], {}, "input 'x': the model gives it no shape"),
     }

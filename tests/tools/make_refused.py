@@ -161,6 +161,10 @@ refused("int_leaky_relu", model([op("LeakyRelu", name="a", alpha=0.01)], inputs=
         "node 'a' (LeakyRelu): elements of i64 cannot be computed with 0.01, expected f32")
 refused("scale_nan", model([op("QuantizeLinear", "x s", "q", "a"), op("DequantizeLinear", "q s")], [tensor("s", np.nan)]), "node 'a' (QuantizeLinear)")
 
+# a shape that depends on the values of an input
+refused("shape_of_data", model([op("Reshape", "x s")], inputs=[info("x", [2, 4]), info("s", [2], I64)]), "node 'n' (Reshape)",
+        "must be a constant, but 's' is computed at run time", "hint: shapes are fixed when the model is compiled")
+
 # no models
 refused("empty_message", b"\x3a\x00", "opset_import")
 refused("no_graph", model([op("Relu")]).SerializeToString()[:4],
