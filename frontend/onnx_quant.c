@@ -82,9 +82,13 @@ static bool read_zero(vq_onnx *o, uint32_t i, params *p)
 	const void *data = o->g->value[vq_onnx_in(o, i).id].data;
 	int32_t type = file_type(o, i), *zero;
 
-	if (type != T(UINT8) && type != T(INT8) && type != T(INT32))
-		return vq_onnx_refuse(o, "the zero point is %s, expected uint8 or int8",
+	if (type != T(UINT8) && type != T(INT8) && type != T(INT32)) {
+		vq_onnx_refuse(o, "the zero point is %s, expected uint8 or int8",
 			type ? vq_onnx_type_name(o->arena, type) : vq_elem_name(t.elem));
+		return vq_hint(o->diag,
+			"codes have 8 bits here: quantize with uint8 or int8 activations and weights, or give "
+			"vitqc the float model");
+	}
 	if (vq_type_count(&t) != p->q.n)
 		return vq_onnx_refuse(
 			o, "there are %u scales and %" PRId64 " zero points", (unsigned)p->q.n, vq_type_count(&t));

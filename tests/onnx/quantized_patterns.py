@@ -245,7 +245,13 @@ def blocks(g):
     return g.op("MatMul", g.input(g.f32(2, 32)), w)
 
 
-REFUSED = {"int4": (int4, "int4"), "blocks": (blocks, "scales per block are not supported")}
+def activations_of_16_bits(g):
+    zero = np.int16(0)
+    q = g.op("QuantizeLinear", g.input(g.f32(2, 32)), np.float32(0.01), zero)
+    return g.op("DequantizeLinear", q, np.float32(0.01), zero)
+
+
+REFUSED = {"int4": (int4, "int4"), "int16": (activations_of_16_bits, "hint: codes have 8 bits here"), "blocks": (blocks, "scales per block are not supported")}
 
 
 def run(vitqc, name, work):
