@@ -302,3 +302,37 @@ bool vq_index_source(const vq_graph *g, vq_value index, int64_t rows, vq_window 
 	*hi = (int64_t)most;
 	return outside(&s, most + 1, limit_of_sources) && outside(&s, -limit_of_sources, least - 1);
 }
+
+/* The inputs that v is computed from, through whatever: their number, and the last one in *input. */
+static uint32_t inputs_behind(const vq_graph *g, vq_value v, vq_value *input, bool *visited)
+{
+	const vq_value_info *i = &g->value[v.id];
+	uint32_t count = 0;
+
+	if (visited[v.id] || i->def == VQ_DEF_CONST)
+		return 0;
+	visited[v.id] = true;
+	if (i->def == VQ_DEF_INPUT) {
+		*input = v;
+		return 1;
+	}
+	for (uint32_t k = 0; k < g->node[i->index].n_in; k++)
+		count += inputs_behind(g, g->node[i->index].in[k], input, visited);
+	return count;
+}
+
+bool vq_index_mask(const vq_graph *g, vq_value index, int64_t rows, vq_window *w)
+{
+	vq_arena scratch = { 0 };
+	search s = { g, index, VQ_NO_VALUE, (double)rows };
+	bool one = inputs_behind(g, index, &s.input, VQ_ARRAY(&scratch, g->n_values, bool)) == 1, counted;
+	vq_elem elem = vq_type_of(g, s.input)->elem;
+
+	w->rank = VQ_MAX_RANK + 1;
+	counted = !find_source(g, index, w, VQ_ARRAY(&scratch, g->n_nodes, bool));
+	vq_arena_free(&scratch);
+	if (!one || !counted || (elem != VQ_I64 && elem != VQ_I32) || !inside(&s, 0, 1))
+		return false;
+	*w = vq_window_of(g, s.input);
+	return true;
+}

@@ -14,4 +14,10 @@ bool vq_index_range(const vq_graph *g, vq_value v, int64_t *lo, int64_t *hi);
  */
 bool vq_index_source(const vq_graph *g, vq_value index, int64_t rows, vq_window *w, int64_t *lo, int64_t *hi);
 
+/*
+ * Is index computed from one input of integers alone, several elements for one, and in [0, rows) if these are 0 or 1 (positions counted
+ * from a mask)? Then *w is that input.
+ */
+bool vq_index_mask(const vq_graph *g, vq_value index, int64_t rows, vq_window *w);
+
 #endif

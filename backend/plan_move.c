@@ -76,7 +76,7 @@ void vq_plan_copy(vq_planner *s, const vq_window *w, bool f32, vq_ref to, const 
 
 /*
  * Constant indices are checked now, an input's by the run function, also those that are computed from an input element by element (Keras
- * moves negative ones); nothing else can be before something is written, so what is computed otherwise must be in range whatever the
+ * moves negative ones) or counted from a mask of 0 and 1; nothing else can be before something is written, so what is computed otherwise must be in range whatever the
  * inputs are (positions counted from a mask, ArgMax).
  */
 static bool check_indices(vq_planner *s, vq_node node)
@@ -104,7 +104,15 @@ static bool check_indices(vq_planner *s, vq_node node)
 
 		if (told && from >= 0 && to < limit)
 			return true;
-		if (!vq_index_source(g, n->in[1], limit, &w, &lo, &hi)) {
+		if (vq_index_source(g, n->in[1], limit, &w, &lo, &hi)) {
+			; /* checked as its source */
+		} else if (vq_index_mask(g, n->in[1], limit, &w)) {
+			lo = 0;
+			hi = 1;
+			vq_warning(g->diag, vq_where(g, node),
+				"its indices are counted from input '%s', which must hold 0 and 1: the object refuses to run on others",
+				g->value[w.root.id].name);
+		} else {
 			vq_planner_refuse(s, node,
 				told ? vq_arena_printf(s->a,
 					       "its indices are computed at run time and may be %lld to %lld, outside [0, %lld)",

@@ -68,6 +68,8 @@ def cases():
                                 {"t": TABLE, "0": i64(0)[0], "5": i64(5)[0]}),
         "tokens_as_floats": ([node("Cast", ["ids"], ["i"], to=T.INT32), node("Gather", ["t", "i"], ["e"])],
                              {"ids": np.array([4, 0, 2], np.float32)}, {"e": TABLE[[4, 0, 2]]}, {"t": TABLE}),
+        "tokens_counted": ([node("CumSum", ["ids", "0"], ["c"]), node("Mul", ["c", "ids"], ["i"]), node("Gather", ["t", "i"], ["e"])],
+                           {"ids": i64(0, 1, 1)}, {"e": TABLE[[0, 1, 2]]}, {"t": TABLE, "0": i64(0)[0]}),
         "names": ([node("Relu", ["int"], ["a.b"]), node("Neg", ["int"], ["a/b"]), node("Abs", ["workspace"], ["3"])],
                   {"int": X, "workspace": X}, {"a.b": np.maximum(X, 0), "a/b": -X, "3": np.abs(X)}, {}),
     }
@@ -76,6 +78,7 @@ def cases():
 # of cases: inputs that give no result but the code for an index out of range
 E_INDEX = 4
 OUT_OF_RANGE = {"tokens": [i64(4, 5, 0), i64(-1, 0, 0)], "tokens_from_the_end": [i64(0, 0, 5), i64(0, -6, 0)],
+                "tokens_counted": [i64(0, 1, 2), i64(-1, 0, 0)],
                 "tokens_as_floats": [np.array(a, np.float32) for a in ([0, 5, 0], [0, 0, -1], [np.nan, 0, 0])]}
 
 
