@@ -4,7 +4,8 @@
 # compilers and their C libraries (standins). vitqc-native from the release tarball; then the model: compiled, linked, packaged, package QA, and its
 # ptest in QEMU. Not part of ctest: it needs a poky tree and a user that is not root.
 #
-#   bitbake.sh BUILD SOURCE POKY WORK [MACHINE ...]     POKY: a checkout of scarthgap or walnascar; MACHINE: default qemuarm64 qemuarm qemuriscv64
+#   bitbake.sh BUILD SOURCE POKY WORK [MACHINE ...]     MACHINE: default qemuarm64 qemuarm qemuriscv64
+# POKY: a checkout of poky (scarthgap to walnascar), or of openembedded-core with bitbake's in it as bitbake (every release)
 # apt-get install chrpath cpio diffstat file gawk libdw-dev locales lz4 pseudo qemu-user rpm texinfo zstd; locale en_US.UTF-8
 set -eu
 build=$1 source=$2 poky=$3 work=$4
@@ -22,7 +23,9 @@ mkdir -p "$layer/recipes-devtools/vitqc/files"
 cp "$build"/vitqc-*.tar.gz "$layer/recipes-devtools/vitqc/files/"
 
 # tools under the names that oe-core calls
-for pair in aarch64-poky-linux:aarch64-linux-gnu arm-poky-linux-gnueabi:arm-linux-gnueabihf riscv64-poky-linux:riscv64-linux-gnu; do
+distro=poky vendor=poky
+[ -d "$poky/meta-poky" ] || distro=nodistro vendor=oe
+for pair in aarch64-$vendor-linux:aarch64-linux-gnu arm-$vendor-linux-gnueabi:arm-linux-gnueabihf riscv64-$vendor-linux:riscv64-linux-gnu; do
 	for tool in gcc cpp ar as ld nm objcopy objdump ranlib readelf strip strings gcc-ar gcc-nm gcc-ranlib; do
 		ln -sf "/usr/bin/${pair#*:}-$tool" "$work/bin/${pair%:*}-$tool"
 	done
@@ -35,11 +38,11 @@ cat > "$work/conf/bblayers.conf" <<EOF
 POKY_BBLAYERS_CONF_VERSION = "2"
 BBPATH = "\${TOPDIR}"
 BBFILES ?= ""
-BBLAYERS ?= "$poky/meta $poky/meta-poky $source/tests/yocto/standins $layer"
+BBLAYERS ?= "$poky/meta $([ $distro = nodistro ] || echo "$poky/meta-poky") $source/tests/yocto/standins $layer"
 EOF
-cat > "$work/conf/local.conf" <<'EOF'
+echo "DISTRO = \"$distro\"" > "$work/conf/local.conf"
+cat >> "$work/conf/local.conf" <<'EOF'
 CONF_VERSION = "2"
-DISTRO = "poky"
 BB_NO_NETWORK = "1"
 CONNECTIVITY_CHECK_URIS = ""
 BB_SIGNATURE_HANDLER = "OEBasicHash"
@@ -47,11 +50,11 @@ BB_HASHSERVE = ""
 INHERIT:remove = "create-spdx uninative"
 PACKAGE_CLASSES = "package_deb"
 # of oe-core only the recipe that the layer appends to
-BBMASK = "/meta/recipes-(?!devtools/llvm/) /meta-poky/recipes-"
+BBMASK = "/meta/recipes-(?!devtools/(llvm|clang)/) /meta-poky/recipes-"
 PREFERRED_PROVIDER_llvm-native = "debian-libs-native"
-ASSUME_PROVIDED += "cmake-native ninja-native pkgconfig-native quilt-native patch-replacement-native rpm-native dwarfsrcfiles-native \
+ASSUME_PROVIDED += "cmake-native ninja-native pkgconfig-native pkgconf-native quilt-native patch-replacement-native rpm-native dwarfsrcfiles-native \
     dpkg-native apt-native xz-native libffi-native zstd-native libedit-native libxml2-native \
-    virtual/${TARGET_PREFIX}gcc virtual/${TARGET_PREFIX}binutils gcc-cross-${TARGET_ARCH} binutils-cross-${TARGET_ARCH}"
+    virtual/${TARGET_PREFIX}gcc virtual/${TARGET_PREFIX}binutils virtual/cross-cc virtual/cross-binutils gcc-cross-${TARGET_ARCH} binutils-cross-${TARGET_ARCH}"
 HOSTTOOLS += "cmake ctest ninja pkg-config rpmdeps dwarfsrcfiles dpkg-deb \
     ${@' '.join('${TARGET_PREFIX}' + t for t in 'gcc g++ cpp ar as ld nm objcopy objdump ranlib readelf strip strings gcc-ar gcc-nm gcc-ranlib'.split())}"
 RPMDEPS:forcevariable = "/usr/lib/rpm/rpmdeps --alldeps --define '__font_provides %{nil}'"
@@ -59,6 +62,12 @@ EXTRA_OECMAKE:append:pn-vitqc-native = " -DLLVM_DIR=/usr/lib/llvm-19/lib/cmake/l
 # of GCC 13
 DEBUG_PREFIX_MAP:remove = "-fcanon-prefix-map"
 EOF
+# poky asks for it itself
+[ $distro = poky ] || echo 'DISTRO_FEATURES:append = " ptest"' >> "$work/conf/local.conf"
+if grep -q PSEUDO_INCLUDE_PATHS "$poky/meta/conf/bitbake.conf"; then
+	# newer than Debian's pseudo, which knows only what it shall leave alone
+	echo 'FAKEROOTENV:append = " PSEUDO_IGNORE_PATHS=${TMPDIR}/pkgdata,${WORKDIR}/pkgdata-sysroot,${TMPDIR}/sstate-control,${TMPDIR}/stamps,${TMPDIR}/sysroots-components,${WORKDIR}/recipe-sysroot,${WORKDIR}/deploy-debs,${SSTATE_DIR},${T},${DEPLOY_DIR},${COREBASE}"' >> "$work/conf/local.conf"
+fi
 
 export LANG=en_US.UTF-8 PATH="$work/bin:$PATH" BB_ENV_PASSTHROUGH_ADDITIONS=MACHINE
 machines=${*:-qemuarm64 qemuarm qemuriscv64}
@@ -68,8 +77,8 @@ set +u -- "$work" # in sh it takes the caller's arguments
 set -u
 for MACHINE in $machines; do
 	export MACHINE
-	bitbake show-class > "$work/$MACHINE.log" 2>&1 || { grep -A 5 '^ERROR' "$work/$MACHINE.log"; exit 1; }
-	grep 'Tasks Summary' "$work/$MACHINE.log"
+	bitbake show-class > "$work/$MACHINE.log" 2>&1 || { grep -a -A 5 '^ERROR' "$work/$MACHINE.log"; exit 1; }
+	grep -a 'Tasks Summary' "$work/$MACHINE.log"
 	case $MACHINE in
 	qemuarm64) deb=arm64 run="qemu-aarch64 -L /usr/aarch64-linux-gnu" ;;
 	qemuarm) deb=armhf run="qemu-arm -L /usr/arm-linux-gnueabihf" ;;
@@ -79,7 +88,7 @@ for MACHINE in $machines; do
 	rm -rf "$root"
 	mkdir -p "$root/bin"
 	for p in show-class show-class-ptest; do
-		dpkg-deb -x "$(ls "$work"/tmp/deploy/deb/*/${p}_*_$deb.deb)" "$root"
+		dpkg-deb -x "$(ls "$work"/tmp*/deploy/deb/*/${p}_*_$deb.deb)" "$root"
 	done
 	printf '#!/bin/sh\nexec %s %s/usr/bin/show_class %s"$1" "$2"\n' "$run" "$root" "$root" > "$root/bin/show_class"
 	chmod +x "$root/bin/show_class"

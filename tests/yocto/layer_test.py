@@ -71,7 +71,8 @@ def statements(path):
 
 
 # every file parses
-variables, code = Data(), []
+version = re.search(r"project\(vitqc VERSION ([0-9.]+)", (source / "CMakeLists.txt").read_text())[1]
+variables, code, recipe_code = Data(), [], []
 for path in sorted(layer.rglob("*")):
     if path.suffix not in (".bb", ".bbclass", ".bbappend", ".conf"):
         continue
@@ -87,6 +88,8 @@ for path in sorted(layer.rglob("*")):
             check("%s: shell function" % path.name, r.returncode == 0, r.stderr)
         if kind == "assign" and path.suffix == ".bb":
             variables.setdefault(path.name, []).append(text)
+        if kind == "python" and path.name == "vitqc_%s.bb" % version:
+            recipe_code.append(text)
         if path.name == "vitqc.bbclass":
             m = ASSIGN.match(text) if kind == "assign" else None
             if m and m[1].startswith("VITQC_CPUS_"):
@@ -98,7 +101,6 @@ for name in ("vitqc_0.1.0.bb", "show-class_1.0.bb"):
     for need in ("SUMMARY", "LICENSE", "LIC_FILES_CHKSUM", "SRC_URI"):
         check("%s has %s" % (name, need), re.search("^%s " % need, text, re.M))
     check("%s leaves S alone or below the work folder" % name, not re.search(r'^S = "\$\{WORKDIR\}(/git)?"', text, re.M))
-version = re.search(r"project\(vitqc VERSION ([0-9.]+)", (source / "CMakeLists.txt").read_text())[1]
 check("the recipe's version is the project's", (layer / ("recipes-devtools/vitqc/vitqc_%s.bb" % version)).exists(), version)
 
 # the class's functions
@@ -135,6 +137,29 @@ warnings = []
 d = Data({k: v for k, v in variables.items() if k.startswith("VITQC_CPUS_")}, TARGET_ARCH="aarch64", TUNE_FEATURES="aarch64", TUNE_CCARGS="-mcpu=cortex-a53",
          VITQC_CPU="cortex-a76")
 check("VITQC_CPU wins", space["vitqc_target_flags"](d) == "-target=aarch64 -mcpu=cortex-a76")
+
+# without its tarball the recipe is skipped, and looked at again when one of the places it was sought at has changed
+def which(path, name, history):
+    tried = [folder + "/" + name for folder in path.split(":")]
+    return next((p for p in tried if pathlib.Path(p).exists()), ""), tried
+
+
+bb.utils = types.SimpleNamespace(which=which)
+bb.parse.mark_dependency = lambda d, file: marked.append(file)
+check("one anonymous function of the recipe", len(recipe_code) == 1)
+exec("def recipe(d):\n" + "\n".join(recipe_code[0].split("\n")[1:]), space)
+with tempfile.TemporaryDirectory() as folder:
+    for uri, there, skipped in (("file://v.tar.gz", False, True), ("file://v.tar.gz;name=x", True, False), ("https://host.invalid/v.tar.gz", False, False)):
+        marked = []
+        if there:
+            pathlib.Path(folder, "v.tar.gz").touch()
+        try:
+            space["recipe"](Data(VITQC_SRC_URI=uri, FILESPATH=folder + "/none:" + folder))
+            got = ""
+        except Skip as e:
+            got = str(e)
+        check("tarball %s, %s" % (uri, there), bool(got) == skipped and ("dist" in got) == skipped, got)
+        check("tarball %s, %s: places" % (uri, there), (folder + "/v.tar.gz" in marked) == uri.startswith("file:"), marked)
 
 # the lists of CPUs are vitqc's
 for target in ("aarch64", "armv7", "x86-64"):

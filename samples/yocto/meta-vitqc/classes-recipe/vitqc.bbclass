@@ -55,6 +55,12 @@ def vitqc_target(d):
         return None, "vitqc needs NEON, which TUNE_FEATURES '%s' lacks" % ' '.join(features)
     if arch == 'x86_64' and 'mx32' in features:
         return None, "vitqc has no target for the x32 ABI"
+    if arch == 'riscv64':
+        for word in (d.getVar('TUNE_CCARGS') or '').split():
+            name, _, value = word.partition('=')
+            letters = value.split('_')[0][4:].replace('g', 'imafd')
+            if (name == '-mabi' and value != 'lp64d') or (name == '-march' and not set('imafdc') <= set(letters)):
+                return None, "vitqc needs rv64gc and lp64d, which '%s' is not" % word
     return known[arch], None
 
 # (cpu, extensions) that TUNE_CCARGS names as GCC does: -mcpu=LITTLE or -mcpu=big.LITTLE, both with +extensions, or -march=

@@ -24,6 +24,7 @@ do_install() {
 }
 
 FILES:${PN} = "${base_libdir}/*.so.* ${base_libdir}/ld-*"
-FILES:${PN}-dev = "${libdir} ${includedir}"
+# libdir and base_libdir may be one folder
+FILES:${PN}-dev = "${libdir}/*.o ${libdir}/*.a ${libdir}/libc.so ${libdir}/libm.so ${includedir}"
 INSANE_SKIP:${PN} = "already-stripped ldflags"
 INSANE_SKIP:${PN}-dev = "staticdev dev-elf"
