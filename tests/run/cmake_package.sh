@@ -214,6 +214,10 @@ fi
 if command -v riscv64-linux-gnu-gcc > /dev/null; then
 	check "vectors of -march" small_object rvv Ninja $cross_options -DCMAKE_SYSTEM_PROCESSOR=riscv64 -DCMAKE_C_COMPILER=riscv64-linux-gnu-gcc -DCMAKE_C_FLAGS=-march=rv64gcv_zvl256b
 	check "and their option" grep -q -- "-mattr=+v,+zvl256b" "$small/rvv/build.ninja"
+	for flags in "-march=rv64imafd -mabi=lp64d" "-march=rv64imac -mabi=lp64"; do
+		small_object less Ninja $cross_options -DCMAKE_SYSTEM_PROCESSOR=riscv64 -DCMAKE_C_COMPILER=riscv64-linux-gnu-gcc -DCMAKE_C_FLAGS="$flags" > "$work/less.log" 2>&1 || :
+		check "$flags is refused" has "$work/less.log" "does not compile for rv64gc and lp64d"
+	done
 fi
 check "-fcf-protection" small_object cet Ninja -DCMAKE_C_FLAGS=-fcf-protection=full
 check "and its note" shows cet "IBT, SHSTK"
