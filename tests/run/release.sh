@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The release tarball: the same bytes twice, and a build of it without network, protoc-c and tests; its vitqc makes the objects that ours makes.
+# Debian packages: the same bytes twice.
 #
 #   release.sh BUILD SOURCE WORK
 set -eu
@@ -25,6 +26,17 @@ chmod +x "$work/bin/protoc-c"
 PATH=$work/bin:$PATH $offline sh -ec "
 	cmake -S '$work/vitqc-$version' -B '$work/build' -G Ninja -DBUILD_TESTING=OFF -DVITQC_WERROR=ON > '$work/configure.log'
 	cmake --build '$work/build' > '$work/build.log'"
+# packages: the same bytes twice with a given time, a licence in each
+if command -v dpkg-deb > /dev/null && command -v cpack > /dev/null; then
+	for n in 1 2; do
+		SOURCE_DATE_EPOCH=1700000000 cpack --config "$build/CPackConfig.cmake" -B "$work/packages$n" > "$work/cpack.log"
+		sleep 1
+	done
+	for package in vitqc_${version}_$(dpkg --print-architecture).deb vitqc-dev_${version}_all.deb; do
+		cmp "$work/packages1/$package" "$work/packages2/$package"
+		dpkg-deb -c "$work/packages1/$package" | grep -q "/usr/share/doc/${package%%_*}/copyright"
+	done
+fi
 fashion=$source/samples/fashion
 for v in "$build/vitqc" "$work/build/vitqc"; do
 	"$v" -q "$fashion/vit.onnx" -target=aarch64 -calib="$fashion/calib_images.npy" -calib-count=4 -image-mean=0.2860 -image-std=0.3530 -prefix=vit -o "$work/one.o"
