@@ -38,6 +38,13 @@ depth() { # CC RUN flags...
 	command -v "${cc%% *}" > /dev/null || { echo "skip: no $cc"; return 0; }
 	for quant in none w8a8-dynamic "w8a8 -calib=$fashion/calib_images.npy -calib-count=2 -image-mean=0.2860 -image-std=0.3530"; do
 		object "$@" -quant=$quant
+		case $* in
+		*+v*) # LLVM before 19 does not tell what vectors take: no figure rather than a wrong one
+			if "$vitqc" --version | grep -q 'LLVM 1[678]\.'; then
+				expect "$*, $quant: no figure" sh -c '! grep STACK_BYTES one.h'
+				continue
+			fi ;;
+		esac
 		expect "$*, $quant: links" $cc -O1 -std=gnu11 -I. "$source/tests/run/stack_paint.c" one.o -static -o paint
 		expect "$*, $quant: stack" $run ./paint
 		sed "s/^/$* ${quant%% *}: /" log
