@@ -118,6 +118,8 @@ LLVMTargetMachineRef vq_codegen_open(vq_codegen *c, const vq_target *t, bool str
 	initialize();
 	if (LLVMGetTargetFromTriple(t->triple, &target, &message)) {
 		vq_error(diag, NULL, "this LLVM (%s) has no backend for %s: %s", vq_llvm_version(), t->triple, message);
+		vq_hint(diag,
+			"it was built without: Yocto up to walnascar has LLVM_TARGETS of llvm-native for it, Buildroot builds the board's only");
 		LLVMDisposeMessage(message);
 		return NULL;
 	}
