@@ -85,7 +85,7 @@ static size_t code_estimate(const vq_plan *p, uint32_t n)
 	/* clang-format off */
 	static const uint16_t kernel[] = {
 		[VQ_ISA_SSE2] = 1300, [VQ_ISA_AVX2] = 1400, [VQ_ISA_AVX_VNNI] = 1400, [VQ_ISA_AVX512_VNNI] = 2400, [VQ_ISA_NEON64] = 800,
-		[VQ_ISA_DOTPROD] = 1100, [VQ_ISA_NEON32] = 700, [VQ_ISA_RV64] = 2000, [VQ_ISA_RVV128] = 700, [VQ_ISA_RVV256] = 700,
+		[VQ_ISA_DOTPROD] = 1100, [VQ_ISA_I8MM] = 1100, [VQ_ISA_NEON32] = 700, [VQ_ISA_RV64] = 2000, [VQ_ISA_RVV128] = 700, [VQ_ISA_RVV256] = 700,
 	};
 	/* clang-format on */
 

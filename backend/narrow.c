@@ -226,7 +226,7 @@ static uint32_t saturating_width(const vq_codegen *c, uint32_t lanes, uint32_t a
 
 	if (zero > VQ_FAR_ZERO || zero < -VQ_FAR_ZERO)
 		return 0;
-	if (isa == VQ_ISA_NEON64 || isa == VQ_ISA_DOTPROD)
+	if (c->target->arch == VQ_ARCH_AARCH64)
 		return all % 16 == 0 && lanes % 4 == 0 ? 4 : 0;
 	return packing_width(isa, lanes, all);
 }

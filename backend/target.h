@@ -16,6 +16,7 @@ typedef enum vq_isa {
 	VQ_ISA_AVX512_VNNI,
 	VQ_ISA_NEON64,
 	VQ_ISA_DOTPROD,
+	VQ_ISA_I8MM,
 	VQ_ISA_NEON32,
 	VQ_ISA_RV64,
 	VQ_ISA_RVV128,
@@ -54,6 +55,7 @@ typedef enum vq_acc_shape {
 	VQ_ACC_N,       /* accumulator lanes are columns, A broadcast: sdot by lane, vpdpbusd, pmaddwd, vwmacc */
 	VQ_ACC_K,       /* lanes are partial sums of K, added up at the end: NEON without dotprod */
 	VQ_ACC_ROWPAIR, /* two rows in an i64: rv64 without V */
+	VQ_ACC_2X2,     /* two rows by two columns: smmla */
 } vq_acc_shape;
 
 typedef enum vq_a_code {
@@ -77,7 +79,12 @@ typedef struct vq_tile {
 /* Tile for s8 products; wide: operands may both hold -128 (imported weights). f32 tile for float products. */
 vq_tile vq_tile_s8(vq_isa isa, bool wide);
 vq_tile vq_tile_f32(vq_isa isa);
-static inline uint32_t vq_tile_nr(const vq_tile *t) { return t->nrv * (t->shape == VQ_ACC_N ? t->lanes : 1); }
+static inline uint32_t vq_tile_nr(const vq_tile *t)
+{
+	return t->nrv * (t->shape == VQ_ACC_N ? t->lanes : t->shape == VQ_ACC_2X2 ? 2 : 1);
+}
+/* accumulators are shared by two rows, which therefore lie in one tile */
+static inline bool vq_tile_pairs_rows(const vq_tile *t) { return t->shape == VQ_ACC_ROWPAIR || t->shape == VQ_ACC_2X2; }
 static inline uint32_t vq_tile_ka(const vq_tile *t) { return t->kr * t->ku; }
 
 #endif

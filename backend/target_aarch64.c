@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* AArch64: NEON of Armv8.0, and dotprod. CPU features as LLVM 19 has them. */
+/* AArch64: NEON of Armv8.0, dotprod, and i8mm. CPU features as LLVM 19 has them. */
 #include "backend/target_table.h"
 #include "runtime/vitq.h"
 
@@ -15,7 +15,7 @@ static const vq_feature_row features[] = {
 	{ "neon", NEON, NEON, VQ_FEATURE_USED },
 	{ "fp-armv8", NEON, NEON, VQ_FEATURE_USED },
 	{ "dotprod", DOT, DOT, VQ_FEATURE_USED },
-	{ "i8mm", I8MM, I8MM, VQ_FEATURE_UNUSED },
+	{ "i8mm", I8MM, I8MM, VQ_FEATURE_USED },
 	{ "sve", SVE, SVE, VQ_FEATURE_UNUSED },
 	{ "sve2", SVE, SVE, VQ_FEATURE_UNUSED },
 	{ "bf16", 0, 0, VQ_FEATURE_MOOT },
@@ -104,6 +104,8 @@ static const vq_cpu_row cpus[] = {
 };
 
 static const vq_isa_row isas[] = {
+	{ VQ_ISA_I8MM, NEON | DOT | I8MM, "+neon,+fp-armv8,+dotprod,+i8mm", "NEON with dotprod and i8mm", 16,
+		VITQ_HWCAP_DOTPROD | VITQ_HWCAP_I8MM, 0 },
 	{ VQ_ISA_DOTPROD, NEON | DOT, "+neon,+fp-armv8,+dotprod", "NEON with dotprod", 16, VITQ_HWCAP_DOTPROD, 0 },
 	{ VQ_ISA_NEON64, NEON, "+neon,+fp-armv8", "NEON", 16, 0, 0 },
 };

@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-static_assert(VQ_ISA_COUNT == 10, "a new instruction set needs its rows here and in kernels/gemm_tile.c");
+static_assert(VQ_ISA_COUNT == 11, "a new instruction set needs its rows here and in kernels/gemm_tile.c");
 
 /* clang-format off */
 /* Sums of four (or one) products in 32 bit are exact for any codes; only NEON without dotprod adds pairs in 16 bit. */
@@ -20,6 +20,7 @@ static const vq_tile s8_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_NEON64] = { .shape = VQ_ACC_K, .a = VQ_A_S8, .pack_a = true, .mr = 4, .nrv = 4, .lanes = 4, .kr = 16, .ku = 1,
 		.pairs_s16 = true },
 	[VQ_ISA_DOTPROD] = { .shape = VQ_ACC_N, .a = VQ_A_S8, .pack_a = true, .mr = 6, .nrv = 4, .lanes = 4, .kr = 4, .ku = 4 },
+	[VQ_ISA_I8MM] = { .shape = VQ_ACC_2X2, .a = VQ_A_S8, .pack_a = true, .mr = 8, .nrv = 6, .lanes = 4, .kr = 8, .ku = 1 },
 	[VQ_ISA_NEON32] = { .shape = VQ_ACC_K, .a = VQ_A_S8, .pack_a = true, .mr = 2, .nrv = 4, .lanes = 4, .kr = 16, .ku = 1,
 		.pairs_s16 = true },
 	/* A is widened to pairs of rows in 64 bit while packing; ku = 2 keeps what follows the panels aligned */
@@ -37,6 +38,7 @@ static const vq_tile f32_tiles[VQ_ISA_COUNT] = {
 	[VQ_ISA_AVX512_VNNI] = { .shape = VQ_ACC_N, .mr = 6, .nrv = 4, .lanes = 16, .kr = 1, .ku = 1 },
 	[VQ_ISA_NEON64] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 4, .kr = 1, .ku = 1 },
 	[VQ_ISA_DOTPROD] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 4, .kr = 1, .ku = 1 },
+	[VQ_ISA_I8MM] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 4, .kr = 1, .ku = 1 },
 	[VQ_ISA_NEON32] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 2, .lanes = 4, .kr = 1, .ku = 1 },
 	[VQ_ISA_RV64] = { .shape = VQ_ACC_N, .mr = 4, .nrv = 4, .lanes = 1, .kr = 1, .ku = 1 },
 	[VQ_ISA_RVV128] = { .shape = VQ_ACC_N, .mr = 5, .nrv = 1, .lanes = 16, .kr = 1, .ku = 1 },

@@ -26,6 +26,7 @@
 #define VITQ_HWCAP_NEON 1u    /* ARMv7: NEON */
 #define VITQ_HWCAP_DOTPROD 2u /* AArch64: FEAT_DotProd */
 #define VITQ_HWCAP_RVV 4u     /* RISC-V: V 1.0 */
+#define VITQ_HWCAP_I8MM 8u    /* AArch64: FEAT_I8MM */
 
 /* One task: computes part `task` as worker `worker`, touching only its own part of the outputs and its worker's scratch. */
 typedef void vitq_task(void *arg, uint32_t task, uint32_t worker);

@@ -51,6 +51,15 @@ static vq_ll dot_sdot(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll
 	return vq_intrinsic(c, "llvm.aarch64.neon.sdot", over, 2, arg, 3);
 }
 
+/* a, b: eight s8 codes of two rows and of two columns */
+static vq_ll dot_smmla(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, vq_ll b)
+{
+	LLVMTypeRef over[2] = { vq_vec(c->i32, t->lanes), vq_vec(c->i8, 16) };
+	vq_ll arg[3] = { acc, a, b };
+
+	return vq_intrinsic(c, "llvm.aarch64.neon.smmla", over, 2, arg, 3);
+}
+
 /* acc + pairwise sums of eight s16 */
 static vq_ll add_pairs(vq_codegen *c, vq_ll acc, vq_ll v)
 {
@@ -107,7 +116,7 @@ typedef vq_ll dot_builder(vq_codegen *c, const vq_tile *t, vq_ll acc, vq_ll a, v
 /* clang-format off */
 static dot_builder *const s8_dot[VQ_ISA_COUNT] = {
 	[VQ_ISA_SSE2] = dot_pmaddwd,  [VQ_ISA_AVX2] = dot_pmaddwd, [VQ_ISA_AVX_VNNI] = dot_vnni, [VQ_ISA_AVX512_VNNI] = dot_vnni,
-	[VQ_ISA_NEON64] = dot_neon,   [VQ_ISA_DOTPROD] = dot_sdot, [VQ_ISA_NEON32] = dot_neon,
+	[VQ_ISA_NEON64] = dot_neon,   [VQ_ISA_DOTPROD] = dot_sdot, [VQ_ISA_I8MM] = dot_smmla,  [VQ_ISA_NEON32] = dot_neon,
 	[VQ_ISA_RV64] = dot_pair,     [VQ_ISA_RVV128] = dot_rvv,   [VQ_ISA_RVV256] = dot_rvv,
 };
 /* clang-format on */
@@ -137,7 +146,7 @@ vq_tile_form vq_tile_form_of(vq_isa isa, bool f32, bool wide, uint32_t k, int64_
 
 uint64_t vq_packed_a_bytes(const vq_tile_form *f, uint32_t rows)
 {
-	uint64_t even = f->t.shape == VQ_ACC_ROWPAIR ? round_up(rows, 2) : rows;
+	uint64_t even = vq_tile_pairs_rows(&f->t) ? round_up(rows, 2) : rows;
 
 	return (even * f->kp * f->a_element + 63) / 64 * 64;
 }
@@ -147,7 +156,7 @@ int64_t vq_panel_bytes(const vq_tile_form *f) { return (int64_t)vq_tile_nr(&f->t
 /* rows of registers: pairs count once */
 static uint32_t register_rows(const vq_tile_form *f, uint32_t rows)
 {
-	return f->t.shape == VQ_ACC_ROWPAIR ? (rows + 1) / 2 : rows;
+	return vq_tile_pairs_rows(&f->t) ? (rows + 1) / 2 : rows;
 }
 
 static int64_t chunk_bytes(const vq_tile_form *f)
@@ -164,7 +173,9 @@ int64_t vq_packed_row(const vq_tile_form *f)
 
 int64_t vq_packed_step(const vq_tile_form *f, uint32_t rows)
 {
-	return micro_panels(f) ? chunk_bytes(f) * register_rows(f, rows) : chunk_bytes(f);
+	if (!micro_panels(f))
+		return chunk_bytes(f);
+	return chunk_bytes(f) * (vq_tile_pairs_rows(&f->t) ? round_up(rows, 2) : rows);
 }
 
 vq_tile_shape vq_tile_result(const vq_tile_form *f, uint32_t columns)
@@ -172,6 +183,7 @@ vq_tile_shape vq_tile_result(const vq_tile_form *f, uint32_t columns)
 	switch (f->t.shape) {
 	case VQ_ACC_K: return (vq_tile_shape){ 1, f->t.nrv };
 	case VQ_ACC_ROWPAIR: return (vq_tile_shape){ columns, 1 };
+	case VQ_ACC_2X2:
 	case VQ_ACC_N: break;
 	}
 	return (vq_tile_shape){ (columns + f->t.lanes - 1) / f->t.lanes, f->t.lanes };
@@ -189,7 +201,11 @@ static LLVMTypeRef accumulator_type(vq_codegen *c, const vq_tile_form *f)
 static vq_ll load_b(vq_codegen *c, const vq_tile_form *f, vq_ll panel, uint32_t step, uint32_t j)
 {
 	const vq_tile *t = &f->t;
-	uint32_t count = (t->shape == VQ_ACC_N ? t->lanes : 1) * t->kr, element = f->f32 ? 4 : 1;
+	uint32_t count = (t->shape == VQ_ACC_N                    ? t->lanes
+					 : t->shape == VQ_ACC_2X2 ? 2
+								  : 1) *
+		t->kr,
+		 element = f->f32 ? 4 : 1;
 	uint32_t bytes = count * element;
 	vq_ll p = vq_offset_const(c, panel, (int64_t)step * vq_tile_nr(t) * t->kr * element + (int64_t)j * bytes);
 
@@ -213,6 +229,21 @@ static vq_ll load_a(vq_codegen *c, const vq_tile_form *f, vq_ll p, uint32_t step
 	if (t->kr == 1)
 		return vq_load(c, c->i8, vq_offset_const(c, p, step), 1);
 	return vq_load(c, c->i32, vq_offset_const(c, p, 4 * (int64_t)step), align);
+}
+
+/* Rows 2 pair and 2 pair + 1 side by side: in micro-panels they are; elsewhere, and where there is no second one, put together. */
+static vq_ll load_pair(vq_codegen *c, const vq_tile_job *job, vq_ll a, uint32_t pair)
+{
+	uint32_t kr = job->form->t.kr;
+	vq_ll first = vq_offset_const(c, a, 2 * pair * job->a_row), second = first;
+	LLVMTypeRef row = vq_vec(c->i8, kr);
+
+	if (job->a_row == kr)
+		return vq_load(c, vq_vec(c->i8, 2 * kr), first, kr);
+	if (2 * pair + 1 < job->rows)
+		second = vq_offset_const(c, first, job->a_row);
+	first = vq_load(c, row, first, kr);
+	return vq_concat(c, first, vq_load(c, row, second, kr));
 }
 
 /* The dot's operand from what load_a brought. */
@@ -244,6 +275,7 @@ static void build_chunk(
 			b[j] = load_b(c, f, panel, s, j);
 		for (uint32_t r = 0; r < rows; r++) {
 			vq_ll loaded = loads_chunk(c, f) ? chunk[r]
+				: t->shape == VQ_ACC_2X2 ? load_pair(c, job, a, r)
 							 : load_a(c, f, vq_offset_const(c, a, r * job->a_row), s);
 
 			op[r] = operand_a(c, f, loaded, s);
@@ -392,19 +424,55 @@ static void finish_pairs(vq_codegen *c, const vq_tile_job *job, const vq_ll *acc
 		}
 }
 
+static vq_ll pick(vq_codegen *c, vq_ll a, vq_ll b, const uint32_t lane[4])
+{
+	LLVMValueRef mask[4];
+
+	for (uint32_t i = 0; i < 4; i++)
+		mask[i] = vq_ci32(c, lane[i]);
+	return LLVMBuildShuffleVector(c->b, a, b, LLVMConstVector(mask, 4), "");
+}
+
+/* First accumulators of columns 2 j and 2 j + 1, for both rows. */
+static vq_ll start_2x2(vq_codegen *c, const vq_tile_job *job, uint32_t j)
+{
+	static const uint32_t twice[4] = { 0, 1, 0, 1 };
+	vq_ll v = vq_load(c, vq_vec(c->i32, 2), vq_offset_const(c, job->start, 8 * (int64_t)j), 4);
+
+	return pick(c, v, v, twice);
+}
+
+/* Rows of four columns out of pairs of [row 0: column 0, 1; row 1: column 0, 1]. */
+static void finish_2x2(vq_codegen *c, const vq_tile_job *job, const vq_ll *acc, uint32_t nv, uint32_t n, vq_ll *out)
+{
+	static const uint32_t half[2][4] = { { 0, 1, 4, 5 }, { 2, 3, 6, 7 } };
+
+	for (uint32_t r = 0; r < job->rows; r++)
+		for (uint32_t j = 0; j < n; j++) {
+			const vq_ll *pair = acc + r / 2 * nv;
+
+			out[r * n + j] = pick(c, pair[2 * j], pair[2 * j + 1 < nv ? 2 * j + 1 : 2 * j], half[r % 2]);
+		}
+}
+
 void vq_tile_emit(vq_codegen *c, const vq_tile_job *job, vq_ll *out)
 {
 	const vq_tile_form *f = job->form;
 	const vq_tile *t = &f->t;
 	vq_tile_shape shape = vq_tile_result(f, job->columns);
-	uint32_t rows = register_rows(f, job->rows), nv = t->shape == VQ_ACC_K ? job->columns : shape.n;
+	uint32_t rows = register_rows(f, job->rows), nv = shape.n;
 	vq_ll acc[VQ_TILE_MAX], start = NULL;
 
+	if (t->shape == VQ_ACC_K)
+		nv = job->columns;
+	if (t->shape == VQ_ACC_2X2)
+		nv = (job->columns + 1) / 2;
 	assert(rows * nv <= VQ_TILE_MAX && job->rows <= t->mr && job->columns <= vq_tile_nr(t));
 	for (uint32_t j = 0; j < nv; j++)
 		for (uint32_t r = 0; r < rows; r++) {
 			if (r == 0)
-				start = t->shape == VQ_ACC_N && job->start
+				start = t->shape == VQ_ACC_2X2 && job->start ? start_2x2(c, job, j)
+					: t->shape == VQ_ACC_N && job->start
 					? vq_load(c, accumulator_type(c, f),
 						  vq_offset_const(c, job->start, 4 * (int64_t)j * t->lanes), 4)
 					: LLVMConstNull(accumulator_type(c, f));
@@ -425,6 +493,7 @@ void vq_tile_emit(vq_codegen *c, const vq_tile_job *job, vq_ll *out)
 		}
 		break;
 	case VQ_ACC_ROWPAIR: finish_pairs(c, job, acc, nv, out); break;
+	case VQ_ACC_2X2: finish_2x2(c, job, acc, nv, shape.n, out); break;
 	}
 }
 

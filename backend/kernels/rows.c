@@ -35,7 +35,7 @@ static void balance(vq_row_split *s, const vq_tile *t, uint32_t rows, bool last)
 {
 	uint32_t tiles = (rows + t->mr - 1) / t->mr;
 
-	if (t->shape == VQ_ACC_ROWPAIR) {
+	if (vq_tile_pairs_rows(t)) {
 		/* pairs must not straddle tiles: only the last may have an odd height */
 		count_height(s, t->mr, rows / t->mr, last);
 		count_height(s, rows % t->mr, 1, last);
@@ -68,7 +68,7 @@ vq_row_split vq_split_rows(const vq_tile *t, uint32_t block, uint32_t last)
 	balance(&s, t, block, false);
 	if (last == block)
 		memcpy(s.last_count, s.block_count, sizeof s.last_count);
-	else if (t->shape == VQ_ACC_ROWPAIR || !reuse(&s, last))
+	else if (vq_tile_pairs_rows(t) || !reuse(&s, last))
 		balance(&s, t, last, true);
 	return s;
 }
@@ -179,7 +179,7 @@ static void pack_rest(vq_codegen *c, const vq_pack_a *p, uint32_t unit, vq_ll fr
 static uint32_t pack_unit(const vq_tile_form *f)
 {
 	uint32_t unit = vq_tile_ka(&f->t);
-	bool apart = vq_packed_step(f, 1) != vq_packed_step(f, 2);
+	bool apart = vq_packed_step(f, 1) != vq_packed_step(f, 3); /* of more than a pair */
 
 	while (!apart && unit < 16 && f->kp % (2 * unit) == 0)
 		unit *= 2;

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 fashion=$root/samples/fashion
 zoo=$root/../shared/zoo
-every_target="sse2 nehalem avx2 avx-vnni avx512-vnni aarch64 dotprod armv7 softfp
+every_target="sse2 nehalem avx2 avx-vnni avx512-vnni aarch64 dotprod i8mm armv7 softfp
 	rv64 rvv128 rvv128@256 rvv256"
 every_model="plain outlier outlier_hard qdq dynamic heads swin_s_op17/w8a8 bert_gelu_op17/w8a8-dynamic"
 
@@ -143,6 +143,9 @@ find_target() {
 	dotprod)
 		target="aarch64 -mattr=+dotprod" how="dotprod, cortex-a76"
 		cc=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu cortex-a76" ;;
+	i8mm)
+		target="aarch64 -mattr=+dotprod,+i8mm" how="i8mm, max"
+		cc=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu max" ;;
 	armv7)
 		target=armv7 how="NEON, hard-float"
 		cc=arm-linux-gnueabihf-gcc runner="qemu-arm -cpu cortex-a7" ;;

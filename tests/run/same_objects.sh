@@ -47,6 +47,7 @@ avx-vnni -target=x86-64 -mcpu=alderlake
 avx512-vnni -target=x86-64 -mcpu=cascadelake
 aarch64 -target=aarch64
 dotprod -target=aarch64 -mattr=+dotprod
+i8mm -target=aarch64 -mattr=+dotprod,+i8mm
 armv7 -target=armv7
 softfp -target=armv7 -mfloat-abi=softfp
 rv64 -target=riscv64

@@ -40,7 +40,7 @@ function loop(to,   i, dots, mul, add, other, stack, op) {
 	for (i = n - 1; i >= 0 && at[i] >= to; i--) {
 		op = line[i]
 		sub(/[ \t].*/, "", op)
-		if (op ~ /^(vpdpbusd|v?pmaddwd|sdot|sadalp|vpadal|vwmacc|mul$|mulw$)/)
+		if (op ~ /^(vpdpbusd|v?pmaddwd|sdot|smmla|sadalp|vpadal|vwmacc|mul$|mulw$)/)
 			dots++
 		else if (op ~ /^(v?mulps|v?mulss|fmul|vmul.f32|vfmul|vfmadd|fmadd|fmla|vfmacc|vmla.f32|vfma)/)
 			mul++

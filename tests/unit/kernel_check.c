@@ -30,6 +30,7 @@ static const machine machines[] = {
 	{ "x86-64", "cascadelake", NULL },
 	{ "aarch64", NULL, NULL },
 	{ "aarch64", "cortex-a76", NULL },
+	{ "aarch64", "neoverse-n2", NULL },
 	{ "armv7", NULL, NULL },
 	{ "riscv64", NULL, NULL },
 	{ "riscv64", NULL, "+v" },

@@ -22,6 +22,8 @@ const kernel_machine kernel_machines[] = {
 		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a53", NULL, false },
 	{ "dotprod", "aarch64", "cortex-a76", NULL, "aarch64-linux-gnu-gcc",
 		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu cortex-a76", NULL, false },
+	{ "i8mm", "aarch64", NULL, "+dotprod,+i8mm", "aarch64-linux-gnu-gcc",
+		"qemu-aarch64 -L /usr/aarch64-linux-gnu -cpu max", NULL, false },
 	{ "neon32", "armv7", NULL, NULL, "arm-linux-gnueabihf-gcc",
 		"qemu-arm -L /usr/arm-linux-gnueabihf -cpu cortex-a7", NULL, false },
 	{ "rv64", "riscv64", NULL, NULL, "riscv64-linux-gnu-gcc",
@@ -351,6 +353,40 @@ bool kernel_suite_run(kernel_suite *s, bool *skipped)
 	vq_arena_free(&s->arena);
 	free(s);
 	return good;
+}
+
+static bool wanted(const kernel_machine *m)
+{
+	const char *list = getenv("KERNEL_MACHINES"), *at = list ? strstr(list, m->name) : NULL;
+	size_t n = strlen(m->name);
+
+	for (; at; at = strstr(at + 1, m->name))
+		if ((at == list || at[-1] == ' ') && (!at[n] || at[n] == ' '))
+			return true;
+	return !list;
+}
+
+bool kernel_suite_each(const char *name, void (*cases)(kernel_suite *s))
+{
+	uint32_t ran = 0;
+
+	for (unsigned i = 0; i < n_kernel_machines; i++) {
+		kernel_suite *s;
+		bool skipped;
+
+		if (!wanted(&kernel_machines[i]))
+			continue;
+		s = kernel_suite_open(&kernel_machines[i], name);
+		test_seed(i + 1);
+		cases(s);
+		if (!kernel_suite_run(s, &skipped)) {
+			printf("%s on %s: failed\n", name, kernel_machines[i].name);
+			return false;
+		}
+		printf("%s: %s\n", kernel_machines[i].name, skipped ? "built only" : "ran");
+		ran += !skipped;
+	}
+	return ran > 0;
 }
 
 /* ---- data ---- */

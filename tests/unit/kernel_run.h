@@ -53,6 +53,12 @@ void kernel_suite_add(kernel_suite *s, const char *name, const vq_kernel *k, con
  */
 bool kernel_suite_run(kernel_suite *s, bool *skipped);
 
+/*
+ * A suite of these cases on every machine, or on those whose names KERNEL_MACHINES in the environment holds, with spaces between. Prints how
+ * each went; false at the first that differs, or if nothing could be run.
+ */
+bool kernel_suite_each(const char *name, void (*cases)(kernel_suite *s));
+
 /* ---- data ---- */
 uint32_t test_random(void); /* the same sequence in every run; test_seed starts it */
 void test_seed(uint32_t seed);

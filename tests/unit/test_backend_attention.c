@@ -336,25 +336,11 @@ static void floats(kernel_suite *s)
 	/* clang-format on */
 }
 
-static void each_machine(const char *name, void (*cases)(kernel_suite *s))
-{
-	for (unsigned i = 0; i < n_kernel_machines; i++) {
-		kernel_suite *s = kernel_suite_open(&kernel_machines[i], name);
-		bool skipped;
-
-		test_seed(i + 1);
-		cases(s);
-		if (!kernel_suite_run(s, &skipped))
-			fail_msg("%s on %s", name, kernel_machines[i].name);
-		printf("%s: %s\n", kernel_machines[i].name, skipped ? "built only" : "ran");
-	}
-}
-
 /* clang-format off */
-static void test_integers(void **state) { (void)state; each_machine("attention_s8", integers); }
-static void test_biased(void **state) { (void)state; each_machine("attention_bias", biased); }
-static void test_dynamics(void **state) { (void)state; each_machine("attention_dynamic", dynamics); }
-static void test_floats(void **state) { (void)state; each_machine("attention_f32", floats); }
+static void test_integers(void **state) { (void)state; assert_true(kernel_suite_each("attention_s8", integers)); }
+static void test_biased(void **state) { (void)state; assert_true(kernel_suite_each("attention_bias", biased)); }
+static void test_dynamics(void **state) { (void)state; assert_true(kernel_suite_each("attention_dynamic", dynamics)); }
+static void test_floats(void **state) { (void)state; assert_true(kernel_suite_each("attention_f32", floats)); }
 /* clang-format on */
 
 int main(void)

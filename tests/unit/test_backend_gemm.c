@@ -329,24 +329,6 @@ static void add_product(kernel_suite *s, product p)
 	kernel_suite_add(s, name, &k, arg, n);
 }
 
-static void each_machine(const char *name, void (*cases)(kernel_suite *s))
-{
-	uint32_t ran = 0;
-
-	for (unsigned i = 0; i < n_kernel_machines; i++) {
-		kernel_suite *s = kernel_suite_open(&kernel_machines[i], name);
-		bool skipped;
-
-		test_seed(i + 1);
-		cases(s);
-		if (!kernel_suite_run(s, &skipped))
-			fail_msg("%s on %s", name, kernel_machines[i].name);
-		printf("%s: %s\n", kernel_machines[i].name, skipped ? "built only" : "ran");
-		ran += !skipped;
-	}
-	assert_true(ran > 0 || n_kernel_machines == 0);
-}
-
 static void small_shapes(kernel_suite *s)
 {
 	static const uint32_t ns[] = { 1, 3, 4, 5, 8, 13, 16, 17, 31, 33, 64, 70 },
@@ -693,14 +675,14 @@ static void packs(kernel_suite *s)
 }
 
 /* clang-format off */
-static void test_small_shapes(void **state) { (void)state; each_machine("gemm_small", small_shapes); }
-static void test_real_shapes(void **state) { (void)state; each_machine("gemm_real", real_shapes); }
-static void test_worst_cases(void **state) { (void)state; each_machine("gemm_worst", worst_cases); }
-static void test_products_f32(void **state) { (void)state; each_machine("gemm_f32", f32_products); }
-static void test_row_quantized(void **state) { (void)state; each_machine("gemm_codes", row_quantized); }
-static void test_row_scaled(void **state) { (void)state; each_machine("gemm_rows", row_scaled); }
-static void test_rowquants(void **state) { (void)state; each_machine("rowquant", rowquants); }
-static void test_packs(void **state) { (void)state; each_machine("pack", packs); }
+static void test_small_shapes(void **state) { (void)state; assert_true(kernel_suite_each("gemm_small", small_shapes)); }
+static void test_real_shapes(void **state) { (void)state; assert_true(kernel_suite_each("gemm_real", real_shapes)); }
+static void test_worst_cases(void **state) { (void)state; assert_true(kernel_suite_each("gemm_worst", worst_cases)); }
+static void test_products_f32(void **state) { (void)state; assert_true(kernel_suite_each("gemm_f32", f32_products)); }
+static void test_row_quantized(void **state) { (void)state; assert_true(kernel_suite_each("gemm_codes", row_quantized)); }
+static void test_row_scaled(void **state) { (void)state; assert_true(kernel_suite_each("gemm_rows", row_scaled)); }
+static void test_rowquants(void **state) { (void)state; assert_true(kernel_suite_each("rowquant", rowquants)); }
+static void test_packs(void **state) { (void)state; assert_true(kernel_suite_each("pack", packs)); }
 /* clang-format on */
 
 int main(void)

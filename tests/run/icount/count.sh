@@ -25,6 +25,8 @@ function macs(op,   name) {
 		return 8
 	if (op == "sdot")
 		return $0 ~ /\.4s,/ ? 16 : 8
+	if (op == "smmla") # 2 x 8 by 8 x 2
+		return 32
 	if (op ~ /^vm(ull|lal)\.s8$/)
 		return 8
 	if (op ~ /^vwmacc\.v[vx]$/)

@@ -44,6 +44,7 @@ find_target() {
 	avx2) flags="-target=x86-64 -mcpu=x86-64-v3" cc=gcc run="qemu-x86_64 -cpu max" dot=vpmaddwd ;;
 	aarch64) flags="-target=aarch64" cc=aarch64-linux-gnu-gcc run="qemu-aarch64 -cpu cortex-a53" dot=smull/smlal ;;
 	dotprod) flags="-target=aarch64 -mattr=+dotprod" cc=aarch64-linux-gnu-gcc run="qemu-aarch64 -cpu cortex-a76" dot=sdot ;;
+	i8mm) flags="-target=aarch64 -mattr=+dotprod,+i8mm" cc=aarch64-linux-gnu-gcc run="qemu-aarch64 -cpu max" dot=smmla ;;
 	armv7) flags="-target=armv7" cc=arm-linux-gnueabihf-gcc run="qemu-arm -cpu cortex-a7" dot=vmull.s8/vmlal.s8 ;;
 	rv64) flags="-target=riscv64" cc=riscv64-linux-gnu-gcc run="qemu-riscv64 -cpu rv64" dot="mul" ;;
 	rvv) flags="-target=riscv64 -mattr=+v" cc=riscv64-linux-gnu-gcc run="qemu-riscv64 -cpu rv64,v=true,vext_spec=v1.0,vlen=128,elen=64" dot=vwmacc.vx ;;
@@ -81,7 +82,7 @@ row() {
 	-calib-stats=calib.json -emit=vir -o calib.vir > /dev/null
 "$tool" get "$fashion/test_images.npy" - 1 image.raw 0.2860 0.3530
 echo "target   kernels   instruction          executed  their MACs    analytic  share    f32 mul."
-for t in sse2 avx2 aarch64 dotprod armv7 rv64 rvv rvv256; do
+for t in sse2 avx2 aarch64 dotprod i8mm armv7 rv64 rvv rvv256; do
 	find_target $t
 	command -v $cc > /dev/null && command -v ${run%% *} > /dev/null || { echo "skip: $t"; continue; }
 	compile $t

@@ -77,7 +77,9 @@ def vitqc_cpu(d, target):
                 cpu = name
             elif target == 'riscv64':
                 extensions = vitqc_riscv_extensions(name)
-            elif name.startswith(('armv8.4', 'armv8.5', 'armv8.6', 'armv9')):
+            elif name.startswith(('armv8.6', 'armv8.7', 'armv8.8', 'armv8.9', 'armv9.')):
+                extensions = ['dotprod', 'i8mm'] + more
+            elif name.startswith(('armv8.4', 'armv8.5', 'armv9')):
                 extensions = ['dotprod'] + more
     return cpu, extensions
 
@@ -106,7 +108,7 @@ def vitqc_target_flags(d):
         elif cpu:
             bb.warnonce("vitqc does not know the CPU '%s' of TUNE_CCARGS: the model gets the baseline kernels of %s; set VITQC_CPU to choose" % (cpu, target))
     if target == 'aarch64':
-        extensions = [e for e in extensions if e in ('dotprod', 'nodotprod')]
+        extensions = [e for e in extensions if e in ('dotprod', 'nodotprod', 'i8mm', 'noi8mm')]
     elif target != 'riscv64':
         extensions = []    # GCC's other extensions change nothing in our kernels
     if extensions:
