@@ -296,10 +296,10 @@ bool vq_import_ceil(vq_onnx *o)
 bool vq_import_sign(vq_onnx *o)
 {
 	vq_value x = in(o, 0), zero = vq_onnx_number(o, x, 0), positive = vq_onnx_number(o, x, 1);
+	vq_value negative = vq_onnx_number(o, x, -1);
 
 	positive = vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, zero, x), positive, zero);
-	return vq_onnx_out(
-		o, 0, vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, zero), vq_onnx_number(o, x, -1), positive));
+	return vq_onnx_out(o, 0, vq_onnx_3(o, VQ_OP_WHERE, vq_onnx_2(o, VQ_OP_LESS, x, zero), negative, positive));
 }
 
 bool vq_import_is_nan(vq_onnx *o)

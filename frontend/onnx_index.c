@@ -382,8 +382,8 @@ static bool scatter_by_comparison(vq_onnx *o, uint32_t axis, vq_op op)
 	if (at.id)
 		at = from_start(o, at, t.dim[axis]);
 	for (int64_t i = 0; i < ti.dim[axis]; i++) {
-		one = vq_onnx_2(
-			o, VQ_OP_EQUAL, vq_onnx_slice(o, at, axis, i, 1, 1), places(o, t.dim[axis], axis, t.rank));
+		one = vq_onnx_slice(o, at, axis, i, 1, 1);
+		one = vq_onnx_2(o, VQ_OP_EQUAL, one, places(o, t.dim[axis], axis, t.rank));
 		update = vq_onnx_slice(o, vq_onnx_in(o, 2), axis, i, 1, 1);
 		if (op != VQ_OP_NONE)
 			update = vq_onnx_2(o, op, x, update);

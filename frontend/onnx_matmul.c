@@ -80,14 +80,14 @@ bool vq_import_fused_matmul(vq_onnx *o)
 {
 	bool trans_a, trans_b, batch_a, batch_b;
 	float alpha;
-	vq_value y;
+	vq_value a, y;
 
 	if (!vq_onnx_attr_bool(o, "transA", false, &trans_a) || !vq_onnx_attr_bool(o, "transB", false, &trans_b) ||
 		!vq_onnx_attr_bool(o, "transBatchA", false, &batch_a) ||
 		!vq_onnx_attr_bool(o, "transBatchB", false, &batch_b) || !vq_onnx_attr_float(o, "alpha", 1, &alpha))
 		return false;
-	y = product(o, batch_first(o, vq_onnx_in(o, 0), batch_a), batch_first(o, vq_onnx_in(o, 1), batch_b), trans_a,
-		trans_b);
+	a = batch_first(o, vq_onnx_in(o, 0), batch_a);
+	y = product(o, a, batch_first(o, vq_onnx_in(o, 1), batch_b), trans_a, trans_b);
 	if (alpha != 1)
 		y = vq_onnx_2(o, VQ_OP_MUL, y, vq_onnx_scalar(o, alpha));
 	return vq_onnx_out(o, 0, y);
