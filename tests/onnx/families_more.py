@@ -34,6 +34,16 @@ def part(model, config, name, field, inputs, **more):
     return build
 
 
+def sam_decoder():
+    sizes = dict(hidden_size=32, image_size=64, patch_size=8)
+    encoder_sizes = dict(num_hidden_layers=1, num_attention_heads=2, output_channels=32, global_attn_indexes=[0], window_size=4, mlp_dim=64, num_pos_feats=16)
+    decoder_sizes = dict(hidden_size=32, mlp_dim=64, num_hidden_layers=2, num_attention_heads=2, iou_head_hidden_dim=32)
+    m = transformers.SamModel(transformers.SamConfig(vision_config={**sizes, **encoder_sizes}, mask_decoder_config=decoder_sizes,
+                                                     prompt_encoder_config={**sizes, "mask_input_channels": 8}))
+    fed = {"image_embeddings": torch.randn(1, 32, 8, 8), "input_points": torch.rand(1, 1, 2, 2) * 64}
+    return Pick(m, list(fed), "pred_masks"), fed
+
+
 MORE = {
     "aimv2": sized("aimv2_large_patch14_224", 32, img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2),
     "align_text": text("AlignTextModel", "AlignTextConfig"),
@@ -142,6 +152,7 @@ MORE = {
     "moonshine": part("MoonshineModel", "MoonshineConfig", "encoder", "last_hidden_state", {"input_values": lambda: torch.randn(1, 4000)},
         hidden_size=32, intermediate_size=64, encoder_num_hidden_layers=1, decoder_num_hidden_layers=1, encoder_num_attention_heads=2,
         decoder_num_attention_heads=2, vocab_size=64),
+    "mpnet": text("MPNetModel", "MPNetConfig"),
     "mpt": text("MptModel", "MptConfig", d_model=32, n_layers=1, n_heads=2, max_seq_len=32),
     "mvitv2": sized("mvitv2_tiny", 64, img_size=64),
     "naflexvit": sized("naflexvit_base_patch16_gap", 32, embed_dim=32, depth=1, num_heads=2),
@@ -177,6 +188,7 @@ MORE = {
     "sam_vision_hf": encoder("SamVisionModel", "SamVisionConfig", "last_hidden_state", {"pixel_values": lambda: image(64)}, hidden_size=32,
         num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=8, output_channels=16, global_attn_indexes=[1], window_size=4,
         mlp_dim=64),
+    "sam_decoder": sam_decoder,
     "sew": encoder("SEWModel", "SEWConfig", "last_hidden_state", WAVE, squeeze_factor=2, **SPEECH),
     "shvit": sized("shvit_s1", 64),
     "smollm3": text("SmolLM3Model", "SmolLM3Config", num_key_value_heads=1),
