@@ -9,7 +9,10 @@ run 0 "$model" $calib -target=aarch64 -prefix=m -o with.o
 LD_PRELOAD=$PWD/without.so
 export LD_PRELOAD
 run 0 "$model" $calib -target=aarch64 -prefix=m -o without.o
+says "warning: the evaluator runs the samples: this LLVM has no backend for the host" "note: the results are the same"
 same with.o without.o
+run 0 "$model" $calib -target=aarch64 -prefix=m -calib-executor=evaluator -o without.o
+quiet
 run 1 "$model" $calib -target=x86-64 -o m.o
 says "has no backend for x86_64-unknown-linux-gnu" "LLVM_TARGETS of llvm-native"
 absent m.o
