@@ -10,6 +10,7 @@ git -C "$source" rev-parse HEAD > /dev/null 2>&1 || { echo "skip: not a git chec
 rm -rf "$work"
 mkdir -p "$work"
 version=$(sed -n 's/^project(vitqc VERSION \([0-9.]*\).*/\1/p' "$source/CMakeLists.txt")
+grep -q "^VITQC_VERSION = $version\$" "$source/samples/buildroot/package/vitqc/vitqc.mk" || { echo "Buildroot's package is of another version"; exit 1; }
 "$source/runtime/dist.sh" "$source" "$build" "$version" > /dev/null
 cp "$build/vitqc-$version.tar.gz" "$work/first.tar.gz"
 sleep 1
