@@ -189,6 +189,8 @@ if command -v aarch64-linux-gnu-gcc > /dev/null; then
 	check "and no note" not shows plain "BTI"
 	check "dot product of -march" small_object dot Ninja $a64 -DCMAKE_C_FLAGS_RELEASE=-march=armv8.2-a+dotprod -DCMAKE_BUILD_TYPE=Release
 	check "and its option" grep -q -- "-mattr=+dotprod" "$small/dot/build.ninja"
+	check "matrix products of -march" small_object i8mm Ninja $a64 -DCMAKE_C_FLAGS=-march=armv8.6-a
+	check "and their option" grep -q -- "-mattr=+dotprod,+i8mm" "$small/i8mm/build.ninja"
 	check "big.LITTLE" small_object little Ninja $a64 -DCMAKE_C_FLAGS=-mcpu=cortex-a72.cortex-a53
 	check "and the LITTLE one" grep -q -- "-mcpu=cortex-a53" "$small/little/build.ninja"
 	check "a toolchain file without processor" small_object nameless Ninja $cross_options -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc
