@@ -319,6 +319,36 @@ static int64_t *axis_offsets(vq_onnx *o, const vq_type *data, const vq_type *ind
 	return offset;
 }
 
+/*
+ * A lookup in 0, 1, 2 … checks the index and says what it can be; with the offset of its row and column it is an index into the
+ * flattened data, of which that proves that it lies inside.
+ */
+static bool gather_elements_at_run_time(vq_onnx *o, const vq_type *t, const vq_type *ti, uint32_t axis)
+{
+	int64_t n = t->dim[axis], *count = VQ_ARRAY(o->arena, (size_t)n, int64_t), *offset, stride = 1;
+	vq_value at, first;
+
+	if ((ti->elem != VQ_I64 && ti->elem != VQ_I32) || vq_type_count(t) > 1 << 30)
+		return vq_onnx_refuse(o, "indices of run time are %s for data of %s, expected integers and less data",
+			vq_type_text(o->arena, ti), vq_type_text(o->arena, t));
+	offset = axis_offsets(o, t, ti, VQ_ARRAY(o->arena, (size_t)vq_type_count(ti), int64_t), axis);
+	if (!offset)
+		return false;
+	for (int64_t i = 0; i < n; i++)
+		count[i] = i;
+	for (uint32_t d = axis + 1; d < t->rank; d++)
+		stride *= t->dim[d];
+	at = vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ vq_const_i64s(o->g, count, (uint32_t)n), vq_onnx_in(o, 1) },
+		2, &(vq_attr){ .axis = { .axis = 0 } });
+	first = vq_onnx_reshape(o, vq_const_i64s(o->g, offset, (uint32_t)vq_type_count(ti)), ti->rank, ti->dim);
+	if (stride > 1)
+		at = vq_onnx_2(o, VQ_OP_MUL, at, vq_onnx_reshape(o, vq_const_i64s(o->g, &stride, 1), 0, NULL));
+	at = vq_onnx_2(o, VQ_OP_ADD, at, first);
+	return vq_onnx_out(o, 0,
+		vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), at }, 2,
+			&(vq_attr){ .axis = { .axis = 0 } }));
+}
+
 bool vq_import_gather_elements(vq_onnx *o)
 {
 	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
@@ -328,12 +358,14 @@ bool vq_import_gather_elements(vq_onnx *o)
 
 	if (!vq_onnx_attr_axis(o, 0, t.rank, &axis))
 		return false;
-	/* indices into one row are those of Gather, which may come at run time (token types of RoBERTa) */
+	/* indices into one row are those of Gather (token types of RoBERTa) */
 	if (!vq_is_const(o->g, vq_onnx_in(o, 1)) && vq_type_count(&t) == t.dim[axis] && ti.rank == t.rank &&
 		(ti.elem == VQ_I64 || ti.elem == VQ_I32) && vq_type_count(&ti) == ti.dim[axis])
 		return vq_onnx_out(o, 0,
 			vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), vq_onnx_in(o, 1) }, 2,
 				&(vq_attr){ .axis = { 0 } }));
+	if (!vq_is_const(o->g, vq_onnx_in(o, 1)))
+		return gather_elements_at_run_time(o, &t, &ti, axis);
 	at = indices(o, 1);
 	if (!at)
 		return false;

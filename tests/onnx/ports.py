@@ -70,6 +70,9 @@ def cases():
                              {"ids": np.array([4, 0, 2], np.float32)}, {"e": TABLE[[4, 0, 2]]}, {"t": TABLE}),
         "tokens_counted": ([node("CumSum", ["ids", "0"], ["c"]), node("Mul", ["c", "ids"], ["i"]), node("Gather", ["t", "i"], ["e"])],
                            {"ids": i64(0, 1, 1)}, {"e": TABLE[[0, 1, 2]]}, {"t": TABLE, "0": i64(0)[0]}),
+        "elements_of_rows": ([node("GatherElements", ["t", "ids"], ["e"], axis=1), node("GatherElements", ["t", "ids"], ["f"], axis=0)],
+                             {"ids": np.array([[3, 0], [1, 1], [0, 2]])}, {"e": np.take_along_axis(TABLE[:3], np.array([[3, 0], [1, 1], [0, 2]]), 1),
+                              "f": np.take_along_axis(TABLE[:, :2], np.array([[3, 0], [1, 1], [0, 2]]), 0)}, {"t": TABLE}),
         "names": ([node("Relu", ["int"], ["a.b"]), node("Neg", ["int"], ["a/b"]), node("Abs", ["workspace"], ["3"])],
                   {"int": X, "workspace": X}, {"a.b": np.maximum(X, 0), "a/b": -X, "3": np.abs(X)}, {}),
     }
@@ -78,6 +81,7 @@ def cases():
 # of cases: inputs that give no result but the code for an index out of range
 E_INDEX = 4
 OUT_OF_RANGE = {"tokens": [i64(4, 5, 0), i64(-1, 0, 0)], "tokens_from_the_end": [i64(0, 0, 5), i64(0, -6, 0)],
+                "elements_of_rows": [np.array([[4, 0], [1, 1], [0, 2]]), np.array([[3, 0], [1, 1], [0, -1]])],
                 "tokens_counted": [i64(0, 1, 2), i64(-1, 0, 0)],
                 "tokens_as_floats": [np.array(a, np.float32) for a in ([0, 5, 0], [0, 0, -1], [np.nan, 0, 0])]}
 

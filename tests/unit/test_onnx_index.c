@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Gathers and scatters with constant indices, and the place of the largest element. */
+/* Gathers and scatters, and the place of the largest element. */
 #include "onnx_model.h"
 
 static const float ramp[] = { 0, 1, 2, 3, 4, 5 };
@@ -30,8 +30,23 @@ static void gathers(void **state)
 	INTS(m, "i", "1", 0);
 	must_refuse(m, "indices are i64[1], which is not within f32[2,3]");
 	m = one(13, "2,3", "GatherElements", "x i");
+	input(m, "i", DT(INT64), "3,3");
+	attr_i(m, "axis", 1);
+	must_refuse(m, "indices are i64[3,3], which is not within f32[2,3]");
+}
+
+static void gathers_at_run_time(void **state)
+{
+	static const int64_t rows[] = { 1, 0, 1, 0, 0, 1 }, columns[] = { 2, 0, 1, 1 };
+	model *m = one(13, "2,3", "GatherElements", "x i");
+
+	(void)state;
 	input(m, "i", DT(INT64), "2,3");
-	must_refuse(m, "input 1 'i' (indices) is computed at run time");
+	EXPECT(RUN(m, ramp, rows), 3, 1, 5, 0, 1, 5);
+	m = one(13, "2,3", "GatherElements", "x i");
+	attr_i(m, "axis", 1);
+	input(m, "i", DT(INT64), "2,2");
+	EXPECT(RUN(m, ramp, columns), 2, 0, 4, 4);
 }
 
 static model *scatter(const char *reduction)
@@ -120,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gathers),
+		cmocka_unit_test(gathers_at_run_time),
 		cmocka_unit_test(scatters),
 		cmocka_unit_test(scatters_at_run_time),
 		cmocka_unit_test(places),
