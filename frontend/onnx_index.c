@@ -213,7 +213,7 @@ static vq_value member(vq_onnx *o, vq_value tuples, int64_t j)
 static bool gather_nd_at_run_time(vq_onnx *o, int64_t batch)
 {
 	vq_type t = *vq_onnx_in_type(o, 0), ti = *vq_onnx_in_type(o, 1);
-	int64_t dim[VQ_MAX_RANK], width = ti.dim[ti.rank - 1], step = 1;
+	int64_t dim[VQ_MAX_RANK], width = ti.rank ? ti.dim[ti.rank - 1] : 0, step = 1;
 	vq_value at = VQ_NO_VALUE, part;
 	uint32_t rank = 0;
 

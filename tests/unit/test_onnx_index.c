@@ -23,6 +23,9 @@ static void gathers(void **state)
 	m = one(13, "2,3", "GatherND", "x i");
 	input(m, "i", DT(INT64), "2,3");
 	must_refuse(m, "indices are tuples of 3, but data has 2 dimensions");
+	m = one(13, "2,3", "GatherND", "x i");
+	input(m, "i", DT(INT64), "");
+	must_refuse(m, "indices are tuples of 0, but data has 2 dimensions");
 	m = one(13, "2,3", "GatherElements", "x i");
 	INTS(m, "i", "1,1", 2);
 	must_refuse(m, "index 2 is outside of dimension 0 of size 2");
