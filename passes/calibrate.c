@@ -13,6 +13,7 @@
 #include "passes/observe.h"
 #include "passes/stats.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What the observer callback needs. */
@@ -32,8 +33,24 @@ static void observe(void *user, vq_value v, const void *data)
 		w->bad = v;
 }
 
-static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
+/* name of an input with such a value; NULL: the model made it */
+static const char *input_not_finite(const vq_graph *g, void *const *in)
 {
+	for (uint32_t i = 0; i < g->n_inputs; i++) {
+		const vq_type *t = vq_type_of(g, g->input[i].value);
+		const float *x = in[i];
+		int64_t n = t->elem == VQ_F32 ? vq_type_count(t) : 0;
+
+		for (int64_t k = 0; k < n; k++)
+			if (!isfinite(x[k]))
+				return g->input[i].name;
+	}
+	return NULL;
+}
+
+static bool not_finite(const vq_graph *g, vq_value v, void *const *in, uint32_t sample)
+{
+	const char *input = input_not_finite(g, in);
 	vq_node n = vq_def_of(g, v);
 
 	if (n.id)
@@ -41,6 +58,8 @@ static bool not_finite(const vq_graph *g, vq_value v, uint32_t sample)
 	else
 		vq_error(g->diag, NULL, "input '%s' is NaN or infinite in calibration sample %u", g->value[v.id].name,
 			sample);
+	if (n.id && input)
+		vq_note(g->diag, "input '%s' of that sample has values that are NaN or infinite", input);
 	return vq_hint(g->diag, "check the calibration files and the normalisation the model expects");
 }
 
@@ -108,7 +127,7 @@ static bool run_samples(vq_pass *p, const vq_value *site, uint32_t n)
 			observe_inputs(&w, in);
 		ok = ok && !w.bad.id && x->run(e, (const void *const *)in, out, observe, &w);
 		if (w.bad.id)
-			ok = not_finite(g, w.bad, s);
+			ok = not_finite(g, w.bad, in, s);
 	}
 	ok = ok && all_were_seen(p, site, n);
 	if (ok && p->set->progress)

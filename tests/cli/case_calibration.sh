@@ -18,3 +18,9 @@ for observer in percentile:99.9 mse; do
 	run 0 "$model" $calib -calib-observer=$observer -target=x86-64 -o e.o
 done
 run 0 "$model" $calib -fold=none -weight-clip=max -verify -target=x86-64 -o e.o
+# a NaN in the samples: what it does to the model, and that it was in the input
+cp "$root/tests/fuzz/corpus/samples.npy" nan.npy
+printf '\000\000\300\177' | dd of=nan.npy bs=1 seek=128 conv=notrunc 2>/dev/null
+run 1 "$root/tests/fuzz/corpus/tiny_vit.onnx" -calib=nan.npy -o nan.o
+says "NaN or infinite in calibration sample 0" "note: input 'image' of that sample has values that are NaN" "hint: check the calibration files"
+absent nan.o
