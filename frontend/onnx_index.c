@@ -199,14 +199,14 @@ bool vq_import_scatter_nd(vq_onnx *o)
 static vq_value member(vq_onnx *o, vq_value tuples, int64_t j)
 {
 	const vq_node_info *n = &o->g->node[vq_def_of(o->g, tuples).id];
-	const vq_type *t = vq_type_of(o->g, tuples);
+	vq_type t = *vq_type_of(o->g, tuples);
 	vq_value v;
 
-	if (n->op == VQ_OP_CONCAT && n->attr.axis.axis + 1 == (int32_t)t->rank && n->n_in == t->dim[t->rank - 1])
+	if (n->op == VQ_OP_CONCAT && n->attr.axis.axis + 1 == (int32_t)t.rank && n->n_in == t.dim[t.rank - 1])
 		v = n->in[j];
 	else
-		v = vq_onnx_slice(o, tuples, t->rank - 1, j, 1, 1);
-	return vq_onnx_reshape(o, vq_onnx_cast(o, v, VQ_I64), t->rank - 1, t->dim);
+		v = vq_onnx_slice(o, tuples, t.rank - 1, j, 1, 1);
+	return vq_onnx_reshape(o, vq_onnx_cast(o, v, VQ_I64), t.rank - 1, t.dim);
 }
 
 /* Indices that are computed when the model runs: each tuple is one into the flattened leading dimensions. */
