@@ -201,6 +201,8 @@ bool vq_import_tile(vq_onnx *o)
 		if (repeats[i] > 1) {
 			x = vq_onnx_reshape(o, x, 3, (int64_t[]){ before, 1, rest });
 			x = vq_onnx_expand(o, x, 3, (int64_t[]){ before, repeats[i], rest });
+			if (!x.id) /* too large, for one */
+				return false;
 			t.dim[i] *= repeats[i];
 			x = vq_onnx_reshape(o, x, t.rank, t.dim);
 		}
