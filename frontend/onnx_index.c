@@ -11,6 +11,7 @@
 enum {
 	ROUNDS = 64,           /* updates of one element by a scatter with a reduction */
 	LIST_LIMIT = 64 << 20, /* places that are listed */
+	MOST_STEPS = 1 << 20,  /* along a dimension, by indices of run time */
 	MOST_COMPARED = 16,    /* indices of run time along an axis: a comparison of everything each */
 };
 
@@ -319,31 +320,43 @@ static int64_t *axis_offsets(vq_onnx *o, const vq_type *data, const vq_type *ind
 	return offset;
 }
 
+/* 0, step, 2 step … along a dimension that `behind` others follow */
+static vq_value steps(vq_onnx *o, int64_t n, int64_t step, uint32_t behind)
+{
+	int64_t *v = VQ_ARRAY(o->arena, (size_t)n, int64_t), dim[VQ_MAX_RANK] = { n };
+
+	for (int64_t i = 0; i < n; i++)
+		v[i] = i * step;
+	for (uint32_t d = 1; d <= behind; d++)
+		dim[d] = 1;
+	return vq_onnx_reshape(o, vq_const_i64s(o->g, v, (uint32_t)n), behind + 1, dim);
+}
+
 /*
- * A lookup in 0, 1, 2 … checks the index and says what it can be; with the offset of its row and column it is an index into the
- * flattened data, of which that proves that it lies inside.
+ * A lookup in multiples of the axis's stride checks the index and says what it can be; with the offsets of the other dimensions it is
+ * an index into the flattened data, of which that proves that it lies inside.
  */
 static bool gather_elements_at_run_time(vq_onnx *o, const vq_type *t, const vq_type *ti, uint32_t axis)
 {
-	int64_t n = t->dim[axis], *count = VQ_ARRAY(o->arena, (size_t)n, int64_t), *offset, stride = 1;
-	vq_value at, first;
+	bool fits = (ti->elem == VQ_I64 || ti->elem == VQ_I32) && ti->rank == t->rank && t->dim[axis] <= MOST_STEPS &&
+		vq_type_count(t) <= 1 << 30;
+	int64_t stride[VQ_MAX_RANK], next = 1;
+	vq_value at;
 
-	if ((ti->elem != VQ_I64 && ti->elem != VQ_I32) || vq_type_count(t) > 1 << 30)
-		return vq_onnx_refuse(o, "indices of run time are %s for data of %s, expected integers and less data",
-			vq_type_text(o->arena, ti), vq_type_text(o->arena, t));
-	offset = axis_offsets(o, t, ti, VQ_ARRAY(o->arena, (size_t)vq_type_count(ti), int64_t), axis);
-	if (!offset)
-		return false;
-	for (int64_t i = 0; i < n; i++)
-		count[i] = i;
-	for (uint32_t d = axis + 1; d < t->rank; d++)
-		stride *= t->dim[d];
-	at = vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ vq_const_i64s(o->g, count, (uint32_t)n), vq_onnx_in(o, 1) },
-		2, &(vq_attr){ .axis = { .axis = 0 } });
-	first = vq_onnx_reshape(o, vq_const_i64s(o->g, offset, (uint32_t)vq_type_count(ti)), ti->rank, ti->dim);
-	if (stride > 1)
-		at = vq_onnx_2(o, VQ_OP_MUL, at, vq_onnx_reshape(o, vq_const_i64s(o->g, &stride, 1), 0, NULL));
-	at = vq_onnx_2(o, VQ_OP_ADD, at, first);
+	for (uint32_t d = t->rank; fits && d-- > 0; next *= t->dim[d]) {
+		fits = d == axis || (ti->dim[d] <= t->dim[d] && ti->dim[d] <= MOST_STEPS);
+		stride[d] = next;
+	}
+	if (!fits)
+		return vq_onnx_refuse(o,
+			"indices computed at run time are %s for data of %s, expected integers within it and at most %d along a dimension",
+			vq_type_text(o->arena, ti), vq_type_text(o->arena, t), MOST_STEPS);
+	at = steps(o, t->dim[axis], stride[axis], 0);
+	at = vq_onnx_build(
+		o, VQ_OP_GATHER, (vq_value[]){ at, vq_onnx_in(o, 1) }, 2, &(vq_attr){ .axis = { .axis = 0 } });
+	for (uint32_t d = 0; d < t->rank; d++)
+		if (d != axis && ti->dim[d] > 1)
+			at = vq_onnx_2(o, VQ_OP_ADD, at, steps(o, ti->dim[d], stride[d], t->rank - 1 - d));
 	return vq_onnx_out(o, 0,
 		vq_onnx_build(o, VQ_OP_GATHER, (vq_value[]){ flat(o, vq_onnx_in(o, 0)), at }, 2,
 			&(vq_attr){ .axis = { .axis = 0 } }));
