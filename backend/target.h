@@ -79,10 +79,12 @@ typedef struct vq_tile {
 /* Tile for s8 products; wide: operands may both hold -128 (imported weights). f32 tile for float products. */
 vq_tile vq_tile_s8(vq_isa isa, bool wide);
 vq_tile vq_tile_f32(vq_isa isa);
-static inline uint32_t vq_tile_nr(const vq_tile *t)
+/* columns of one vector of B */
+static inline uint32_t vq_tile_columns(const vq_tile *t)
 {
-	return t->nrv * (t->shape == VQ_ACC_N ? t->lanes : t->shape == VQ_ACC_2X2 ? 2 : 1);
+	return t->shape == VQ_ACC_N ? t->lanes : t->shape == VQ_ACC_2X2 ? 2 : 1;
 }
+static inline uint32_t vq_tile_nr(const vq_tile *t) { return t->nrv * vq_tile_columns(t); }
 /* accumulators are shared by two rows, which therefore lie in one tile */
 static inline bool vq_tile_pairs_rows(const vq_tile *t) { return t->shape == VQ_ACC_ROWPAIR || t->shape == VQ_ACC_2X2; }
 static inline uint32_t vq_tile_ka(const vq_tile *t) { return t->kr * t->ku; }

@@ -201,11 +201,7 @@ static LLVMTypeRef accumulator_type(vq_codegen *c, const vq_tile_form *f)
 static vq_ll load_b(vq_codegen *c, const vq_tile_form *f, vq_ll panel, uint32_t step, uint32_t j)
 {
 	const vq_tile *t = &f->t;
-	uint32_t count = (t->shape == VQ_ACC_N                    ? t->lanes
-					 : t->shape == VQ_ACC_2X2 ? 2
-								  : 1) *
-		t->kr,
-		 element = f->f32 ? 4 : 1;
+	uint32_t count = vq_tile_columns(t) * t->kr, element = f->f32 ? 4 : 1;
 	uint32_t bytes = count * element;
 	vq_ll p = vq_offset_const(c, panel, (int64_t)step * vq_tile_nr(t) * t->kr * element + (int64_t)j * bytes);
 
